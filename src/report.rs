@@ -1,0 +1,138 @@
+//! How running operations tell what they do, without printing.
+//!
+//! The library gets a `&dyn Reporter` and knows no terminal; `cli/progress.rs` has the
+//! implementations. A meter is a number that grows; an event is something that happened.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The unit that a meter counts in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Bytes.
+    Bytes,
+    /// Files, objects, stages.
+    Items,
+}
+
+/// A piece of work with a measurable size.
+#[derive(Clone, Copy, Debug)]
+pub struct Task {
+    /// What is being done, as a participle: "Hashing", "Uploading".
+    pub verb: &'static str,
+    /// What is counted.
+    pub unit: Unit,
+    /// How much there is, if known.
+    pub total: Option<u64>,
+}
+
+/// Counts the progress of one [`Task`]; shared by the threads that work on it.
+pub trait Meter: Send + Sync {
+    /// Adds `amount` units of finished work.
+    fn inc(&self, amount: u64);
+    /// Corrects the total when more is known.
+    fn set_total(&self, total: u64);
+    /// Removes the display. Dropping the meter does the same.
+    fn finish(&self);
+}
+
+/// Something that happened and that a user may want to see at once.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// A condition worth a line, with the operation going on.
+    Warning {
+        /// The text, without control characters from outside escaped yet.
+        message: String,
+    },
+    /// What to do next.
+    Hint {
+        /// A sentence with a command to paste.
+        message: String,
+    },
+    /// The operation waits for another process.
+    Waiting {
+        /// Who holds it: `pid 4242 (mlv repro)`.
+        holder: String,
+    },
+    /// A stage's command starts.
+    StageStarted {
+        /// The stage's name as a target.
+        stage: String,
+        /// The command, as it will be run.
+        command: String,
+    },
+    /// A line that a stage's command printed.
+    StageOutput {
+        /// The stage's name as a target.
+        stage: String,
+        /// The line without its end.
+        line: String,
+    },
+    /// A stage's command ended well and its outputs are in place.
+    StageFinished {
+        /// The stage's name as a target.
+        stage: String,
+        /// Run time in milliseconds.
+        millis: u64,
+    },
+    /// A stage did not need to run.
+    StageSkipped {
+        /// The stage's name as a target.
+        stage: String,
+        /// Why: "unchanged", "frozen".
+        why: String,
+    },
+    /// A stage's outputs were brought back without running it.
+    StageRestored {
+        /// The stage's name as a target.
+        stage: String,
+        /// Where from: "cache", "run cache".
+        from: String,
+    },
+    /// A stage's command failed.
+    StageFailed {
+        /// The stage's name as a target.
+        stage: String,
+        /// Its exit code, if it had one.
+        code: Option<i32>,
+    },
+}
+
+/// Receives progress and events. All methods may be called from any thread.
+pub trait Reporter: Send + Sync {
+    /// Starts to show the progress of `task`.
+    fn meter(&self, task: Task) -> Box<dyn Meter>;
+    /// Tells that something happened.
+    fn event(&self, event: &Event);
+}
+
+/// A reporter that shows nothing: for tests and for callers that do not care.
+pub struct NoReport;
+
+struct NoMeter;
+
+impl Meter for NoMeter {
+    fn inc(&self, _amount: u64) {}
+    fn set_total(&self, _total: u64) {}
+    fn finish(&self) {}
+}
+
+impl Reporter for NoReport {
+    fn meter(&self, _task: Task) -> Box<dyn Meter> {
+        Box::new(NoMeter)
+    }
+    fn event(&self, _event: &Event) {}
+}
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// The flag that the signal handler sets and long loops look at.
+pub fn interrupt_flag() -> &'static AtomicBool {
+    &INTERRUPTED
+}
+
+/// Whether the user asked to stop. Loops ask between two files or two chunks.
+pub fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
