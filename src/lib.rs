@@ -18,4 +18,5 @@
 pub mod error;
 pub mod model;
 pub mod par;
+pub mod remote;
 pub mod report;

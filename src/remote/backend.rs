@@ -1,0 +1,394 @@
+//! What mlv asks of a place that keeps bytes under names.
+//!
+//! A backend is dumb on purpose: it moves bytes and knows nothing of packs. Every name is
+//! used for one content, once (docs/formats.md, "Remote layout"), so a write can be repeated
+//! blindly and no conditional write is needed on the data path. The trait is synchronous;
+//! a backend that needs an async runtime hides it (concurrency comes from threads).
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::ops::{ControlFlow, Range};
+use std::time::SystemTime;
+
+use crate::error::{Advice, ErrorKind, Hint};
+
+/// The longest key in bytes.
+pub const MAX_KEY: usize = 200;
+
+/// The most keys that a listing may have; a longer one is refused, never cut.
+pub const MAX_LISTING: usize = 10_000_000;
+
+/// The most bytes that an object on a remote may have.
+pub const MAX_OBJECT: u64 = 48 << 20;
+
+/// The name of one object below a remote's root: lower-case, `/`-separated, at most 200 bytes.
+///
+/// Parts consist of `a-z 0-9 . _ -` and do not start with a dot, so that a key is a safe
+/// relative path on every platform, and a backend may keep files of its own beside.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(Box<str>);
+
+/// Why a text is no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// No text at all, or more than [`MAX_KEY`] bytes.
+    #[error("a key has 1 to {MAX_KEY} bytes, this one {0}")]
+    Length(usize),
+    /// A part is empty or starts with a dot.
+    #[error("a part of a key is neither empty nor starts with a dot")]
+    Part,
+    /// A character outside `a-z 0-9 . _ - /`.
+    #[error("a key consists of `a-z`, `0-9`, `.`, `_`, `-` and `/`")]
+    Character,
+}
+
+impl Key {
+    /// Checks that `text` is a key.
+    pub fn parse(text: &str) -> Result<Key, KeyError> {
+        if text.is_empty() || text.len() > MAX_KEY {
+            return Err(KeyError::Length(text.len()));
+        }
+        check_characters(text)?;
+        if text.split('/').any(|part| part.is_empty() || part.starts_with('.')) {
+            return Err(KeyError::Part);
+        }
+        Ok(Key(text.into()))
+    }
+
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The key's parts, from the root down.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/')
+    }
+}
+
+/// The start of keys in a listing: empty, or any beginning of a key.
+pub fn check_prefix(prefix: &str) -> Result<(), KeyError> {
+    if prefix.len() > MAX_KEY {
+        return Err(KeyError::Length(prefix.len()));
+    }
+    check_characters(prefix)?;
+    if prefix.starts_with('/') || prefix.split('/').any(|part| part.starts_with('.')) || prefix.contains("//")
+    {
+        return Err(KeyError::Part);
+    }
+    Ok(())
+}
+
+fn check_characters(text: &str) -> Result<(), KeyError> {
+    let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-' | b'/');
+    if text.bytes().all(allowed) { Ok(()) } else { Err(KeyError::Character) }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Borrow<str> for Key {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a store says about an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// Length in bytes.
+    pub size: u64,
+    /// When it was written, by the store's clock.
+    pub modified: SystemTime,
+}
+
+/// One line of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The object's name.
+    pub key: Key,
+    /// Its length in bytes.
+    pub size: u64,
+    /// When it was written, by the store's clock.
+    pub modified: SystemTime,
+}
+
+/// What a creation found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// The name was free (as far as the store can tell) and holds the bytes now.
+    New,
+    /// The name was taken and is unchanged.
+    Existed,
+}
+
+/// How dear a request is, which decides how many small reads become one large read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoundTrip {
+    /// A file system of this machine or network: microseconds.
+    Local,
+    /// A server: milliseconds, and perhaps money.
+    Network,
+}
+
+/// What a listing and a read hand their pieces to.
+pub type ByteSink<'a> = dyn FnMut(&[u8]) -> ControlFlow<()> + 'a;
+
+/// A place that keeps bytes under names. All methods may be called from any thread.
+///
+/// Silence is not absence (R9): a method either knows the answer or returns an error.
+pub trait Backend: Send + Sync {
+    /// Hands the bytes of `key`, or of `range` in it, to `sink` in order and in pieces.
+    ///
+    /// Succeeds only if the sink got exactly the asked bytes, or stopped by itself; a range
+    /// that reaches past the end is [`Situation::Invalid`], an absent key
+    /// [`Situation::NotFound`]. After an error the sink may have got a beginning.
+    fn get(&self, key: &Key, range: Option<Range<u64>>, sink: &mut ByteSink<'_>) -> Result<(), BackendError>;
+
+    /// Writes the concatenation of `parts` as `key`, durably and at once.
+    ///
+    /// A name is used for one content, so the call may be repeated: an object of the same
+    /// length under this name may be left as it is, one of another length is replaced.
+    fn put(&self, key: &Key, parts: &[&[u8]]) -> Result<(), BackendError>;
+
+    /// Writes `bytes` as `key` if the name is free.
+    ///
+    /// Where the store has no conditional write two callers may both be told
+    /// [`Created::New`]: read back what stands there.
+    fn create(&self, key: &Key, bytes: &[u8]) -> Result<Created, BackendError>;
+
+    /// What stands under `key`, `None` if nothing does.
+    fn head(&self, key: &Key) -> Result<Option<Stat>, BackendError>;
+
+    /// Hands every object whose key starts with `prefix` to `each`, in any order; complete or an error.
+    ///
+    /// Names that are no keys are left out: they are not mlv's. More than [`MAX_LISTING`]
+    /// lines are refused.
+    fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed)) -> Result<(), BackendError>;
+
+    /// Removes `key`; that it is absent already is no error.
+    fn delete(&self, key: &Key) -> Result<(), BackendError>;
+
+    /// The time by the store's clock, comparable with [`Stat::modified`].
+    fn now(&self) -> Result<SystemTime, BackendError>;
+
+    /// How dear a request is.
+    fn round_trip(&self) -> RoundTrip;
+
+    /// The place in words, without credentials: `/mnt/share/remote`.
+    fn describe(&self) -> String;
+}
+
+/// Reads `key` whole, at most `limit` bytes: a longer object is refused when it passes the limit.
+pub fn read(backend: &dyn Backend, key: &Key, limit: u64) -> Result<Vec<u8>, BackendError> {
+    let mut bytes = Vec::new();
+    let mut too_large = false;
+    backend.get(key, None, &mut |piece| {
+        too_large = (bytes.len() + piece.len()) as u64 > limit;
+        if too_large {
+            return ControlFlow::Break(());
+        }
+        bytes.extend_from_slice(piece);
+        ControlFlow::Continue(())
+    })?;
+    if too_large {
+        return Err(BackendError::new(
+            Situation::TooLarge { limit },
+            Action::Read,
+            key.as_str(),
+            backend.describe(),
+        ));
+    }
+    Ok(bytes)
+}
+
+/// Reads the bytes of `range` in `key`.
+pub fn read_range(backend: &dyn Backend, key: &Key, range: Range<u64>) -> Result<Vec<u8>, BackendError> {
+    let mut bytes = Vec::new();
+    backend.get(key, Some(range), &mut |piece| {
+        bytes.extend_from_slice(piece);
+        ControlFlow::Continue(())
+    })?;
+    Ok(bytes)
+}
+
+/// Lists all keys that start with `prefix`, sorted, each once.
+pub fn list_sorted(backend: &dyn Backend, prefix: &str) -> Result<Vec<Listed>, BackendError> {
+    let mut all = Vec::new();
+    backend.list(prefix, &mut |listed| all.push(listed))?;
+    all.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    all.dedup_by(|a, b| a.key == b.key);
+    Ok(all)
+}
+
+/// What a backend was asked to do when it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Reading an object or its properties.
+    Read,
+    /// Writing an object.
+    Write,
+    /// Listing keys.
+    List,
+    /// Removing an object.
+    Delete,
+    /// Opening the place.
+    Open,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Action::Read => "read",
+            Action::Write => "write",
+            Action::List => "list",
+            Action::Delete => "delete",
+            Action::Open => "open",
+        })
+    }
+}
+
+/// Why a backend failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Situation {
+    /// No object of this name.
+    #[error("there is nothing under this name")]
+    NotFound,
+    /// The place exists, but the caller may not do this.
+    #[error("access is denied")]
+    Denied,
+    /// The place can only be read.
+    #[error("the remote can only be read")]
+    ReadOnly,
+    /// No answer, or the connection broke.
+    #[error("the remote cannot be reached")]
+    Unreachable,
+    /// No byte came for too long.
+    #[error("the remote stopped answering")]
+    TimedOut,
+    /// The store asks to come back later.
+    #[error("the remote asks to slow down")]
+    Throttled,
+    /// The store or the disk is full.
+    #[error("there is no space left")]
+    NoSpace,
+    /// The object is longer than it may be.
+    #[error("it is longer than {limit} bytes")]
+    TooLarge {
+        /// The most that was expected, in bytes.
+        limit: u64,
+    },
+    /// The listing does not end.
+    #[error("the listing has more than {limit} lines")]
+    ListingTooLong {
+        /// The most lines that are accepted.
+        limit: usize,
+    },
+    /// An answer that cannot be right: another length, a symlink in the way, a bad name.
+    #[error("the answer makes no sense")]
+    Invalid,
+    /// Any other failure of the file system or the store.
+    #[error("the operation failed")]
+    Failed,
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Situation {
+    /// Whether the same call may succeed when it is made again.
+    pub fn is_transient(self) -> bool {
+        matches!(self, Situation::Unreachable | Situation::TimedOut | Situation::Throttled)
+    }
+}
+
+/// A failed call of a backend. It never holds a credential.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} `{key}` at `{place}`: {situation}")]
+pub struct BackendError {
+    /// Why it failed.
+    pub situation: Situation,
+    /// What was asked.
+    pub action: Action,
+    /// The key or prefix; empty where the place as a whole is meant.
+    pub key: Box<str>,
+    /// The place, as [`Backend::describe`] has it.
+    pub place: Box<str>,
+    /// What lies below, if anything does.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl BackendError {
+    /// A failure without a cause below it.
+    pub fn new(situation: Situation, action: Action, key: &str, place: String) -> BackendError {
+        BackendError { situation, action, key: key.into(), place: place.into(), source: None }
+    }
+
+    /// The same with its cause.
+    pub fn because(self, source: impl std::error::Error + Send + Sync + 'static) -> BackendError {
+        BackendError { source: Some(Box::new(source)), ..self }
+    }
+
+    /// Whether this says that the object does not exist.
+    pub fn is_not_found(&self) -> bool {
+        self.situation == Situation::NotFound
+    }
+}
+
+impl Advice for BackendError {
+    fn kind(&self) -> ErrorKind {
+        match self.situation {
+            Situation::NotFound => ErrorKind::NotFound,
+            Situation::Denied | Situation::ReadOnly => ErrorKind::AccessDenied,
+            Situation::Unreachable | Situation::TimedOut | Situation::Throttled => ErrorKind::Network,
+            Situation::NoSpace => ErrorKind::NoSpace,
+            Situation::TooLarge { .. } | Situation::ListingTooLong { .. } | Situation::Invalid => {
+                ErrorKind::RemoteInvalid
+            }
+            Situation::Failed => ErrorKind::Io,
+            Situation::Interrupted => ErrorKind::Interrupted,
+        }
+    }
+
+    fn hints(&self) -> Vec<Hint> {
+        match self.situation {
+            Situation::NoSpace => vec![Hint::new("free space there, then run the same command again")],
+            Situation::Denied => vec![Hint::new("check the permissions of the remote: `mlv remote list`")],
+            _ => Vec::new(),
+        }
+    }
+
+    fn subject(&self) -> Option<String> {
+        Some(self.place.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_safe_relative_paths_in_lower_case() {
+        for good in ["mlv-remote", "pk/00/ab", "gc/m-00ff", "a", "a.b/c_d"] {
+            assert_eq!(Key::parse(good).map(|key| key.to_string()), Ok(good.to_owned()));
+        }
+        let long = "a".repeat(201);
+        for bad in
+            ["", "/a", "a/", "a//b", "..", "a/../b", ".", ".tmp/a", "a/.b", "A", "a b", "a\\b", "ä", &long]
+        {
+            assert!(Key::parse(bad).is_err(), "{bad}");
+        }
+        for good in ["", "pk/", "rt/0011-", "mlv"] {
+            assert_eq!(check_prefix(good), Ok(()));
+        }
+        for bad in ["/", "a//", "../", "a/.", "A"] {
+            assert!(check_prefix(bad).is_err(), "{bad}");
+        }
+    }
+}

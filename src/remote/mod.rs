@@ -1,0 +1,12 @@
+//! Remotes: places that hold a project's data for everybody.
+//!
+//! A [`backend::Backend`] moves bytes under names and knows nothing else. What the names and
+//! bytes mean is docs/formats.md, "Remote layout and protocol": packs, index segments, root
+//! records, marks. This module never sees the local cache: records come from a source and go
+//! to a sink that the caller brings.
+
+pub mod backend;
+pub mod counting;
+pub mod memory;
+pub mod names;
+pub mod records;
