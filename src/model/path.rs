@@ -1,0 +1,345 @@
+//! The only path type that is stored: relative, `/`-separated, checked once.
+//!
+//! A [`RepoPath`] came through one parser (docs/formats.md, "Paths"), so code that holds one
+//! needs no further check against `..`, `.git` in disguise, or control characters. Paths are
+//! ordered as bytes, the one order of trees, walks and the stat index.
+
+use std::borrow::{Borrow, Cow};
+use std::fmt;
+use std::str::FromStr;
+
+use unicode_normalization::UnicodeNormalization;
+
+/// Longest part of a path, in bytes.
+pub const MAX_PART: usize = 255;
+/// Longest path, in bytes.
+pub const MAX_PATH: usize = 4096;
+/// Most parts of a path.
+pub const MAX_DEPTH: usize = 128;
+
+/// Why a text is no path that mlv stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PathError {
+    /// Nothing, or two slashes in a row, or one at an end.
+    #[error("a path has no empty parts and starts and ends without a slash")]
+    EmptyPart,
+    /// `.` or `..`.
+    #[error("a path has no part `.` or `..`")]
+    Dots,
+    /// A NUL or another control character.
+    #[error("a path has no control characters")]
+    Control,
+    /// A backslash: a separator on another platform.
+    #[error("a path has no backslash")]
+    Backslash,
+    /// A part that some file system takes for `.git` or `.mlv`.
+    #[error("a path has no part that means `.git` or `.mlv`")]
+    Reserved,
+    /// A part, path or depth over the limit.
+    #[error("a path has at most 4,096 bytes, 128 parts, and 255 bytes a part")]
+    TooLong,
+    /// A file of git's or mlv's own, as an output.
+    #[error("mlv's and git's own files are no outputs")]
+    OwnFile,
+    /// A name that Windows cannot hold.
+    #[error("the name cannot be used on Windows")]
+    NotPortable,
+}
+
+/// A checked path relative to the repository's root (or to a directory output).
+///
+/// The empty path is the root itself; no parser makes it, only [`RepoPath::root`].
+// Not a `str`-like unsized type: the cast that makes one needs unsafe code, which the crate forbids.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RepoPath(Box<str>);
+
+/// The same type under the name that owned paths have in signatures.
+pub type RepoPathBuf = RepoPath;
+
+impl RepoPath {
+    /// Checks `text`; see [`check_stored`].
+    pub fn parse(text: &str) -> Result<RepoPath, PathError> {
+        check_stored(text)?;
+        Ok(RepoPath(text.into()))
+    }
+
+    /// The root of the repository: the empty path.
+    pub fn root() -> RepoPath {
+        RepoPath("".into())
+    }
+
+    /// Whether this is the root.
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// `relative` below this path. Both are checked already; only the limits on the whole may be passed,
+    /// which the file system then refuses.
+    pub fn join(&self, relative: &RepoPath) -> RepoPath {
+        match (self.is_root(), relative.is_root()) {
+            (true, _) => relative.clone(),
+            (_, true) => self.clone(),
+            _ => RepoPath(format!("{}/{}", self.0, relative.0).into()),
+        }
+    }
+
+    /// `relative` below this path, checked.
+    pub fn join_str(&self, relative: &str) -> Result<RepoPath, PathError> {
+        Ok(self.join(&RepoPath::parse(relative)?))
+    }
+
+    /// The path of a stored entry of the directory at this path: the entry's text is checked by
+    /// whoever read it, and may end with the slash of an empty folder or be empty.
+    pub fn join_entry(&self, entry: &str) -> RepoPath {
+        let entry = entry.strip_suffix('/').unwrap_or(entry);
+        self.join(&RepoPath(entry.into()))
+    }
+
+    /// The folder that this is in; `None` for the root.
+    pub fn parent(&self) -> Option<RepoPath> {
+        if self.is_root() {
+            return None;
+        }
+        Some(RepoPath(self.0.rsplit_once('/').map_or("", |(folder, _)| folder).into()))
+    }
+
+    /// The last part; empty for the root.
+    pub fn file_name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// This path with another last part, which is checked.
+    pub fn with_file_name(&self, name: &str) -> Result<RepoPath, PathError> {
+        self.parent().unwrap_or_else(RepoPath::root).join_str(name)
+    }
+
+    /// Whether this is `folder` or lies below it.
+    pub fn starts_with(&self, folder: &RepoPath) -> bool {
+        self.strip_prefix(folder).is_some()
+    }
+
+    /// What leads from `folder` to this path: empty if they are equal, `None` if this is not below it.
+    pub fn strip_prefix(&self, folder: &RepoPath) -> Option<&str> {
+        if folder.is_root() {
+            return Some(&self.0);
+        }
+        let rest = self.0.strip_prefix(&*folder.0)?;
+        if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
+    }
+
+    /// The parts, from the root on; none for the root.
+    pub fn components(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.0.split('/').filter(|part| !part.is_empty())
+    }
+
+    /// This path as seen from `folder`: with `..` where that is not above it.
+    pub fn relative_to(&self, folder: &RepoPath) -> String {
+        let mut from = folder.components().peekable();
+        let mut to = self.components().peekable();
+        while let (Some(a), Some(b)) = (from.peek(), to.peek()) {
+            if a != b {
+                break;
+            }
+            from.next();
+            to.next();
+        }
+        let parts: Vec<&str> = from.map(|_| "..").chain(to).collect();
+        if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
+    }
+}
+
+impl fmt::Display for RepoPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_root() { "." } else { &self.0 })
+    }
+}
+
+impl fmt::Debug for RepoPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+impl FromStr for RepoPath {
+    type Err = PathError;
+
+    fn from_str(text: &str) -> Result<RepoPath, PathError> {
+        RepoPath::parse(text)
+    }
+}
+
+impl Borrow<str> for RepoPath {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<std::path::Path> for RepoPath {
+    fn as_ref(&self) -> &std::path::Path {
+        std::path::Path::new(&*self.0)
+    }
+}
+
+impl serde::Serialize for RepoPath {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// Checks the rule for every stored path: relative, `/`-separated, UTF-8 by type, no empty, `.` or `..`
+/// part, no control character, no backslash, no part that means `.git` or `.mlv`, within the limits.
+pub fn check_stored(text: &str) -> Result<(), PathError> {
+    if text.len() > MAX_PATH {
+        return Err(PathError::TooLong);
+    }
+    let mut depth = 0;
+    for part in text.split('/') {
+        depth += 1;
+        check_part(part)?;
+    }
+    if depth > MAX_DEPTH { Err(PathError::TooLong) } else { Ok(()) }
+}
+
+fn check_part(part: &str) -> Result<(), PathError> {
+    match part {
+        "" => return Err(PathError::EmptyPart),
+        "." | ".." => return Err(PathError::Dots),
+        _ if part.len() > MAX_PART => return Err(PathError::TooLong),
+        _ => {}
+    }
+    // One pass over the bytes settles nearly all names: only a dot, a tilde or a byte over 0x7f asks for more.
+    let mut suspicious = false;
+    for byte in part.bytes() {
+        match byte {
+            b'\\' => return Err(PathError::Backslash),
+            0..=0x1f | 0x7f => return Err(PathError::Control),
+            b'.' | b'~' | 0x80.. => suspicious = true,
+            _ => {}
+        }
+    }
+    if !suspicious {
+        return Ok(());
+    }
+    if part.chars().any(char::is_control) {
+        return Err(PathError::Control);
+    }
+    if is_reserved(part) { Err(PathError::Reserved) } else { Ok(()) }
+}
+
+/// Whether some file system takes `part` for git's or mlv's folder: HFS+ ignores code points and folds
+/// case, NTFS drops trailing dots and spaces and has short names (`git~1`).
+fn is_reserved(part: &str) -> bool {
+    let visible: String = part.chars().filter(|c| !is_default_ignorable(*c)).collect();
+    let folded = fold(&visible);
+    let name = folded.trim_end_matches(['.', ' ']);
+    let short = |stem: &str| {
+        name.strip_prefix(stem)
+            .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit()))
+    };
+    matches!(name, ".git" | ".mlv") || short("git~") || short("mlv~")
+}
+
+/// Unicode's Default_Ignorable_Code_Point (DerivedCoreProperties.txt), which is closed but for unassigned
+/// code points in the ranges named here.
+fn is_default_ignorable(c: char) -> bool {
+    matches!(u32::from(c),
+        0xAD | 0x34F | 0x61C | 0x115F..=0x1160 | 0x17B4..=0x17B5 | 0x180B..=0x180F | 0x200B..=0x200F
+        | 0x202A..=0x202E | 0x2060..=0x206F | 0x3164 | 0xFE00..=0xFE0F | 0xFEFF | 0xFFA0 | 0xFFF0..=0xFFF8
+        | 0x1BCA0..=0x1BCA3 | 0x1D173..=0x1D17A | 0xE0000..=0xE0FFF)
+}
+
+/// NFC and full case folding: two names with equal folds are twins on macOS or Windows.
+pub fn fold(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        return Cow::Borrowed(text);
+    }
+    let composed: String = text.nfc().collect();
+    Cow::Owned(caseless::default_case_fold_str(&composed).nfc().collect())
+}
+
+/// The stricter rule for pointers and stage outputs: none of git's or mlv's own files, and portable.
+pub fn check_output_name(path: &RepoPath) -> Result<(), PathError> {
+    let folded = fold(path.file_name());
+    let own = matches!(
+        &*folded,
+        ".gitattributes" | ".gitmodules" | ".gitignore" | ".mlvignore" | "mlv.yaml" | "mlv.lock"
+    ) || folded.ends_with(".mlv");
+    if own || path.is_root() {
+        return Err(PathError::OwnFile);
+    }
+    check_portable(path.as_str())
+}
+
+/// Whether Windows can hold the path: no `:*?"<>|`, no device name, no part ending with a dot or space.
+pub fn check_portable(path: &str) -> Result<(), PathError> {
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        let stem = part.split('.').next().unwrap_or_default().trim_end().to_ascii_lowercase();
+        let numbered = |prefix: &str| {
+            stem.strip_prefix(prefix).is_some_and(|rest| {
+                matches!(
+                    rest,
+                    "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9" | "\u{b9}" | "\u{b2}" | "\u{b3}"
+                )
+            })
+        };
+        let device = matches!(&*stem, "con" | "prn" | "aux" | "nul" | "conin$" | "conout$")
+            || numbered("com")
+            || numbered("lpt");
+        if device || part.ends_with(['.', ' ']) || part.contains([':', '*', '?', '"', '<', '>', '|']) {
+            return Err(PathError::NotPortable);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> RepoPath {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn relative_paths_lead_from_one_folder_to_another() {
+        assert_eq!(path("a/b/c").relative_to(&path("a/d")), "../b/c");
+        assert_eq!(path("a").relative_to(&path("a")), ".");
+        assert_eq!(path("a/b").relative_to(&RepoPath::root()), "a/b");
+    }
+
+    #[test]
+    fn prefixes_end_at_slashes() {
+        assert_eq!(path("a/b").strip_prefix(&path("a")), Some("b"));
+        assert_eq!(path("a").strip_prefix(&path("a")), Some(""));
+        assert_eq!(path("ab").strip_prefix(&path("a")), None);
+        assert_eq!(path("ab").strip_prefix(&RepoPath::root()), Some("ab"));
+    }
+
+    #[test]
+    fn disguises_of_reserved_names_are_seen_and_lookalikes_are_not() {
+        for bad in [".GiT", ".git. .", "a/.m\u{200d}lv", "GIT~1", "mlv~42", "\u{ff0e}git"] {
+            let seen = RepoPath::parse(bad);
+            // Full-width letters fold to themselves under NFC: no file system takes them for ASCII.
+            assert_eq!(seen.is_err(), !bad.starts_with('\u{ff0e}'), "{bad:?}");
+        }
+        for good in [".gitx", "git~", "git~a", ".gitignore", "x.mlv", "..."] {
+            assert!(RepoPath::parse(good).is_ok(), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn outputs_have_stricter_names() {
+        for bad in ["data/.gitignore", "MLV.yaml", "x.mlv", "nul", "a/com1.txt", "a:b", "dir ", "q?"] {
+            assert!(check_output_name(&path(bad)).is_err(), "{bad:?}");
+        }
+        for good in ["data", "model.bin", "com10", "console"] {
+            assert_eq!(check_output_name(&path(good)), Ok(()), "{good:?}");
+        }
+    }
+}
