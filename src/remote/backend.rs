@@ -183,6 +183,43 @@ pub trait Backend: Send + Sync {
     fn describe(&self) -> String;
 }
 
+/// Passes every call on: a shared or borrowed backend is a backend.
+macro_rules! pass_on {
+    ($($holder:ty),*) => {$(
+        impl<B: Backend + ?Sized> Backend for $holder {
+            fn get(&self, key: &Key, range: Option<Range<u64>>, sink: &mut ByteSink<'_>) -> Result<(), BackendError> {
+                (**self).get(key, range, sink)
+            }
+            fn put(&self, key: &Key, parts: &[&[u8]]) -> Result<(), BackendError> {
+                (**self).put(key, parts)
+            }
+            fn create(&self, key: &Key, bytes: &[u8]) -> Result<Created, BackendError> {
+                (**self).create(key, bytes)
+            }
+            fn head(&self, key: &Key) -> Result<Option<Stat>, BackendError> {
+                (**self).head(key)
+            }
+            fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed)) -> Result<(), BackendError> {
+                (**self).list(prefix, each)
+            }
+            fn delete(&self, key: &Key) -> Result<(), BackendError> {
+                (**self).delete(key)
+            }
+            fn now(&self) -> Result<SystemTime, BackendError> {
+                (**self).now()
+            }
+            fn round_trip(&self) -> RoundTrip {
+                (**self).round_trip()
+            }
+            fn describe(&self) -> String {
+                (**self).describe()
+            }
+        }
+    )*};
+}
+
+pass_on!(&B, Box<B>, std::sync::Arc<B>);
+
 /// Reads `key` whole, at most `limit` bytes: a longer object is refused when it passes the limit.
 pub fn read(backend: &dyn Backend, key: &Key, limit: u64) -> Result<Vec<u8>, BackendError> {
     let mut bytes = Vec::new();

@@ -6,7 +6,10 @@
 //! to a sink that the caller brings.
 
 pub mod backend;
+#[cfg(test)]
+pub(crate) mod conformance;
 pub mod counting;
 pub mod memory;
 pub mod names;
 pub mod records;
+pub mod retry;

@@ -1,0 +1,135 @@
+//! A backend that fails, once or for good, in the ways that networks do.
+
+use std::ops::{ControlFlow, Range};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use crate::remote::backend::{
+    Action, Backend, BackendError, ByteSink, Created, Key, Listed, RoundTrip, Situation, Stat,
+};
+
+/// How a call fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Nothing happens, an error is told.
+    Error,
+    /// Half of it happens, an error is told.
+    Torn,
+    /// All of it happens, an error is told.
+    Lost,
+}
+
+/// Fails the `at`-th call (from 1), and all later ones if it is dead from there.
+pub(crate) struct FaultyBackend<B> {
+    inner: B,
+    at: u64,
+    fault: Fault,
+    dead: bool,
+    calls: AtomicU64,
+}
+
+impl<B: Backend> FaultyBackend<B> {
+    pub(crate) fn new(inner: B, at: u64, fault: Fault) -> FaultyBackend<B> {
+        FaultyBackend { inner, at, fault, dead: false, calls: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn dead_from(inner: B, at: u64) -> FaultyBackend<B> {
+        FaultyBackend { dead: true, ..FaultyBackend::new(inner, at, Fault::Error) }
+    }
+
+    pub(crate) fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    fn fault(&self) -> Option<Fault> {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        (call == self.at || (self.dead && call > self.at)).then_some(self.fault)
+    }
+
+    fn told(&self, action: Action, key: &str) -> BackendError {
+        BackendError::new(Situation::Unreachable, action, key, self.describe())
+    }
+}
+
+impl<B: Backend> Backend for FaultyBackend<B> {
+    fn get(&self, key: &Key, range: Option<Range<u64>>, sink: &mut ByteSink<'_>) -> Result<(), BackendError> {
+        match self.fault() {
+            None => self.inner.get(key, range, sink),
+            Some(Fault::Torn) => {
+                let mut first = true;
+                self.inner.get(key, range, &mut |piece| {
+                    if std::mem::take(&mut first) {
+                        let _ = sink(&piece[..piece.len() / 2]);
+                    }
+                    ControlFlow::Break(())
+                })?;
+                Err(self.told(Action::Read, key.as_str()))
+            }
+            Some(_) => Err(self.told(Action::Read, key.as_str())),
+        }
+    }
+
+    fn put(&self, key: &Key, parts: &[&[u8]]) -> Result<(), BackendError> {
+        let Some(fault) = self.fault() else { return self.inner.put(key, parts) };
+        match fault {
+            Fault::Error => {}
+            Fault::Torn => {
+                let whole = parts.concat();
+                self.inner.put(key, &[&whole[..whole.len() / 2]])?;
+            }
+            Fault::Lost => self.inner.put(key, parts)?,
+        }
+        Err(self.told(Action::Write, key.as_str()))
+    }
+
+    fn create(&self, key: &Key, bytes: &[u8]) -> Result<Created, BackendError> {
+        match self.fault() {
+            None => return self.inner.create(key, bytes),
+            Some(Fault::Lost) => drop(self.inner.create(key, bytes)?),
+            Some(_) => {}
+        }
+        Err(self.told(Action::Write, key.as_str()))
+    }
+
+    fn head(&self, key: &Key) -> Result<Option<Stat>, BackendError> {
+        match self.fault() {
+            None => self.inner.head(key),
+            Some(_) => Err(self.told(Action::Read, key.as_str())),
+        }
+    }
+
+    fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed)) -> Result<(), BackendError> {
+        let Some(fault) = self.fault() else { return self.inner.list(prefix, each) };
+        if fault == Fault::Torn {
+            let mut odd = false;
+            self.inner.list(prefix, &mut |listed| {
+                odd = !odd;
+                if odd {
+                    each(listed);
+                }
+            })?;
+        }
+        Err(self.told(Action::List, prefix))
+    }
+
+    fn delete(&self, key: &Key) -> Result<(), BackendError> {
+        match self.fault() {
+            None => return self.inner.delete(key),
+            Some(Fault::Lost) => self.inner.delete(key)?,
+            Some(_) => {}
+        }
+        Err(self.told(Action::Delete, key.as_str()))
+    }
+
+    fn now(&self) -> Result<SystemTime, BackendError> {
+        self.inner.now()
+    }
+
+    fn round_trip(&self) -> RoundTrip {
+        self.inner.round_trip()
+    }
+
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+}
