@@ -3,3 +3,4 @@
 pub mod digest;
 pub mod object;
 pub mod path;
+pub mod tree;

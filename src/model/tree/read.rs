@@ -1,0 +1,193 @@
+//! Reads trees page by page, with the checks that only several pages together allow.
+
+use crate::model::digest::TreeId;
+use crate::model::tree::page::{Child, Page, PageError, decode_page};
+use crate::model::tree::{OrderCheck, TreeEntry};
+
+/// Hands out the bytes of a page whose hash is right.
+pub type LoadPage<'a, E> = dyn FnMut(TreeId) -> Result<Vec<u8>, E> + 'a;
+
+/// Why a tree cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TreeError<E> {
+    /// A page's bytes are no page.
+    #[error("tree page {page}: {source}")]
+    Page {
+        /// The page.
+        page: TreeId,
+        /// What is wrong.
+        source: PageError,
+    },
+    /// A page does not fit the page above it: level, first path, sums, or order between pages.
+    #[error("tree page {page} does not fit the page above it")]
+    Misfit {
+        /// The page.
+        page: TreeId,
+    },
+    /// The page could not be had.
+    #[error(transparent)]
+    Load(E),
+}
+
+/// Loads and decodes one page.
+pub(super) fn load_page<E>(id: TreeId, load: &mut LoadPage<'_, E>) -> Result<Page, TreeError<E>> {
+    let bytes = load(id).map_err(TreeError::Load)?;
+    decode_page(&bytes).map_err(|source| TreeError::Page { page: id, source })
+}
+
+/// Loads a page and checks it against what the page above says of it.
+pub(super) fn load_child<E>(
+    child: &Child,
+    level: u8,
+    load: &mut LoadPage<'_, E>,
+) -> Result<Page, TreeError<E>> {
+    let page = load_page(child.id, load)?;
+    let fits = page.level() == level
+        && page.first_path() == Some(&*child.first)
+        && page.sums() == Some((child.entries, child.files, child.bytes));
+    if fits { Ok(page) } else { Err(TreeError::Misfit { page: child.id }) }
+}
+
+/// Loads the root page; an inner root has at least two entries.
+pub(super) fn load_root<E>(root: TreeId, load: &mut LoadPage<'_, E>) -> Result<Page, TreeError<E>> {
+    let page = load_page(root, load)?;
+    let lonely = matches!(&page, Page::Inner { children, .. } if children.len() < 2);
+    if lonely || page.sums().is_none() { Err(TreeError::Misfit { page: root }) } else { Ok(page) }
+}
+
+/// What a walk over a tree meets.
+enum Found {
+    Page(TreeId),
+    Entries(Vec<TreeEntry>),
+}
+
+struct Walk<'w, 'l, E> {
+    load: &'w mut LoadPage<'l, E>,
+    order: OrderCheck,
+    /// Pages wholly before this text are skipped.
+    low: &'w str,
+    /// Pages wholly at or behind this text are skipped; `None`: no upper bound.
+    high: Option<&'w str>,
+}
+
+impl<E> Walk<'_, '_, E> {
+    fn page(
+        &mut self,
+        id: TreeId,
+        page: Page,
+        found: &mut dyn FnMut(Found) -> Result<(), E>,
+    ) -> Result<(), TreeError<E>> {
+        found(Found::Page(id)).map_err(TreeError::Load)?;
+        match page {
+            Page::Leaf(entries) => {
+                for entry in &entries {
+                    let shared = self.order.shared_with(&entry.path);
+                    self.order.accept(&entry.path, shared).map_err(|_| TreeError::Misfit { page: id })?;
+                }
+                found(Found::Entries(entries)).map_err(TreeError::Load)
+            }
+            Page::Inner { level, children } => {
+                for (at, child) in children.iter().enumerate() {
+                    let starts_behind = self.high.is_some_and(|high| &*child.first >= high);
+                    let ends_before = children.get(at + 1).is_some_and(|next| &*next.first <= self.low);
+                    if starts_behind || ends_before {
+                        continue;
+                    }
+                    let below = load_child(child, level - 1, self.load)?;
+                    self.page(child.id, below, found)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn walk<E>(
+    root: TreeId,
+    (low, high): (&str, Option<&str>),
+    load: &mut LoadPage<'_, E>,
+    found: &mut dyn FnMut(Found) -> Result<(), E>,
+) -> Result<(), TreeError<E>> {
+    let page = load_root(root, load)?;
+    Walk { load, order: OrderCheck::default(), low, high }.page(root, page, found)
+}
+
+/// Calls `each` with every entry, in order.
+pub fn visit<E>(
+    root: TreeId,
+    load: &mut LoadPage<'_, E>,
+    each: &mut dyn FnMut(TreeEntry) -> Result<(), E>,
+) -> Result<(), TreeError<E>> {
+    walk(root, ("", None), load, &mut |found| match found {
+        Found::Page(_) => Ok(()),
+        Found::Entries(entries) => entries.into_iter().try_for_each(&mut *each),
+    })
+}
+
+/// All entries, sorted by path.
+pub fn read_all<E>(root: TreeId, load: &mut LoadPage<'_, E>) -> Result<Vec<TreeEntry>, TreeError<E>> {
+    let mut all = Vec::new();
+    walk(root, ("", None), load, &mut |found| {
+        if let Found::Entries(entries) = found {
+            all.extend(entries);
+        }
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// The entries at or below `path`, sorted; only the pages that can hold them are loaded.
+///
+/// A file at `path` gives that entry; a folder gives what it holds, an empty folder its own entry;
+/// the empty path gives everything.
+pub fn read_below<E>(
+    root: TreeId,
+    path: &str,
+    load: &mut LoadPage<'_, E>,
+) -> Result<Vec<TreeEntry>, TreeError<E>> {
+    if path.is_empty() {
+        return read_all(root, load);
+    }
+    // All paths below `path` start with `path/`, and `0` is the byte after the slash.
+    let high = format!("{path}0");
+    let mut below = Vec::new();
+    walk(root, (path, Some(&high)), load, &mut |found| {
+        if let Found::Entries(entries) = found {
+            below.extend(entries.into_iter().filter(|entry| {
+                entry.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            }));
+        }
+        Ok(())
+    })?;
+    Ok(below)
+}
+
+/// The entry at exactly `path` (an empty folder's ends with a slash), if there is one.
+pub fn find<E>(
+    root: TreeId,
+    path: &str,
+    load: &mut LoadPage<'_, E>,
+) -> Result<Option<TreeEntry>, TreeError<E>> {
+    let mut hit = None;
+    let high = format!("{path}\0");
+    walk(root, (path, Some(&high)), load, &mut |found| {
+        if let Found::Entries(entries) = found {
+            hit = hit.take().or_else(|| entries.into_iter().find(|entry| &*entry.path == path));
+        }
+        Ok(())
+    })?;
+    Ok(hit)
+}
+
+/// The names of all pages, root first.
+pub fn page_ids<E>(root: TreeId, load: &mut LoadPage<'_, E>) -> Result<Vec<TreeId>, TreeError<E>> {
+    let mut ids = Vec::new();
+    walk(root, ("", None), load, &mut |found| {
+        if let Found::Page(id) = found {
+            ids.push(id);
+        }
+        Ok(())
+    })?;
+    Ok(ids)
+}
