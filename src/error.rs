@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use crate::model::place::{Located, Problem, ProblemClass};
+
 /// The stable name of a failure: the `kind` of the JSON form, and the key of the exit code.
 ///
 /// docs/errors.md is generated from this table and checked by a test.
@@ -184,6 +186,26 @@ pub trait Advice: std::error::Error {
     /// The path or object that the failure is about, if it is about one.
     fn subject(&self) -> Option<String> {
         None
+    }
+}
+
+// Here and not beside the type: the model knows nothing of exit codes.
+impl<P: Problem> Advice for Located<P> {
+    fn kind(&self) -> ErrorKind {
+        match self.problem.class() {
+            ProblemClass::Invalid => ErrorKind::InvalidFile,
+            ProblemClass::UnsafePath => ErrorKind::UnsafePath,
+            ProblemClass::Unsupported => ErrorKind::UnsupportedVersion,
+            ProblemClass::Contradiction => ErrorKind::InvalidPipeline,
+        }
+    }
+
+    fn hints(&self) -> Vec<Hint> {
+        self.problem.hint().into_iter().map(Hint::new).collect()
+    }
+
+    fn subject(&self) -> Option<String> {
+        Some(self.file.to_string())
     }
 }
 

@@ -3,4 +3,8 @@
 pub mod digest;
 pub mod object;
 pub mod path;
+pub mod place;
 pub mod tree;
+pub mod units;
+pub mod value;
+pub mod yaml;

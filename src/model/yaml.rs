@@ -1,0 +1,536 @@
+//! YAML text as a tree of nodes that know their place, within limits.
+//!
+//! A loader of our own over the event parser, because each format needs the exact place of
+//! every key (for errors and for edits that keep comments), limits that count nodes *after*
+//! aliases, and refusals that a deserialiser cannot express. Scalars stay text here; what
+//! YAML makes of them is [`Value`](crate::model::value::Value)'s business, and paths and
+//! hashes are text whatever YAML would make of them.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Span, StructureStyle};
+
+use crate::model::place::{Located, Mark, Problem};
+
+/// How much of everything a text may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of the file, and bytes of text that aliases may add.
+    pub bytes: usize,
+    /// Nested lists and maps.
+    pub depth: usize,
+    /// Scalars, lists, maps and keys, after aliases.
+    pub nodes: usize,
+    /// Whether anchors and aliases are allowed.
+    pub anchors: bool,
+}
+
+impl Limits {
+    /// Those of `mlv.yaml` and parameter files.
+    pub const PIPELINE: Limits = Limits { bytes: 8 << 20, depth: 64, nodes: 100_000, anchors: true };
+    /// Those of pointers.
+    pub const POINTER: Limits = Limits { bytes: 1 << 20, depth: 64, nodes: 100_000, anchors: false };
+    /// Those of `mlv.lock`.
+    pub const LOCK: Limits = Limits { bytes: 64 << 20, depth: 64, nodes: 1_000_000, anchors: false };
+}
+
+/// A scalar, list or map, and where it stands.
+#[derive(Clone, Debug)]
+pub struct Node<'a> {
+    /// Its first character and its bytes (of a list or map: only the start is exact).
+    pub mark: Mark,
+    /// What it is.
+    pub data: Data<'a>,
+}
+
+/// What a [`Node`] is.
+#[derive(Clone, Debug)]
+pub enum Data<'a> {
+    /// Text, and whether it was written without quotes.
+    Scalar {
+        /// The text, unescaped.
+        text: Cow<'a, str>,
+        /// Written without quotes, so that YAML may see a number, a truth value or null in it.
+        plain: bool,
+    },
+    /// A list.
+    List(Vec<Node<'a>>),
+    /// A map in the order of the file, each key once.
+    Map(Map<'a>),
+}
+
+/// A map's entries in the order of the file.
+#[derive(Clone, Debug)]
+pub struct Map<'a> {
+    /// Keys and values, each key once.
+    pub entries: Vec<(Key<'a>, Node<'a>)>,
+    /// Written with braces on one or more lines, not one entry a line.
+    pub flow: bool,
+}
+
+/// The key of a map entry.
+#[derive(Clone, Debug)]
+pub struct Key<'a> {
+    /// Where it stands.
+    pub mark: Mark,
+    /// Its text.
+    pub text: Cow<'a, str>,
+    /// Written without quotes.
+    pub plain: bool,
+}
+
+/// Why a text is refused before anybody looks at its meaning.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum YamlProblem {
+    /// Bytes that are not UTF-8.
+    #[error("the file is not UTF-8 text")]
+    NotUtf8,
+    /// More bytes than the limit.
+    #[error("the file is larger than the limit of {limit} bytes")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// Nesting beyond the limit.
+    #[error("lists and maps are nested deeper than the limit of {limit}")]
+    TooDeep {
+        /// The limit.
+        limit: usize,
+    },
+    /// More nodes than the limit, aliases included.
+    #[error("more than the limit of {limit} keys and values, aliases included")]
+    TooManyNodes {
+        /// The limit.
+        limit: usize,
+    },
+    /// Not YAML.
+    #[error("this is no YAML: {detail}")]
+    Syntax {
+        /// What the parser says.
+        detail: Box<str>,
+    },
+    /// git's conflict markers.
+    #[error("a conflict marker (possible merge conflict)")]
+    ConflictMarker,
+    /// One key twice in a map.
+    #[error("the key `{key}` stands here a second time")]
+    DuplicateKey {
+        /// The key.
+        key: Box<str>,
+    },
+    /// A key that is a list or a map.
+    #[error("a key must be a single value")]
+    KeyNotScalar,
+    /// A tag.
+    #[error("YAML tags are not allowed here")]
+    Tag,
+    /// An anchor or alias where none is allowed.
+    #[error("YAML anchors and aliases are not allowed here")]
+    Anchor,
+    /// An alias that names a value it is a part of, or none.
+    #[error("the alias names a value that it is a part of")]
+    EndlessAlias,
+    /// A merge key whose value is no map.
+    #[error("the value of `<<` must be a map or a list of maps")]
+    MergeKey,
+    /// A second document.
+    #[error("the file must hold one YAML document")]
+    SecondDocument,
+    /// Nothing but comments.
+    #[error("the file is empty")]
+    Empty,
+}
+
+impl Problem for YamlProblem {
+    fn hint(&self) -> Option<String> {
+        match self {
+            YamlProblem::ConflictMarker => Some("resolve the merge conflict in the file".into()),
+            _ => None,
+        }
+    }
+}
+
+/// A YAML problem at its place.
+pub type YamlError = Located<YamlProblem>;
+
+/// The text of a file: UTF-8 of at most `limit` bytes, without a byte order mark.
+pub fn text_of<'a>(file: &str, bytes: &'a [u8], limit: usize) -> Result<&'a str, YamlError> {
+    if bytes.len() > limit {
+        return Err(Located::new(file, "", Mark::default(), YamlProblem::TooLarge { limit }));
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    std::str::from_utf8(bytes).map_err(|error| {
+        let good = std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
+        let line = 1 + good.bytes().filter(|byte| *byte == b'\n').count() as u32;
+        Located::new(file, "", Mark { line, ..Mark::default() }, YamlProblem::NotUtf8)
+    })
+}
+
+/// Reads the one document of `text`, which [`text_of`] returned.
+pub fn load<'a>(file: &str, text: &'a str, limits: Limits) -> Result<Node<'a>, YamlError> {
+    if let Some(line) = conflict_marker(text) {
+        let mark = Mark { line, column: 1, ..Mark::default() };
+        return Err(Located::new(file, text, mark, YamlProblem::ConflictMarker));
+    }
+    let mut loader = Loader::new(limits);
+    let options = granit_parser::options! {
+        emit_comments: false,
+        flow_nesting_limit: limits.depth,
+        block_nesting_limit: limits.depth,
+    };
+    let fail = |(mark, problem)| Located::new(file, text, mark, problem);
+    for event in Parser::new_from_str_with_options(text, options) {
+        let (event, span) = event.map_err(|error| fail(scan_problem(&error, limits)))?;
+        loader.event(event, &span).map_err(fail)?;
+    }
+    loader.root.ok_or_else(|| fail((Mark::default(), YamlProblem::Empty)))
+}
+
+/// The line of the first conflict marker, if git left any.
+pub fn conflict_marker(text: &str) -> Option<u32> {
+    let mut first = None;
+    for (index, line) in text.split('\n').enumerate() {
+        // Both ends must be there: a lone `=======` or `>>>>>>> ` may be prose.
+        if line.starts_with("<<<<<<< ") {
+            first = first.or(Some(index as u32 + 1));
+        } else if line.starts_with(">>>>>>> ") && first.is_some() {
+            return first;
+        }
+    }
+    None
+}
+
+type Refusal = (Mark, YamlProblem);
+
+fn scan_problem(error: &granit_parser::ScanError, limits: Limits) -> Refusal {
+    let marker = error.marker();
+    let offset = marker.byte_offset().unwrap_or_default() as u32;
+    let mark =
+        Mark { line: marker.line() as u32, column: marker.col() as u32 + 1, start: offset, end: offset };
+    let problem = match error.kind() {
+        ErrorKind::RecursionLimitExceeded => YamlProblem::TooDeep { limit: limits.depth },
+        _ => YamlProblem::Syntax { detail: error.info().into() },
+    };
+    (mark, problem)
+}
+
+fn mark_of(span: &Span) -> Mark {
+    Mark {
+        line: span.start.line() as u32,
+        column: span.start.col() as u32 + 1,
+        start: span.start.byte_offset().unwrap_or_default() as u32,
+        end: span.end.byte_offset().unwrap_or_default() as u32,
+    }
+}
+
+/// What a subtree costs: nodes, and bytes of text.
+#[derive(Clone, Copy, Default)]
+struct Cost {
+    nodes: usize,
+    bytes: usize,
+}
+
+/// A list or map that is not complete yet.
+struct Frame<'a> {
+    mark: Mark,
+    anchor: usize,
+    flow: bool,
+    before: Cost,
+    content: Content<'a>,
+}
+
+enum Content<'a> {
+    List(Vec<Node<'a>>),
+    Map { entries: Vec<(Key<'a>, Node<'a>)>, key: Option<Key<'a>> },
+}
+
+struct Loader<'a> {
+    limits: Limits,
+    open: Vec<Frame<'a>>,
+    anchors: HashMap<usize, (Node<'a>, Cost)>,
+    spent: Cost,
+    /// Copies kept for aliases: nested anchors would otherwise multiply memory by the depth.
+    kept: Cost,
+    documents: usize,
+    root: Option<Node<'a>>,
+}
+
+impl<'a> Loader<'a> {
+    fn new(limits: Limits) -> Loader<'a> {
+        Loader {
+            limits,
+            open: Vec::new(),
+            anchors: HashMap::new(),
+            spent: Cost::default(),
+            kept: Cost::default(),
+            documents: 0,
+            root: None,
+        }
+    }
+
+    fn event(&mut self, event: Event<'a>, span: &Span) -> Result<(), Refusal> {
+        let mark = mark_of(span);
+        match event {
+            Event::DocumentStart(..) => {
+                self.documents += 1;
+                if self.documents > 1 {
+                    return Err((mark, YamlProblem::SecondDocument));
+                }
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                self.check(mark, anchor, tag.is_some())?;
+                self.spend(mark, Cost { nodes: 1, bytes: text.len() })?;
+                let plain = style == ScalarStyle::Plain;
+                let cost = Cost { nodes: 1, bytes: text.len() };
+                let node = Node { mark, data: Data::Scalar { text, plain } };
+                self.keep(anchor, &node, cost)?;
+                self.put(node)?;
+            }
+            Event::SequenceStart(style, anchor, tag) => {
+                self.check(mark, anchor, tag.is_some())?;
+                self.begin(mark, anchor, style, Content::List(Vec::new()))?;
+            }
+            Event::MappingStart(style, anchor, tag) => {
+                self.check(mark, anchor, tag.is_some())?;
+                self.begin(mark, anchor, style, Content::Map { entries: Vec::new(), key: None })?;
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.end(mark)?,
+            Event::Alias(id) => self.alias(mark, id)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn check(&self, mark: Mark, anchor: usize, tagged: bool) -> Result<(), Refusal> {
+        if tagged {
+            return Err((mark, YamlProblem::Tag));
+        }
+        if anchor != 0 && !self.limits.anchors {
+            return Err((mark, YamlProblem::Anchor));
+        }
+        Ok(())
+    }
+
+    fn spend(&mut self, mark: Mark, cost: Cost) -> Result<(), Refusal> {
+        self.spent = add(self.spent, cost, self.limits).map_err(|problem| (mark, problem))?;
+        Ok(())
+    }
+
+    fn keep(&mut self, anchor: usize, node: &Node<'a>, cost: Cost) -> Result<(), Refusal> {
+        if anchor != 0 {
+            self.kept = add(self.kept, cost, self.limits).map_err(|problem| (node.mark, problem))?;
+            self.anchors.insert(anchor, (node.clone(), cost));
+        }
+        Ok(())
+    }
+
+    fn begin(
+        &mut self,
+        mark: Mark,
+        anchor: usize,
+        style: StructureStyle,
+        content: Content<'a>,
+    ) -> Result<(), Refusal> {
+        if self.open.len() >= self.limits.depth {
+            return Err((mark, YamlProblem::TooDeep { limit: self.limits.depth }));
+        }
+        let before = self.spent;
+        self.spend(mark, Cost { nodes: 1, bytes: 0 })?;
+        let flow = style == StructureStyle::Flow;
+        self.open.push(Frame { mark, anchor, flow, before, content });
+        Ok(())
+    }
+
+    fn end(&mut self, mark: Mark) -> Result<(), Refusal> {
+        let Some(frame) = self.open.pop() else { return Ok(()) };
+        let data = match frame.content {
+            Content::List(items) => Data::List(items),
+            Content::Map { mut entries, .. } => {
+                check_duplicates(&entries)?;
+                if self.limits.anchors {
+                    merge(&mut entries)?;
+                }
+                Data::Map(Map { entries, flow: frame.flow })
+            }
+        };
+        let node = Node { mark: Mark { end: mark.end, ..frame.mark }, data };
+        let cost = Cost {
+            nodes: self.spent.nodes - frame.before.nodes,
+            bytes: self.spent.bytes - frame.before.bytes,
+        };
+        self.keep(frame.anchor, &node, cost)?;
+        self.put(node)
+    }
+
+    fn alias(&mut self, mark: Mark, id: usize) -> Result<(), Refusal> {
+        if !self.limits.anchors {
+            return Err((mark, YamlProblem::Anchor));
+        }
+        // An anchor is known once its value is complete: an alias within it finds nothing.
+        let Some(cost) = self.anchors.get(&id).map(|(_, cost)| *cost) else {
+            return Err((mark, YamlProblem::EndlessAlias));
+        };
+        self.spend(mark, cost)?;
+        let mut node = self.anchors[&id].0.clone();
+        if self.open.len() + depth(&node) > self.limits.depth {
+            return Err((mark, YamlProblem::TooDeep { limit: self.limits.depth }));
+        }
+        node.mark = mark;
+        self.put(node)
+    }
+
+    fn put(&mut self, node: Node<'a>) -> Result<(), Refusal> {
+        match self.open.last_mut().map(|frame| &mut frame.content) {
+            None => self.root = Some(node),
+            Some(Content::List(items)) => items.push(node),
+            Some(Content::Map { entries, key }) => match key.take() {
+                Some(key) => entries.push((key, node)),
+                None => {
+                    let Data::Scalar { text, plain } = node.data else {
+                        return Err((node.mark, YamlProblem::KeyNotScalar));
+                    };
+                    *key = Some(Key { mark: node.mark, text, plain });
+                }
+            },
+        }
+        Ok(())
+    }
+}
+
+fn add(sum: Cost, cost: Cost, limits: Limits) -> Result<Cost, YamlProblem> {
+    let sum = Cost { nodes: sum.nodes + cost.nodes, bytes: sum.bytes + cost.bytes };
+    if sum.nodes > limits.nodes {
+        return Err(YamlProblem::TooManyNodes { limit: limits.nodes });
+    }
+    if sum.bytes > 2 * limits.bytes {
+        return Err(YamlProblem::TooLarge { limit: limits.bytes });
+    }
+    Ok(sum)
+}
+
+fn depth(node: &Node<'_>) -> usize {
+    match &node.data {
+        Data::Scalar { .. } => 0,
+        Data::List(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Data::Map(map) => 1 + map.entries.iter().map(|(_, value)| depth(value)).max().unwrap_or(0),
+    }
+}
+
+fn check_duplicates(entries: &[(Key<'_>, Node<'_>)]) -> Result<(), Refusal> {
+    let mut keys: Vec<&Key<'_>> = entries.iter().map(|(key, _)| key).collect();
+    keys.sort_by(|a, b| a.text.cmp(&b.text).then(a.mark.start.cmp(&b.mark.start)));
+    for pair in keys.windows(2) {
+        if pair[0].text == pair[1].text {
+            let key = pair[1].text.as_ref().into();
+            return Err((pair[1].mark, YamlProblem::DuplicateKey { key }));
+        }
+    }
+    Ok(())
+}
+
+/// Replaces a merge key by the entries of the maps it names; entries that are there win.
+fn merge<'a>(entries: &mut Vec<(Key<'a>, Node<'a>)>) -> Result<(), Refusal> {
+    let is_merge = |key: &Key<'_>| key.plain && key.text == "<<";
+    let Some(index) = entries.iter().position(|(key, _)| is_merge(key)) else { return Ok(()) };
+    let (key, value) = entries.remove(index);
+    let sources = match value.data {
+        Data::List(items) => items,
+        data => vec![Node { mark: value.mark, data }],
+    };
+    let mut present: std::collections::HashSet<String> =
+        entries.iter().map(|(key, _)| key.text.clone().into_owned()).collect();
+    for source in sources {
+        let Data::Map(map) = source.data else { return Err((key.mark, YamlProblem::MergeKey)) };
+        for (key, value) in map.entries {
+            if present.insert(key.text.clone().into_owned()) {
+                entries.push((key, value));
+            }
+        }
+    }
+    Ok(())
+}
+
+impl<'a> Map<'a> {
+    /// The value of `key`.
+    pub fn get(&self, key: &str) -> Option<&Node<'a>> {
+        self.entry(key).map(|(_, value)| value)
+    }
+
+    /// The entry of `key`.
+    pub fn entry(&self, key: &str) -> Option<&(Key<'a>, Node<'a>)> {
+        self.entries.iter().find(|(found, _)| found.text == key)
+    }
+}
+
+impl<'a> Node<'a> {
+    /// The text of a scalar, whatever YAML would make of it.
+    pub fn text(&self) -> Option<&str> {
+        match &self.data {
+            Data::Scalar { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The text of a scalar without quotes.
+    pub fn plain(&self) -> Option<&str> {
+        match &self.data {
+            Data::Scalar { text, plain: true } => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The items of a list.
+    pub fn list(&self) -> Option<&[Node<'a>]> {
+        match &self.data {
+            Data::List(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The entries of a map.
+    pub fn map(&self) -> Option<&Map<'a>> {
+        match &self.data {
+            Data::Map(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    /// Whether this is an empty scalar, `~` or `null`.
+    pub fn is_null(&self) -> bool {
+        matches!(self.plain(), Some("" | "~" | "null" | "Null" | "NULL"))
+    }
+
+    /// A truth value.
+    pub fn bool(&self) -> Option<bool> {
+        match self.plain()? {
+            "true" | "True" | "TRUE" => Some(true),
+            "false" | "False" | "FALSE" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// A bare decimal number from 0 to 2^63 - 1.
+    pub fn count(&self) -> Option<u64> {
+        let text = self.plain()?;
+        let canonical = text == "0" || !text.starts_with('0');
+        if !canonical || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        text.parse().ok().filter(|count| *count <= i64::MAX as u64)
+    }
+
+    /// What it is, for messages: "a list".
+    pub fn kind(&self) -> &'static str {
+        match &self.data {
+            Data::List(_) => "a list",
+            Data::Map(_) => "a map",
+            Data::Scalar { .. } if self.is_null() => "nothing",
+            Data::Scalar { .. } => "a single value",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
