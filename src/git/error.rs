@@ -1,0 +1,137 @@
+//! What can go wrong with git, as situations that a user knows.
+
+use std::path::PathBuf;
+
+use crate::error::{Advice, ErrorKind, Hint};
+use crate::fs;
+
+/// A failure of reading git's data, or of keeping an ignore file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The repository belongs to somebody else, and `safe.directory` does not list it.
+    #[error("the git repository at `{}` belongs to another user", path.display())]
+    OwnedByOther {
+        /// The folder in which it was found.
+        path: PathBuf,
+        /// git's reason.
+        source: Box<gix::Error>,
+    },
+    /// There is a git repository, but it cannot be opened.
+    #[error("cannot open the git repository of `{}`", path.display())]
+    CannotOpen {
+        /// The folder that was asked about.
+        path: PathBuf,
+        /// git's reason.
+        source: Box<gix::Error>,
+    },
+    /// A folder of the work tree whose name mlv cannot store.
+    #[error("mlv cannot work below a folder of this name: `{}`", path.display())]
+    FolderName {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A revision that does not name one commit.
+    #[error("no commit is called `{revision}`")]
+    NoSuchRevision {
+        /// The revision as given.
+        revision: String,
+        /// git's reason, where it gave one.
+        source: Option<Box<gix::Error>>,
+    },
+    /// Text that a program would take for an option, or that no revision has.
+    #[error("not a revision: `{revision}`")]
+    NotARevision {
+        /// The revision as given.
+        revision: String,
+    },
+    /// An object that git should have and cannot give.
+    #[error("cannot read git object {id}")]
+    Object {
+        /// The object's hex name.
+        id: String,
+        /// git's reason.
+        source: Box<gix::Error>,
+    },
+    /// A file of a commit over mlv's limit for its kind.
+    #[error("`{path}` in git object {id} has {size} bytes, more than the limit of {limit}")]
+    TooLarge {
+        /// The file's path.
+        path: String,
+        /// The blob's hex name.
+        id: String,
+        /// Its size in bytes.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// git's index, its references or its ignore rules cannot be read.
+    #[error("cannot read git's {what}")]
+    Unreadable {
+        /// What could not be read: "index", "references".
+        what: &'static str,
+        /// git's reason.
+        source: Box<gix::Error>,
+    },
+    /// The work tree cannot be read or written.
+    #[error(transparent)]
+    Fs(#[from] fs::Error),
+}
+
+impl Error {
+    pub(super) fn unreadable<E: Into<gix::Error>>(what: &'static str) -> impl FnOnce(E) -> Error {
+        move |source| Error::Unreadable { what, source: Box::new(source.into()) }
+    }
+
+    pub(super) fn object<E: Into<gix::Error>>(id: &gix::oid) -> impl FnOnce(E) -> Error {
+        let id = id.to_string();
+        move |source| Error::Object { id, source: Box::new(source.into()) }
+    }
+}
+
+impl Advice for Error {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Error::OwnedByOther { .. } => ErrorKind::PermissionDenied,
+            Error::CannotOpen { .. } | Error::Unreadable { .. } => ErrorKind::Io,
+            Error::NoSuchRevision { .. } | Error::NotARevision { .. } => ErrorKind::NoSuchRevision,
+            Error::Object { .. } => ErrorKind::Damaged,
+            Error::FolderName { .. } => ErrorKind::UnsafePath,
+            Error::TooLarge { .. } => ErrorKind::InvalidFile,
+            Error::Fs(error) => error.kind(),
+        }
+    }
+
+    fn hints(&self) -> Vec<Hint> {
+        match self {
+            Error::OwnedByOther { path, .. } => vec![Hint::new(format!(
+                "if you trust it: git config --global --add safe.directory {}",
+                quoted(&path.display().to_string())
+            ))],
+            Error::NoSuchRevision { .. } => vec![Hint::new("git log --oneline --all")],
+            Error::Object { .. } => vec![Hint::new("git fsck")],
+            Error::Fs(error) => error.hints(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn subject(&self) -> Option<String> {
+        match self {
+            Error::OwnedByOther { path, .. }
+            | Error::CannotOpen { path, .. }
+            | Error::FolderName { path } => Some(path.display().to_string()),
+            Error::TooLarge { path, .. } => Some(path.clone()),
+            Error::Fs(error) => error.subject(),
+            _ => None,
+        }
+    }
+}
+
+/// The text as one word of a shell command.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,@%:=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}

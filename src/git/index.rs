@@ -1,0 +1,104 @@
+//! What git's index tracks, and what git's ignore rules leave out.
+
+use std::sync::PoisonError;
+
+use gix::bstr::ByteSlice;
+use gix::index::entry::Mode;
+
+use super::Error;
+use super::repo::GitRepo;
+use crate::model::path::RepoPath;
+
+impl GitRepo {
+    /// git's index as it was when first asked for; empty if there is none yet.
+    fn tracked_entries(&self) -> Result<&gix::worktree::Index, Error> {
+        if let Some(index) = self.index.get() {
+            return Ok(index);
+        }
+        let index = self.local().index_or_empty().map_err(Error::unreadable("index"))?;
+        Ok(self.index.get_or_init(|| index))
+    }
+
+    /// Whether git tracks the file `path`, or anything below the folder `path`.
+    pub fn is_tracked(&self, path: &RepoPath) -> Result<bool, Error> {
+        let index = self.tracked_entries()?;
+        let full = self.full(path);
+        let key = full.as_str().as_bytes().as_bstr();
+        if key.is_empty() {
+            return Ok(!index.entries().is_empty());
+        }
+        // A sparse index holds one entry for a whole folder, with a slash at its end.
+        let in_sparse_folder = index.is_sparse()
+            && key.char_indices().filter(|(_, _, c)| *c == '/').any(|(at, _, _)| {
+                index.entry_by_path(key[..=at].as_bstr()).is_some_and(|entry| entry.mode.is_sparse())
+            });
+        let below = folder_key(key);
+        Ok(in_sparse_folder
+            || index.entry_by_path(key).is_some()
+            || index.prefixed_entries_range(below.as_bstr()).is_some())
+    }
+
+    /// The files that git tracks at or below `path`, sorted, at most `limit` of them.
+    ///
+    /// Those whose names mlv could not store are left out.
+    pub fn tracked_below(&self, path: &RepoPath, limit: usize) -> Result<Vec<RepoPath>, Error> {
+        let index = self.tracked_entries()?;
+        let full = self.full(path);
+        let key = full.as_str().as_bytes().as_bstr();
+        if let Some(entry) = index.entry_by_path(key) {
+            return Ok(self.from_git(entry.path(index)).into_iter().take(limit).collect());
+        }
+        let entries = if key.is_empty() {
+            index.entries()
+        } else {
+            index.prefixed_entries(folder_key(key).as_bstr()).unwrap_or_default()
+        };
+        Ok(entries.iter().filter_map(|entry| self.from_git(entry.path(index))).take(limit).collect())
+    }
+
+    /// A path as git has it, relative to the folder that this was discovered from.
+    fn from_git(&self, path: &gix::bstr::BStr) -> Option<RepoPath> {
+        let path = RepoPath::parse(path.to_str().ok()?).ok()?;
+        path.strip_prefix(&self.prefix).and_then(|below| RepoPath::parse(below).ok())
+    }
+
+    /// Whether git's ignore rules leave out `path`, tracked or not.
+    ///
+    /// The rules are those of `.gitignore` files in the work tree, `.git/info/exclude` and
+    /// `core.excludesFile`. Asked for many paths in order, each rule file is read once; a change
+    /// of one is seen after [`GitRepo::forget_ignore_rules`]. In a bare repository nothing is.
+    pub fn is_ignored(&self, path: &RepoPath, is_dir: bool) -> Result<bool, Error> {
+        if self.is_bare() || path.is_root() && self.prefix.is_root() {
+            return Ok(false);
+        }
+        let repo = self.local();
+        let mut guard = self.excludes.lock().unwrap_or_else(PoisonError::into_inner);
+        let stack = match guard.as_mut() {
+            Some(stack) => stack,
+            None => guard.insert(excludes_of(&repo)?),
+        };
+        // Without the mode gix takes a folder for a file, and `models/` would not match it.
+        let mode = if is_dir { Mode::DIR } else { Mode::FILE };
+        let full = self.full(path);
+        let place = stack
+            .at_entry(full.as_str().as_bytes().as_bstr(), Some(mode), &repo.objects)
+            .map_err(|error| Error::unreadable("ignore rules")(gix::Error::from_error(error)))?;
+        Ok(place.is_excluded())
+    }
+}
+
+fn folder_key(key: &gix::bstr::BStr) -> gix::bstr::BString {
+    let mut folder = gix::bstr::BString::from(key);
+    folder.push(b'/');
+    folder
+}
+
+/// Rules from the work tree alone: reading the index for the ignore files that a sparse
+/// checkout left out would cost milliseconds, and nothing of mlv's lies in such folders.
+fn excludes_of(repo: &gix::Repository) -> Result<gix::worktree::Stack, Error> {
+    let none = gix::index::State::new(repo.object_hash());
+    let stack = repo
+        .excludes(&none, None, gix::worktree::stack::state::ignore::Source::WorktreeThenIdMappingIfNotSkipped)
+        .map_err(Error::unreadable("ignore rules"))?;
+    Ok(stack.detach())
+}

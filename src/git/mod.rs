@@ -1,0 +1,19 @@
+//! What mlv reads of git, and the ignore lines that it keeps for the user.
+//!
+//! The only importer of gix, whose interface changes with every release. Nothing here changes
+//! refs, the index or the object database (R20), and nothing runs a program (R11). Paths are
+//! relative to the folder that the repository was discovered from, usually mlv's root, which
+//! may lie below git's.
+
+mod error;
+pub mod ignore;
+pub mod index;
+pub mod repo;
+pub mod revision;
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use error::Error;

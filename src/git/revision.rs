@@ -1,0 +1,307 @@
+//! Commits: finding them by name, and reading files as they were.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use gix::bstr::ByteSlice;
+use gix::objs::tree::EntryKind;
+
+use super::Error;
+use super::repo::{CommitId, GitRepo};
+use crate::model::path::RepoPath;
+
+/// Deepest folder that is looked into, counted from git's root: the limit of paths.
+const MAX_DEPTH: usize = crate::model::path::MAX_DEPTH;
+
+/// Which commits of a repository are meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// The newest commit of each local branch.
+    pub branches: bool,
+    /// The commit of each tag.
+    pub tags: bool,
+    /// Every commit that any reference or HEAD leads to.
+    pub all_commits: bool,
+}
+
+impl Scope {
+    /// Whether only the work tree is meant.
+    pub fn is_empty(&self) -> bool {
+        *self == Scope::default()
+    }
+}
+
+/// The name of a file's contents in git: equal names, equal bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlobId(gix::ObjectId);
+
+impl std::fmt::Display for BlobId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A file of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileAt {
+    /// Its path.
+    pub path: RepoPath,
+    /// Its contents, for [`Snapshots::read`].
+    pub blob: BlobId,
+}
+
+impl GitRepo {
+    /// The one commit that `revision` names: a branch, a tag, `HEAD~1`, a full or short hex name.
+    ///
+    /// Fails with `NoSuchRevision` if there is none or several, and with `NotARevision` for text
+    /// that looks like an option.
+    pub fn resolve(&self, revision: &str) -> Result<CommitId, Error> {
+        if revision.is_empty() || revision.starts_with('-') || revision.contains(|c: char| c.is_control()) {
+            return Err(Error::NotARevision { revision: revision.to_owned() });
+        }
+        let unknown = |error: gix::Error| Error::NoSuchRevision {
+            revision: revision.to_owned(),
+            source: Some(Box::new(error)),
+        };
+        let repo = self.local();
+        let parse = |text: &str| repo.rev_parse_single(text.as_bytes().as_bstr());
+        let id = parse(revision)
+            .or_else(|error| expanded(&repo, revision).map_or(Err(error), |full| parse(&full)))
+            .map_err(unknown)?;
+        let commit = id.object().and_then(|object| object.peel_to_commit()).map_err(unknown)?;
+        Ok(CommitId(commit.id))
+    }
+
+    /// The best common ancestor of two commits; nothing if they have none.
+    pub fn merge_base(&self, one: CommitId, two: CommitId) -> Result<Option<CommitId>, Error> {
+        let repo = self.local();
+        let base = repo.merge_base(one.0, two.0).map_err(Error::object(&one.0))?;
+        Ok(base.map(|id| CommitId(id.detach())))
+    }
+
+    /// The commits of `scope`, each once, sorted by their hex names.
+    ///
+    /// References to something else than a commit are left out. A reference that cannot be read
+    /// is an error: silence is not absence (R9).
+    pub fn commits(&self, scope: Scope) -> Result<Vec<CommitId>, Error> {
+        let repo = self.local();
+        let platform = repo.references().map_err(Error::unreadable("references"))?;
+        let mut found = BTreeSet::new();
+        if scope.all_commits {
+            let mut tips = BTreeSet::new();
+            collect(platform.all(), &mut tips)?;
+            tips.extend(self.head()?);
+            let walk =
+                repo.rev_walk(tips.iter().map(|tip| tip.0)).all().map_err(Error::unreadable("history"))?;
+            for info in walk {
+                found.insert(CommitId(info.map_err(Error::unreadable("history"))?.id));
+            }
+            return Ok(found.into_iter().collect());
+        }
+        if scope.branches {
+            collect(platform.local_branches(), &mut found)?;
+        }
+        if scope.tags {
+            collect(platform.tags(), &mut found)?;
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    /// The contents of `path` at `commit`; nothing if there is no regular file.
+    ///
+    /// Fails with `TooLarge` beyond `limit` bytes.
+    pub fn read_at(&self, commit: CommitId, path: &RepoPath, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+        let repo = self.local();
+        let tree = tree_of(&repo, commit)?;
+        let full = self.full(path);
+        let entry = tree.lookup_entry(full.as_str().split('/')).map_err(Error::object(&commit.0))?;
+        match entry {
+            Some(entry) if is_file(entry.mode().kind()) => {
+                read_blob(&repo, entry.object_id(), path.as_str(), limit).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The files of `commit` that `wanted` picks by their path, with their bytes, sorted by path.
+    ///
+    /// For several commits take [`GitRepo::snapshots`].
+    pub fn files_at(
+        &self,
+        commit: CommitId,
+        wanted: &dyn Fn(&str) -> bool,
+        limit: u64,
+    ) -> Result<Vec<(RepoPath, Vec<u8>)>, Error> {
+        let mut snapshots = self.snapshots(|_| true, |_| false);
+        let files = snapshots.files(commit)?;
+        let files = files.into_iter().filter(|file| wanted(file.path.as_str()));
+        files
+            .map(|file| {
+                let bytes = snapshots.read(&file, limit)?;
+                Ok((file.path, bytes))
+            })
+            .collect()
+    }
+
+    /// Looks at many commits for files whose name `wanted` picks; what was seen in a folder is
+    /// remembered by the folder's id, so that a further commit costs its differences.
+    ///
+    /// Folders with a name that `closed` picks make their parent a project of its own, which is
+    /// not entered (the topmost folder excepted).
+    pub fn snapshots<'a>(
+        &'a self,
+        wanted: impl Fn(&str) -> bool + 'a,
+        closed: impl Fn(&str) -> bool + 'a,
+    ) -> Snapshots<'a> {
+        Snapshots {
+            git: self,
+            repo: self.local(),
+            wanted: Box::new(wanted),
+            closed: Box::new(closed),
+            seen: HashMap::new(),
+        }
+    }
+}
+
+type Picks<'a> = Box<dyn Fn(&str) -> bool + 'a>;
+
+/// The wanted files of one folder and below, relative to it.
+struct Folder {
+    files: Vec<(String, BlobId)>,
+    is_closed: bool,
+}
+
+/// Reads chosen files of many commits; see [`GitRepo::snapshots`].
+pub struct Snapshots<'a> {
+    git: &'a GitRepo,
+    repo: gix::Repository,
+    wanted: Picks<'a>,
+    closed: Picks<'a>,
+    seen: HashMap<gix::ObjectId, Arc<Folder>>,
+}
+
+impl Snapshots<'_> {
+    /// The wanted files of `commit`, sorted by path.
+    ///
+    /// Symlinks, submodules and files whose paths mlv could not store are left out.
+    pub fn files(&mut self, commit: CommitId) -> Result<Vec<FileAt>, Error> {
+        let Some(id) = self.root_of(commit)? else { return Ok(Vec::new()) };
+        let folder = self.folder(id, 0)?;
+        let files = folder.files.iter().filter_map(|(path, blob)| {
+            let path = RepoPath::parse(path).ok()?;
+            Some(FileAt { path, blob: *blob })
+        });
+        let mut files: Vec<FileAt> = files.collect();
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(files)
+    }
+
+    /// The tree of the folder that the repository was discovered from, if the commit has it.
+    fn root_of(&self, commit: CommitId) -> Result<Option<gix::ObjectId>, Error> {
+        let tree = tree_of(&self.repo, commit)?;
+        if self.git.prefix.is_root() {
+            return Ok(Some(tree.id));
+        }
+        let entry = tree.lookup_entry(self.git.prefix.components()).map_err(Error::object(&commit.0))?;
+        Ok(entry.filter(|entry| entry.mode().is_tree()).map(|entry| entry.object_id()))
+    }
+
+    /// The bytes of a file that [`Snapshots::files`] found; `TooLarge` beyond `limit` bytes.
+    pub fn read(&self, file: &FileAt, limit: u64) -> Result<Vec<u8>, Error> {
+        read_blob(&self.repo, file.blob.0, file.path.as_str(), limit)
+    }
+
+    fn folder(&mut self, id: gix::ObjectId, depth: usize) -> Result<Arc<Folder>, Error> {
+        if let Some(folder) = self.seen.get(&id) {
+            return Ok(folder.clone());
+        }
+        let tree = self.repo.find_tree(id).map_err(Error::object(&id))?;
+        let mut files = Vec::new();
+        let mut below = BTreeMap::new();
+        let mut is_closed = false;
+        for entry in tree.iter() {
+            let entry = entry.map_err(|error| Error::object(&id)(gix::Error::from_error(error)))?;
+            let Ok(name) = entry.filename().to_str() else { continue };
+            match entry.mode().kind() {
+                EntryKind::Tree if (self.closed)(name) => is_closed = true,
+                EntryKind::Tree if depth < MAX_DEPTH => {
+                    below.insert(name.to_owned(), entry.object_id());
+                }
+                kind if is_file(kind) && (self.wanted)(name) => {
+                    files.push((name.to_owned(), BlobId(entry.object_id())));
+                }
+                _ => {}
+            }
+        }
+        drop(tree);
+        for (name, id) in below {
+            let folder = self.folder(id, depth + 1)?;
+            if !folder.is_closed {
+                files.extend(folder.files.iter().map(|(path, blob)| (format!("{name}/{path}"), *blob)));
+            }
+        }
+        let folder = Arc::new(Folder { files, is_closed });
+        self.seen.insert(id, folder.clone());
+        Ok(folder)
+    }
+}
+
+/// `revision` with its leading short hex name in full, in a SHA-256 repository.
+///
+/// gix 0.90 takes up to 40 digits for a prefix of a SHA-1 name and finds nothing there.
+fn expanded(repo: &gix::Repository, revision: &str) -> Option<String> {
+    let kind = repo.object_hash();
+    let digits = revision.bytes().take_while(u8::is_ascii_hexdigit).count();
+    if kind == gix::hash::Kind::Sha1 || digits >= kind.len_in_hex() {
+        return None;
+    }
+    let (short, rest) = revision.split_at(digits);
+    let padded = format!("{short:0<width$}", width = kind.len_in_hex());
+    let id = gix::ObjectId::from_hex(padded.as_bytes()).ok()?;
+    let prefix = gix::hash::Prefix::new(&id, digits).ok()?;
+    let found = repo.objects.lookup_prefix(prefix, None).ok()??.ok()?;
+    Some(format!("{found}{rest}"))
+}
+
+fn is_file(kind: EntryKind) -> bool {
+    matches!(kind, EntryKind::Blob | EntryKind::BlobExecutable)
+}
+
+fn tree_of(repo: &gix::Repository, commit: CommitId) -> Result<gix::Tree<'_>, Error> {
+    repo.find_commit(commit.0).and_then(|commit| commit.tree()).map_err(Error::object(&commit.0))
+}
+
+/// Reads a blob after a look at its size, so that a huge one is not inflated.
+fn read_blob(repo: &gix::Repository, id: gix::ObjectId, path: &str, limit: u64) -> Result<Vec<u8>, Error> {
+    let header = repo.find_header(id).map_err(Error::object(&id))?;
+    if header.size() > limit {
+        return Err(Error::TooLarge {
+            path: path.to_owned(),
+            id: id.to_string(),
+            size: header.size(),
+            limit,
+        });
+    }
+    let mut object = repo.find_object(id).map_err(Error::object(&id))?;
+    Ok(std::mem::take(&mut object.data))
+}
+
+/// Adds the commits that references lead to, through tags.
+fn collect<'r>(
+    references: Result<gix::reference::iter::Iter<'_, 'r>, gix::Error>,
+    into: &mut BTreeSet<CommitId>,
+) -> Result<(), Error> {
+    for reference in references.map_err(Error::unreadable("references"))? {
+        let mut reference = reference.map_err(|error| Error::unreadable("references")(error))?;
+        // A symbolic reference to nothing, as `refs/remotes/origin/HEAD` may be, leads nowhere.
+        if reference.follow().is_some_and(|next| next.is_err()) {
+            continue;
+        }
+        let id = reference.peel_to_id().map_err(Error::unreadable("references"))?;
+        let header = id.header().map_err(Error::object(&id))?;
+        if header.kind() == gix::objs::Kind::Commit {
+            into.insert(CommitId(id.detach()));
+        }
+    }
+    Ok(())
+}
