@@ -16,6 +16,7 @@
 #![deny(missing_docs)]
 
 pub mod error;
+pub mod fs;
 pub mod model;
 pub mod par;
 pub mod remote;

@@ -1,0 +1,210 @@
+//! Locks between processes, each in a file whose text names its holder (R5).
+//!
+//! Advisory `flock` locks: the system releases them when the process ends, however it ends.
+//! The file is never removed. A file system without locks (some NFS, some FUSE) grants all:
+//! everything that is locked here is also correct without, only slower or less orderly.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, SeekFrom};
+use std::time::{Duration, Instant};
+
+use super::dir::Dir;
+use super::error::Error;
+use super::{fault, owner, sys};
+use crate::model::path::RepoPath;
+
+/// What to do while another process holds a lock.
+pub struct Patience<'a> {
+    /// Whether to wait at all; otherwise a held lock is `Busy` at once.
+    pub wait: bool,
+    /// Told once, after one second, who is waited for: `pid 4242 (mlv repro)`.
+    pub notify: &'a dyn Fn(&str),
+    /// Asked between two tries; when it says yes, waiting ends with `Interrupted`.
+    pub cancelled: &'a dyn Fn() -> bool,
+}
+
+impl Patience<'_> {
+    /// Does not wait.
+    pub const NONE: Patience<'static> = Patience { wait: false, notify: &|_| {}, cancelled: &|| false };
+}
+
+/// Whether others may hold the lock too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Share {
+    Exclusive,
+    Shared,
+}
+
+/// A held lock; dropping it releases it.
+#[derive(Debug)]
+struct Held {
+    file: File,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
+/// Held for the moment in which one small file is read again, merged and replaced.
+#[derive(Debug)]
+pub struct MetaLock(#[expect(dead_code, reason = "held for its drop")] Held);
+
+impl MetaLock {
+    /// Locks the file `path`, made if it is missing.
+    pub fn acquire(dir: &Dir, path: &RepoPath, patience: &Patience<'_>) -> Result<MetaLock, Error> {
+        acquire(dir, path, Share::Exclusive, patience).map(MetaLock)
+    }
+}
+
+/// Held by whoever runs one stage.
+#[derive(Debug)]
+pub struct StageLease(#[expect(dead_code, reason = "held for its drop")] Held);
+
+impl StageLease {
+    /// Locks the file `path`, made if it is missing.
+    pub fn acquire(dir: &Dir, path: &RepoPath, patience: &Patience<'_>) -> Result<StageLease, Error> {
+        acquire(dir, path, Share::Exclusive, patience).map(StageLease)
+    }
+}
+
+/// Held while objects of a cache are relied on that no pointer names yet.
+#[derive(Debug)]
+pub struct UseLock(#[expect(dead_code, reason = "held for its drop")] Held);
+
+impl UseLock {
+    /// Locks the file `path` together with others that use the cache.
+    pub fn shared(dir: &Dir, path: &RepoPath, patience: &Patience<'_>) -> Result<UseLock, Error> {
+        acquire(dir, path, Share::Shared, patience).map(UseLock)
+    }
+
+    /// Locks the file `path` against all others, as the sweep of a collection does.
+    pub fn exclusive(dir: &Dir, path: &RepoPath, patience: &Patience<'_>) -> Result<UseLock, Error> {
+        acquire(dir, path, Share::Exclusive, patience).map(UseLock)
+    }
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+const NOTIFY_AFTER: Duration = Duration::from_secs(1);
+
+fn acquire(dir: &Dir, path: &RepoPath, share: Share, patience: &Patience<'_>) -> Result<Held, Error> {
+    let failed = |error| dir.failed(path.as_str(), "lock", error);
+    let file = dir
+        .place(path)
+        .and_then(|place| sys::open_or_create(place.fd(), place.name, 0o666))
+        .map_err(failed)?;
+    let (start, mut pause, mut told) = (Instant::now(), FIRST_PAUSE, false);
+    while !try_lock(&file, share).map_err(failed)? {
+        let waited = start.elapsed();
+        if !patience.wait {
+            return Err(Error::Busy { path: dir.full(path), holder: read_holder(&file) });
+        }
+        if (patience.cancelled)() {
+            return Err(Error::Interrupted);
+        }
+        if !told && waited >= NOTIFY_AFTER {
+            (patience.notify)(&read_holder(&file));
+            told = true;
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+    write_holder(&file);
+    Ok(Held { file })
+}
+
+fn try_lock(file: &File, share: Share) -> std::io::Result<bool> {
+    if fault::mutated("locks-always-succeed") {
+        return Ok(true);
+    }
+    if fault::mutated("locks-always-fail") {
+        return Ok(false);
+    }
+    let outcome = match share {
+        Share::Exclusive => file.try_lock(),
+        Share::Shared => file.try_lock_shared(),
+    };
+    match outcome {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        // ENOLCK, ENOSYS, EOPNOTSUPP: a file system that knows no locks.
+        Err(TryLockError::Error(error)) if is_unsupported(&error) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn is_unsupported(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(error), Some(Errno::NOLCK | Errno::NOSYS | Errno::OPNOTSUPP))
+}
+
+/// Names this process in the lock file. Failure costs others a name in a message.
+fn write_holder(mut file: &File) {
+    let text = format!("{}\n", owner::holder());
+    if file.seek(SeekFrom::Start(0)).is_ok() && sys::write_all(file, text.as_bytes()).is_ok() {
+        let _ = sys::truncate(file, text.len() as u64);
+    }
+}
+
+fn read_holder(mut file: &File) -> String {
+    let mut text = String::new();
+    let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.take(200).read_to_string(&mut text));
+    let holder = text.lines().next().unwrap_or_default().trim();
+    if read.is_err() || holder.is_empty() { "another process".to_owned() } else { holder.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Advice, ErrorKind};
+    use std::sync::Mutex;
+
+    fn path() -> RepoPath {
+        "use.lock".parse().unwrap()
+    }
+
+    #[test]
+    fn shared_locks_go_together_and_exclusive_ones_name_their_holder() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = Dir::open(root.path()).unwrap();
+        let first = UseLock::shared(&dir, &path(), &Patience::NONE).unwrap();
+        let second = UseLock::shared(&dir, &path(), &Patience::NONE).unwrap();
+        let busy = UseLock::exclusive(&dir, &path(), &Patience::NONE).unwrap_err();
+        assert_eq!(busy.kind(), ErrorKind::Busy);
+        assert!(busy.to_string().contains(&format!("pid {}", std::process::id())), "{busy}");
+        drop((first, second));
+        let _alone = UseLock::exclusive(&dir, &path(), &Patience::NONE).unwrap();
+        assert!(UseLock::shared(&dir, &path(), &Patience::NONE).is_err());
+    }
+
+    #[test]
+    fn waiting_says_so_after_a_second_and_ends_when_the_lock_is_free() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = Dir::open(root.path()).unwrap();
+        let held = MetaLock::acquire(&dir, &path(), &Patience::NONE).unwrap();
+        let told = Mutex::new(Vec::new());
+        let notify = |holder: &str| told.lock().unwrap().push(holder.to_owned());
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| {
+                let patience = Patience { wait: true, notify: &notify, cancelled: &|| false };
+                MetaLock::acquire(&dir, &path(), &patience).is_ok()
+            });
+            std::thread::sleep(Duration::from_millis(1300));
+            drop(held);
+            assert!(waiting.join().unwrap());
+        });
+        assert_eq!(told.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn waiting_ends_when_the_user_asks_to_stop() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = Dir::open(root.path()).unwrap();
+        let _held = StageLease::acquire(&dir, &path(), &Patience::NONE).unwrap();
+        let patience = Patience { wait: true, notify: &|_| {}, cancelled: &|| true };
+        let stopped = StageLease::acquire(&dir, &path(), &patience).unwrap_err();
+        assert_eq!(stopped.kind(), ErrorKind::Interrupted);
+    }
+}

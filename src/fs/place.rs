@@ -1,0 +1,319 @@
+//! Putting files into the user's folders, and taking them out, without losing a byte (R2, R3).
+//!
+//! A new file is written to a staging folder and renamed to a name that must be free. A file
+//! that replaces another swaps places with it (`RENAME_EXCHANGE`), through a slot in rescue:
+//! only then is looked at what was really displaced. If it is the inode that was examined,
+//! unchanged, and its bytes are known to be saved, it is removed; whatever else it turns out
+//! to be stays in rescue. So an edit that races with mlv ends up in one place or the other.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use super::dir::{Dir, stamp_of};
+use super::error::{Error, at};
+use super::file::OutFile;
+use super::folders::{OpenFolders, Place};
+use super::rescue::{Kept, Rescue, names_for};
+use super::staging::{self, Staging};
+use super::stamp::{FileKind, FileStamp};
+use super::{copy, fault, sys};
+use crate::model::digest::Digest;
+use crate::model::path::RepoPath;
+
+/// What the caller found at a path that is to be replaced or removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Examined {
+    /// The stamp when it was examined.
+    pub stamp: FileStamp,
+    /// Whether these very bytes are in the cache, so that the file may go without rescue.
+    pub is_saved: bool,
+    /// Their hash, if it is known: noted where the file goes to rescue.
+    pub hash: Option<Digest>,
+}
+
+/// A file under construction, or a finished symlink, in the staging folder.
+#[derive(Debug)]
+pub struct Draft {
+    name: String,
+    /// Open for writing; nothing for links.
+    file: Option<OutFile>,
+}
+
+impl Draft {
+    /// The file to write to; nothing if the draft is a link.
+    pub fn file(&mut self) -> Option<&mut OutFile> {
+        self.file.as_mut()
+    }
+}
+
+/// Puts files into one work tree; one for each thread.
+pub struct Placer<'a> {
+    work: &'a Dir,
+    staging: &'a Staging,
+    rescue: &'a Rescue,
+    folders: OpenFolders,
+    slots: OpenFolders,
+}
+
+impl<'a> Placer<'a> {
+    /// Places into `work`; drafts are made in `staging`, displaced files go to `rescue`.
+    pub fn new(work: &'a Dir, staging: &'a Staging, rescue: &'a Rescue) -> Placer<'a> {
+        Placer { work, staging, rescue, folders: OpenFolders::default(), slots: OpenFolders::default() }
+    }
+
+    /// A new empty file. Its mode is what the umask leaves of rw for all, and x if asked for.
+    pub fn draft(&mut self, executable: bool) -> Result<Draft, Error> {
+        let name = self.staging.next_name();
+        let mode = if executable { 0o777 } else { 0o666 };
+        let file = sys::create_new(self.staging.dir(), &name, mode);
+        let file = file.map_err(|error| self.staging.dir().failed(&name, "create", error))?;
+        Ok(Draft { name, file: Some(OutFile::new(file)) })
+    }
+
+    /// A symlink with this target text.
+    pub fn draft_symlink(&mut self, target: &str) -> Result<Draft, Error> {
+        let name = self.staging.next_name();
+        sys::symlink(target, self.staging.dir(), &name)
+            .map_err(|error| self.staging.dir().failed(&name, "create", error))?;
+        Ok(Draft { name, file: None })
+    }
+
+    /// A second name of the file `path` of `cache`.
+    pub fn draft_hardlink(&mut self, cache: &Dir, path: &RepoPath) -> Result<Draft, Error> {
+        let failed = |error| cache.failed(path.as_str(), "link", error);
+        let name = self.staging.next_name();
+        let from = cache.place(path).map_err(failed)?;
+        sys::hard_link((from.fd(), from.name), (self.staging.dir(), &name)).map_err(failed)?;
+        Ok(Draft { name, file: None })
+    }
+
+    /// Throws a draft away.
+    pub fn discard(&mut self, draft: Draft) {
+        let _ = sys::unlink(self.staging.dir(), &draft.name);
+    }
+
+    /// Gives the draft the name `path`, which must be free, making folders where they are
+    /// missing; returns the new file's stamp. Fails with `Exists` if the name is taken.
+    pub fn put_new(&mut self, draft: Draft, path: &RepoPath) -> Result<FileStamp, Error> {
+        let failed = |error| self.work.failed(path.as_str(), "write", error);
+        let staging = self.staging.dir();
+        let to = match self.folders.place(self.work, path.as_str(), true) {
+            Ok(to) => to,
+            Err(error) => {
+                let _ = sys::unlink(staging, &draft.name);
+                return Err(error);
+            }
+        };
+        match sys::rename_new((staging, &draft.name), (to.fd(), to.name)) {
+            Ok(()) => stamp(&draft, &to).map_err(failed),
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                let from = Place::named(staging.as_fd(), &draft.name);
+                put_across(&from, &to).map_err(failed)
+            }
+            Err(error) => {
+                let _ = sys::unlink(staging, &draft.name);
+                Err(failed(error))
+            }
+        }
+    }
+
+    /// Gives the draft the name `path` in place of what was examined there.
+    ///
+    /// Returns the new file's stamp, and what had to be kept in rescue: the old file, if it is
+    /// not saved, or whatever else was found at the name.
+    pub fn put_over(
+        &mut self,
+        draft: Draft,
+        path: &RepoPath,
+        old: &Examined,
+    ) -> Result<(FileStamp, Option<Kept>), Error> {
+        let failed = |error| self.work.failed(path.as_str(), "replace", error);
+        let to = self.folders.place(self.work, path.as_str(), true)?;
+        let rescue = self.rescue.folder()?;
+        let from = Place::named(self.staging.dir().as_fd(), &draft.name);
+        let stored = into_slot(&from, path.as_str(), &rescue, &mut self.slots)?;
+        if !old.is_saved {
+            self.rescue.note(path.as_str(), &stored, old.hash)?;
+        }
+        let slot = self.slots.place(&rescue, &stored, false)?;
+        match swap(&slot, &to) {
+            Ok(Swap::Done) => {
+                let new = stamp(&draft, &to).map_err(failed)?;
+                Ok((new, settle(self.rescue, &slot, path.as_str(), &stored, old)?))
+            }
+            Ok(Swap::WasFree) => Ok((stamp(&draft, &to).map_err(failed)?, None)),
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                self.put_over_across(path, &stored, old)
+            }
+            Err(error) => {
+                let _ = sys::unlink(slot.fd(), slot.name);
+                Err(failed(error))
+            }
+        }
+    }
+
+    /// As `put_over`, with the new file in a slot on another file system than its target.
+    fn put_over_across(
+        &mut self,
+        path: &RepoPath,
+        stored: &str,
+        old: &Examined,
+    ) -> Result<(FileStamp, Option<Kept>), Error> {
+        let failed = |error| self.work.failed(path.as_str(), "replace", error);
+        let rescue = self.rescue.folder()?;
+        let to = self.folders.place(self.work, path.as_str(), false)?;
+        let beside = staging::beside();
+        let between = Place::named(to.fd(), &beside);
+        copy::move_across(&self.slots.place(&rescue, stored, false)?, &between).map_err(failed)?;
+        let swapped = swap(&between, &to).map_err(failed)?;
+        let new = sys::stat(to.fd(), to.name).map(|stat| FileStamp::of(&stat)).map_err(failed)?;
+        if matches!(swapped, Swap::WasFree) {
+            return Ok((new, None));
+        }
+        if old.is_saved && is_as_examined(&between, old).map_err(failed)? {
+            sys::unlink(between.fd(), between.name).map_err(failed)?;
+            return Ok((new, None));
+        }
+        Ok((new, self.rescue.keep(&between, path.as_str(), &mut self.slots, old.hash)?))
+    }
+
+    /// Takes away what was examined at `path`; nothing if it is gone already.
+    ///
+    /// Returns what had to be kept in rescue.
+    pub fn remove(&mut self, path: &RepoPath, old: &Examined) -> Result<Option<Kept>, Error> {
+        let from = match self.folders.place(self.work, path.as_str(), false) {
+            Err(error) if error.is_not_found() => return Ok(None),
+            other => other?,
+        };
+        if !old.is_saved {
+            return self.rescue.keep(&from, path.as_str(), &mut self.slots, old.hash);
+        }
+        let rescue = self.rescue.folder()?;
+        match into_slot(&from, path.as_str(), &rescue, &mut self.slots) {
+            Ok(stored) => {
+                let slot = self.slots.place(&rescue, &stored, false)?;
+                settle(self.rescue, &slot, path.as_str(), &stored, old)
+            }
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::CrossesDevices => {
+                self.rescue.keep(&from, path.as_str(), &mut self.slots, old.hash)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes the folder `path` if it is empty; whether it is gone.
+    pub fn remove_folder(&mut self, path: &RepoPath) -> Result<bool, Error> {
+        self.folders.forget();
+        self.work.remove_dir(path)
+    }
+
+    /// Makes the folder `path`, where it is missing, and tells its stamp.
+    pub fn make_folder(&mut self, path: &RepoPath) -> Result<FileStamp, Error> {
+        let folder = self.work.ensure_dir(path.as_str(), None)?;
+        stamp_of(folder).map_err(|error| self.work.failed(path.as_str(), "read the attributes of", error))
+    }
+}
+
+/// The stamp of a draft at its place. After the rename: on many file systems that is one of
+/// the things that change the ctime.
+fn stamp(draft: &Draft, at: &Place<'_>) -> io::Result<FileStamp> {
+    match &draft.file {
+        Some(file) => file.stamp(),
+        None => sys::stat(at.fd(), at.name).map(|stat| FileStamp::of(&stat)),
+    }
+}
+
+/// Looks at what was displaced into `slot`: gone if it is what was examined and is saved.
+fn settle(
+    rescue: &Rescue,
+    slot: &Place<'_>,
+    original: &str,
+    stored: &str,
+    old: &Examined,
+) -> Result<Option<Kept>, Error> {
+    if old.is_saved {
+        let failed = |error: io::Error| at(Path::new(original), "replace")(error);
+        if is_as_examined(slot, old).map_err(failed)? {
+            sys::unlink(slot.fd(), slot.name).map_err(failed)?;
+            return Ok(None);
+        }
+        rescue.note(original, stored, None)?;
+    }
+    Ok(Some(rescue.record(original, stored.to_owned())))
+}
+
+fn is_as_examined(displaced: &Place<'_>, old: &Examined) -> io::Result<bool> {
+    let found = FileStamp::of(&sys::stat(displaced.fd(), displaced.name)?);
+    let is_expected = found.has_same_bytes(&old.stamp) || fault::mutated("displaced-check");
+    Ok(is_expected && found.kind != FileKind::Dir)
+}
+
+/// Moves something into a free slot in rescue; returns the slot's path.
+fn into_slot(
+    from: &Place<'_>,
+    original: &str,
+    rescue: &Dir,
+    slots: &mut OpenFolders,
+) -> Result<String, Error> {
+    for stored in names_for(original) {
+        let slot = match slots.place(rescue, &stored, true) {
+            Err(Error::NotAFolder { .. }) => continue,
+            other => other?,
+        };
+        match sys::rename_new((from.fd(), from.name), (slot.fd(), slot.name)) {
+            Ok(()) => return Ok(stored),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(rescue.failed(&stored, "move to", error)),
+        }
+    }
+    unreachable!("names_for is endless")
+}
+
+/// Copies a draft to another file system, under a name beside its target, and on to the target.
+fn put_across(draft: &Place<'_>, to: &Place<'_>) -> io::Result<FileStamp> {
+    let beside = staging::beside();
+    let between = Place::named(to.fd(), &beside);
+    copy::move_across(draft, &between)?;
+    if let Err(error) = sys::rename_new((between.fd(), between.name), (to.fd(), to.name)) {
+        let _ = sys::unlink(between.fd(), between.name);
+        return Err(error);
+    }
+    sys::stat(to.fd(), to.name).map(|stat| FileStamp::of(&stat))
+}
+
+enum Swap {
+    Done,
+    /// Nothing stood at the target: it was simply given its name.
+    WasFree,
+}
+
+/// Swaps what is in a slot with what stands at the target.
+fn swap(slot: &Place<'_>, to: &Place<'_>) -> io::Result<Swap> {
+    let (from, to) = ((slot.fd(), slot.name), (to.fd(), to.name));
+    match sys::exchange(from, to) {
+        Ok(true) => Ok(Swap::Done),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            sys::rename_new(from, to).map(|()| Swap::WasFree)
+        }
+        Err(error) => Err(error),
+        // No such call on this file system: renames, with a moment in which the name is free.
+        Ok(false) => {
+            let aside = staging::beside();
+            match sys::rename_new(to, (from.0, &aside)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    sys::rename_new(from, to).map(|()| Swap::WasFree)
+                }
+                Err(error) => Err(error),
+                Ok(()) => {
+                    sys::rename_new(from, to)?;
+                    sys::rename_new((from.0, &aside), from).map(|()| Swap::Done)
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
