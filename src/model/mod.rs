@@ -1,9 +1,13 @@
 //! Pure data and algebra: no input or output, no clock, no environment, no threads.
 
 pub mod digest;
+pub mod emit;
 pub mod object;
 pub mod path;
 pub mod place;
+pub mod pointer;
+pub mod resolve;
+pub mod stage;
 pub mod tree;
 pub mod units;
 pub mod value;

@@ -177,6 +177,8 @@ pub fn load<'a>(file: &str, text: &'a str, limits: Limits) -> Result<Node<'a>, Y
     let mut loader = Loader::new(limits);
     let options = granit_parser::options! {
         emit_comments: false,
+        // Keys may be paths of 4,096 bytes, each written as an escape of up to ten.
+        simple_key_max_lookahead: 65_536,
         flow_nesting_limit: limits.depth,
         block_nesting_limit: limits.depth,
     };
