@@ -1,1 +1,5 @@
-fn main() {}
+//! The program `mlv`: everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    mlv::cli::main()
+}

@@ -4,6 +4,7 @@
 //! implementations. A meter is a number that grows; an event is something that happened.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 
 /// The unit that a meter counts in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,10 +126,11 @@ impl Reporter for NoReport {
     fn event(&self, _event: &Event) {}
 }
 
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+// Shared with the signal handler, which outlives every borrow but a counted one.
+static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 /// The flag that the signal handler sets and long loops look at.
-pub fn interrupt_flag() -> &'static AtomicBool {
+pub fn interrupt_flag() -> &'static Arc<AtomicBool> {
     &INTERRUPTED
 }
 

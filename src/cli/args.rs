@@ -1,0 +1,113 @@
+//! Arguments that several commands share, as groups to flatten into theirs.
+//!
+//! One flag has one meaning and one help text wherever it appears.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use crate::cli::ui::{Colour, Ui};
+
+/// What every command takes.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct GlobalArgs {
+    /// Print one JSON document on stdout; events go to stderr, one object a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print only data and errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Log what is done to stderr; twice for more
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Run as if started in DIR
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) cd: Option<PathBuf>,
+    /// When to use colours (`NO_COLOR` is honoured)
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
+    pub(crate) color: Colour,
+    /// Give up at once where another process holds what is needed, with exit code 6
+    #[arg(long, global = true)]
+    pub(crate) no_wait: bool,
+}
+
+impl GlobalArgs {
+    /// The printer that these arguments ask for.
+    pub(crate) fn ui(&self) -> Ui {
+        Ui::new(self.color, self.json, self.quiet)
+    }
+}
+
+/// What the command is about.
+#[derive(clap::Args)]
+pub(crate) struct TargetArgs {
+    /// Outputs, paths inside tracked folders, pointers, stages; all of the repository if none
+    #[arg(value_name = "TARGET")]
+    pub(crate) targets: Vec<String>,
+    /// Read targets as patterns: `*`, `**`, `?`, `[a-z]`
+    #[arg(long)]
+    pub(crate) glob: bool,
+    /// Take everything that is tracked below a target that is a folder
+    #[arg(long, short = 'R')]
+    pub(crate) recursive: bool,
+    /// Take also what the targets depend on
+    #[arg(long, short = 'd')]
+    pub(crate) with_deps: bool,
+}
+
+/// Which remote.
+#[derive(clap::Args)]
+pub(crate) struct RemoteArgs {
+    /// The remote to use instead of the default one
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) remote: Option<String>,
+}
+
+/// How much at once.
+#[derive(clap::Args)]
+pub(crate) struct JobsArgs {
+    /// How much to do at once; the result does not depend on it
+    #[arg(long, short, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+}
+
+/// Which commits besides the work tree.
+#[derive(clap::Args)]
+pub(crate) struct RevArgs {
+    /// Take also what the tips of all branches name
+    #[arg(long, short = 'a')]
+    pub(crate) all_branches: bool,
+    /// Take also what all tags name
+    #[arg(long, short = 'T')]
+    pub(crate) all_tags: bool,
+    /// Take also what all commits name
+    #[arg(long, short = 'A')]
+    pub(crate) all_commits: bool,
+}
+
+/// Whether to act.
+#[derive(clap::Args)]
+pub(crate) struct DryRun {
+    /// Report what would be done, and do nothing
+    #[arg(long, short = 'n', visible_alias = "dry")]
+    pub(crate) dry_run: bool,
+}
+
+/// Whether a difference is a failure.
+#[derive(clap::Args)]
+pub(crate) struct ExitCodeArgs {
+    /// Exit with 1 if there are differences
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+}
+
+/// Which part of tracked folders.
+#[derive(clap::Args)]
+pub(crate) struct IncludeArgs {
+    /// Take only paths that match the pattern; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) include: Vec<String>,
+    /// Leave out paths that match the pattern; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) exclude: Vec<String>,
+}

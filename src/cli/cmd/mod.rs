@@ -1,0 +1,56 @@
+//! One file a command. A command in full, as a pattern for the next:
+//!
+//! ```ignore
+//! /// Upload tracked data to a remote
+//! ///
+//! /// Sends only what the remote lacks. Safe to interrupt and to repeat.
+//! #[derive(clap::Args)]
+//! #[command(after_help = help::after(&[
+//!     ("mlv push", "everything that this commit names"),
+//!     ("mlv push data/train -r backup", "one folder, to another remote"),
+//! ], &[3, 4, 5, 7]))]
+//! pub(crate) struct PushArgs {
+//!     #[command(flatten)]
+//!     targets: TargetArgs,
+//!     #[command(flatten)]
+//!     dry_run: DryRun,
+//! }
+//!
+//! pub(crate) fn run(cx: &Context, args: &PushArgs) -> Result<PushReport, CliError> {
+//!     let repo = cx.repo()?;
+//!     let plan = ops::push::plan(repo, &args.options(), cx.reporter())?;
+//!     if args.dry_run.dry_run {
+//!         return Ok(plan.into_report());
+//!     }
+//!     Ok(ops::push::apply(repo, plan, cx.reporter())?)
+//! }
+//!
+//! impl Report for PushReport {
+//!     fn summary(&self, took: Duration, out: &mut Text) {
+//!         out.put("Pushed ").put(count(self.objects, "object")).put(" in ").put(duration(took)).end();
+//!     }
+//! }
+//! ```
+//!
+//! plus a variant of [`Command`] and an arm of its `run`. A text of more than a few lines goes
+//! to a file of the same name in `render/`.
+
+pub(crate) mod version;
+
+use crate::cli::context::Context;
+use crate::cli::report::finish;
+
+/// The commands. Their manual is the doc comment of the arguments.
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    Version(version::VersionArgs),
+}
+
+impl Command {
+    /// Runs the command, shows its report, and returns the process's exit code.
+    pub(crate) fn run(self, cx: &Context) -> u8 {
+        match self {
+            Command::Version(args) => finish(cx, version::run(cx, &args)),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What a command runs in: printer, reporter, current folder, the repository once it is asked for.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::cli::args::GlobalArgs;
+use crate::cli::error::CliError;
+use crate::cli::progress;
+use crate::cli::ui::Ui;
+use crate::error::ErrorKind;
+use crate::report::Reporter;
+
+/// The surroundings of one command.
+pub(crate) struct Context {
+    ui: Ui,
+    reporter: Box<dyn Reporter>,
+    cwd: PathBuf,
+    waits: bool,
+    started: Instant,
+}
+
+impl Context {
+    /// Goes to the folder that the arguments name. Opens nothing.
+    pub(crate) fn new(global: GlobalArgs, ui: Ui) -> Result<Context, CliError> {
+        if let Some(dir) = &global.cd {
+            std::env::set_current_dir(dir).map_err(|error| {
+                let message = format!("cannot change to the folder given with `--cd`: `{}`", dir.display());
+                CliError::new(ErrorKind::Usage, message).because(error)
+            })?;
+        }
+        let cwd = std::env::current_dir().map_err(|error| {
+            CliError::new(ErrorKind::of_io(&error), "cannot find the current folder").because(error)
+        })?;
+        let reporter = progress::reporter(ui);
+        Ok(Context { ui, reporter, cwd, waits: !global.no_wait, started: Instant::now() })
+    }
+
+    /// The printer.
+    pub(crate) fn ui(&self) -> Ui {
+        self.ui
+    }
+
+    /// Where operations tell what they do.
+    pub(crate) fn reporter(&self) -> &dyn Reporter {
+        self.reporter.as_ref()
+    }
+
+    /// The absolute path of the folder that arguments are relative to.
+    pub(crate) fn cwd(&self) -> &Path {
+        &self.cwd
+    }
+
+    /// Whether to wait for other processes.
+    pub(crate) fn waits(&self) -> bool {
+        self.waits
+    }
+
+    /// The time since the command started.
+    pub(crate) fn took(&self) -> Duration {
+        self.started.elapsed()
+    }
+}

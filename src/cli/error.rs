@@ -1,0 +1,209 @@
+//! What a failed command says: `error:`, `cause:` and `hint:` lines, or a JSON document.
+//!
+//! Any layer's error becomes a [`CliError`] through [`Advice`]: message and causes from its
+//! `Display` and sources, kind and hints from the layer that knows. Exit codes come from the
+//! table of kinds.
+
+use std::fmt::Display;
+
+use serde_json::{Value, json};
+
+use crate::cli::render::count;
+use crate::cli::ui::Text;
+use crate::error::{Advice, ErrorKind, Hint};
+
+/// A failed command.
+#[derive(Debug)]
+pub(crate) struct CliError {
+    kind: ErrorKind,
+    message: String,
+    causes: Vec<String>,
+    subject: Option<String>,
+    hints: Vec<Hint>,
+    failures: Vec<Failure>,
+}
+
+/// One of several things that failed while others were done.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    /// The path, or the name of what failed.
+    pub(crate) path: String,
+    /// Why, for scripts.
+    pub(crate) kind: ErrorKind,
+    /// Why, for people: the message and its causes on one line.
+    pub(crate) message: String,
+}
+
+impl Failure {
+    /// The failure of `path` because of `error`.
+    pub(crate) fn of(path: impl Display, error: &dyn Advice) -> Failure {
+        let (message, causes) = chain(error);
+        Failure { path: path.to_string(), kind: error.kind(), message: one_line(&message, &causes) }
+    }
+
+    fn document(&self) -> Value {
+        json!({ "path": self.path, "kind": self.kind.info().name, "message": self.message })
+    }
+}
+
+impl CliError {
+    /// A failure that the command line itself found.
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> CliError {
+        CliError {
+            kind,
+            message: message.into(),
+            causes: Vec::new(),
+            subject: None,
+            hints: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
+
+    /// Adds a cause.
+    pub(crate) fn because(mut self, cause: impl Display) -> CliError {
+        self.causes.push(cause.to_string());
+        self
+    }
+
+    /// Adds a hint.
+    pub(crate) fn hint(mut self, text: impl Into<String>) -> CliError {
+        self.hints.push(Hint::new(text));
+        self
+    }
+
+    /// Several failures as one: their kind if they share it, the list always.
+    pub(crate) fn several(failures: Vec<Failure>) -> CliError {
+        let mut kinds: Vec<ErrorKind> = failures.iter().map(|failure| failure.kind).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        let kind = if let [kind] = kinds[..] { kind } else { ErrorKind::Several };
+        let message = format!("{} failed", count(failures.len() as u64, "path"));
+        CliError { failures, ..CliError::new(kind, message) }
+    }
+
+    /// The process's exit code.
+    pub(crate) fn exit_code(&self) -> u8 {
+        self.kind.info().exit_code
+    }
+
+    /// The JSON form: docs/errors.md describes it.
+    pub(crate) fn document(&self) -> Value {
+        json!({
+            "error": {
+                "kind": self.kind.info().name,
+                "message": one_line(&self.message, &self.causes),
+                "path": self.subject,
+                "hints": self.hints,
+                "retry": self.kind.info().retry,
+            },
+            "failed": self.failures.iter().map(Failure::document).collect::<Vec<_>>(),
+        })
+    }
+
+    /// The text form, for stderr.
+    pub(crate) fn render(&self, out: &mut Text) {
+        for failure in &self.failures {
+            out.bad("failed").put(": `").put(&failure.path).put("`: ").lines(&failure.message, 8).end();
+        }
+        out.bad("error").put(": ").lines(&self.message, 7).end();
+        for cause in &self.causes {
+            out.bad("cause").put(": ").lines(cause, 7).end();
+        }
+        for hint in &self.hints {
+            out.hint(&hint.0);
+        }
+    }
+}
+
+impl<E: Advice> From<E> for CliError {
+    fn from(error: E) -> CliError {
+        let (message, causes) = chain(&error);
+        let (kind, subject, hints) = (error.kind(), error.subject(), error.hints());
+        CliError { kind, message, causes, subject, hints, failures: Vec::new() }
+    }
+}
+
+/// The error's message and those of its sources, without what an outer one has said already.
+fn chain(error: &dyn Advice) -> (String, Vec<String>) {
+    let message = error.to_string();
+    let mut causes: Vec<String> = Vec::new();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let cause = error.to_string();
+        let said = causes.last().unwrap_or(&message);
+        if !said.contains(&cause) {
+            causes.push(cause);
+        }
+        source = error.source();
+    }
+    (message, causes)
+}
+
+fn one_line(message: &str, causes: &[String]) -> String {
+    let mut line = message.to_owned();
+    for cause in causes {
+        line.push_str(": ");
+        line.push_str(cause);
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot rename `a`")]
+    struct Rename(#[source] io::Error);
+
+    impl Advice for Rename {
+        fn kind(&self) -> ErrorKind {
+            ErrorKind::of_io(&self.0)
+        }
+        fn hints(&self) -> Vec<Hint> {
+            vec![Hint::new("free some space")]
+        }
+        fn subject(&self) -> Option<String> {
+            Some("a".into())
+        }
+    }
+
+    fn full() -> Rename {
+        Rename(io::Error::from(io::ErrorKind::StorageFull))
+    }
+
+    #[test]
+    fn text_has_error_causes_and_hints() {
+        let mut text = Text::new(false);
+        CliError::from(full()).render(&mut text);
+        insta::assert_snapshot!(text.as_str(), @r"
+        error: cannot rename `a`
+        cause: no storage space
+        hint: free some space
+        ");
+    }
+
+    #[test]
+    fn document_has_the_documented_fields() {
+        let error = CliError::from(full());
+        insta::assert_snapshot!(error.document(), @r#"{"error":{"kind":"no_space","message":"cannot rename `a`: no storage space","path":"a","hints":["free some space"],"retry":true},"failed":[]}"#);
+        assert_eq!(error.exit_code(), 9);
+    }
+
+    #[test]
+    fn several_failures_keep_a_shared_kind() {
+        let damaged =
+            Failure { path: "x".into(), kind: ErrorKind::Damaged, message: "does not match".into() };
+        assert_eq!(CliError::several(vec![damaged.clone(), damaged.clone()]).exit_code(), 5);
+        let mixed = CliError::several(vec![damaged, Failure::of("y", &full())]);
+        assert_eq!(mixed.exit_code(), 1);
+        let mut text = Text::new(false);
+        mixed.render(&mut text);
+        insta::assert_snapshot!(text.as_str(), @r"
+        failed: `x`: does not match
+        failed: `y`: cannot rename `a`: no storage space
+        error: 2 paths failed
+        ");
+    }
+}

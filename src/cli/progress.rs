@@ -1,0 +1,372 @@
+//! How running operations are shown: bars, lines, JSON objects, or not at all.
+//!
+//! Meters are counters that threads add to without a lock. One thread per command, started with
+//! the first meter, looks at them: every 50 ms where there are bars, every second otherwise. So
+//! nothing is drawn more often than 20 times a second however fast the work is, and a stalled
+//! transfer still shows.
+
+use std::io::IsTerminal;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::cli::render::{bytes, duration, thousands};
+use crate::cli::ui::{Text, Ui};
+use crate::report::{Event, Meter, NoReport, Reporter, Task, Unit};
+
+/// Work that is done sooner shows no bar.
+const BAR_AFTER: Duration = Duration::from_millis(250);
+/// 20 Hz.
+const BAR_EVERY: Duration = Duration::from_millis(50);
+/// Without a terminal: seldom enough for a log file.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+/// With `--json`: often enough for a program that draws bars itself.
+const OBJECT_EVERY: Duration = Duration::from_secs(1);
+
+/// The reporter that fits the arguments and the terminal.
+pub(crate) fn reporter(ui: Ui) -> Box<dyn Reporter> {
+    if ui.is_quiet() {
+        return Box::new(NoReport);
+    }
+    let display = if ui.is_json() {
+        Display::Objects
+    } else if std::io::stderr().is_terminal() {
+        Display::Bars(MultiProgress::with_draw_target(ProgressDrawTarget::hidden()))
+    } else {
+        Display::Lines
+    };
+    Box::new(Live {
+        shared: Arc::new(Shared { ui, display, meters: Mutex::default() }),
+        clock: OnceLock::new(),
+    })
+}
+
+enum Display {
+    Bars(MultiProgress),
+    Lines,
+    Objects,
+}
+
+impl Display {
+    /// How often the meters are looked at, and how often each is shown.
+    fn period(&self) -> (Duration, Duration) {
+        match self {
+            Display::Bars(_) => (BAR_EVERY, BAR_EVERY),
+            Display::Lines => (OBJECT_EVERY, LINE_EVERY),
+            Display::Objects => (OBJECT_EVERY, OBJECT_EVERY),
+        }
+    }
+}
+
+struct Live {
+    shared: Arc<Shared>,
+    clock: OnceLock<Clock>,
+}
+
+struct Shared {
+    ui: Ui,
+    display: Display,
+    meters: Mutex<Vec<Weak<Counter>>>,
+}
+
+/// The thread that looks at the meters; it ends when this is dropped.
+struct Clock {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The state of a meter.
+struct Counter {
+    task: Task,
+    done: AtomicU64,
+    /// `u64::MAX` while it is not known.
+    total: AtomicU64,
+    started: Instant,
+    view: Mutex<View>,
+}
+
+struct View {
+    finished: bool,
+    shown: Instant,
+    bar: Option<ProgressBar>,
+}
+
+struct LiveMeter {
+    counter: Arc<Counter>,
+}
+
+impl Reporter for Live {
+    fn meter(&self, task: Task) -> Box<dyn Meter> {
+        let now = Instant::now();
+        let counter = Arc::new(Counter {
+            task,
+            done: AtomicU64::new(0),
+            total: AtomicU64::new(task.total.unwrap_or(u64::MAX)),
+            started: now,
+            view: Mutex::new(View { finished: false, shown: now, bar: None }),
+        });
+        lock(&self.shared.meters).push(Arc::downgrade(&counter));
+        self.clock.get_or_init(|| Clock::start(Arc::clone(&self.shared)));
+        Box::new(LiveMeter { counter })
+    }
+
+    fn event(&self, event: &Event) {
+        let ui = self.shared.ui;
+        match &self.shared.display {
+            Display::Objects => ui.note_json(event),
+            Display::Lines => ui.note(&line_of(event, ui)),
+            Display::Bars(bars) => bars.suspend(|| ui.note(&line_of(event, ui))),
+        }
+    }
+}
+
+impl Clock {
+    fn start(shared: Arc<Shared>) -> Clock {
+        let (stop, stopped) = mpsc::channel();
+        let (period, _) = shared.display.period();
+        let run = move || {
+            while stopped.recv_timeout(period) == Err(RecvTimeoutError::Timeout) {
+                shared.tick();
+            }
+        };
+        // Without a thread there is no progress to see, and no harm.
+        let thread = std::thread::Builder::new().name("progress".into()).spawn(run).ok();
+        Clock { stop: Some(stop), thread }
+    }
+}
+
+impl Drop for Clock {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // It printed; if it panicked the work is none the worse.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn tick(&self) {
+        let meters: Vec<Arc<Counter>> = {
+            let mut meters = lock(&self.meters);
+            meters.retain(|meter| meter.strong_count() > 0);
+            meters.iter().filter_map(Weak::upgrade).collect()
+        };
+        for counter in meters {
+            let mut view = lock(&counter.view);
+            if !view.finished && view.shown.elapsed() >= self.display.period().1 {
+                self.show(&counter, &mut view);
+            }
+        }
+    }
+
+    fn show(&self, counter: &Counter, view: &mut View) {
+        match &self.display {
+            Display::Bars(bars) => {
+                if counter.started.elapsed() >= BAR_AFTER {
+                    counter.update(view.bar.get_or_insert_with(|| counter.bar(bars)));
+                }
+                return;
+            }
+            Display::Lines => {
+                let mut text = self.ui.note_text();
+                text.put(counter.line()).end();
+                self.ui.note(&text);
+            }
+            Display::Objects => self.ui.note_json(&counter.object()),
+        }
+        view.shown = Instant::now();
+    }
+}
+
+impl Counter {
+    fn total(&self) -> Option<u64> {
+        Some(self.total.load(Ordering::Relaxed)).filter(|total| *total != u64::MAX)
+    }
+
+    fn bar(&self, bars: &MultiProgress) -> ProgressBar {
+        // The target is set with the first bar, so that commands without one do not ask the terminal.
+        if bars.is_hidden() {
+            bars.set_draw_target(ProgressDrawTarget::stderr_with_hz(20));
+        }
+        let template = match (self.task.unit, self.total().is_some()) {
+            (Unit::Bytes, true) => {
+                "{msg} [{bar:24}] {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left"
+            }
+            (Unit::Items, true) => "{msg} [{bar:24}] {human_pos} of {human_len}, {per_sec}, {eta} left",
+            (Unit::Bytes, false) => "{msg} {spinner} {binary_bytes}, {binary_bytes_per_sec}",
+            (Unit::Items, false) => "{msg} {spinner} {human_pos}, {per_sec}",
+        };
+        let style = ProgressStyle::with_template(template).expect("the templates are constants");
+        let bar = match self.total() {
+            Some(total) => ProgressBar::new(total),
+            None => ProgressBar::no_length(),
+        };
+        let bar = bars.add(bar.with_elapsed(self.started.elapsed()));
+        bar.set_style(style.progress_chars("=> "));
+        bar.set_message(self.task.verb);
+        bar
+    }
+
+    fn update(&self, bar: &ProgressBar) {
+        if let Some(total) = self.total() {
+            bar.set_length(total);
+        }
+        bar.set_position(self.done.load(Ordering::Relaxed));
+        bar.tick();
+    }
+
+    /// `Uploading: 1.2 GiB of 4.0 GiB, 85 MiB/s, 33.0s left`.
+    fn line(&self) -> String {
+        let done = self.done.load(Ordering::Relaxed);
+        let show = |amount| match self.task.unit {
+            Unit::Bytes => bytes(amount),
+            Unit::Items => thousands(amount),
+        };
+        let rate = done as f64 / self.started.elapsed().as_secs_f64().max(0.001);
+        let mut line = format!("{}: {}", self.task.verb, show(done));
+        let Some(total) = self.total() else { return format!("{line}, {}/s", show(rate as u64)) };
+        line.push_str(&format!(" of {}, {}/s", show(total), show(rate as u64)));
+        if rate >= 1.0 && total > done {
+            let left = Duration::from_secs_f64((total - done) as f64 / rate);
+            line.push_str(&format!(", {} left", duration(left)));
+        }
+        line
+    }
+
+    fn object(&self) -> serde_json::Value {
+        serde_json::json!({
+            "event": "progress",
+            "verb": self.task.verb,
+            "unit": match self.task.unit { Unit::Bytes => "bytes", Unit::Items => "items" },
+            "done": self.done.load(Ordering::Relaxed),
+            "total": self.total(),
+        })
+    }
+}
+
+impl Meter for LiveMeter {
+    fn inc(&self, amount: u64) {
+        self.counter.done.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    fn set_total(&self, total: u64) {
+        self.counter.total.store(total, Ordering::Relaxed);
+    }
+
+    fn finish(&self) {
+        let mut view = lock(&self.counter.view);
+        view.finished = true;
+        if let Some(bar) = view.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for LiveMeter {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// A meter whose thread panicked in the middle still counts.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The event as people read it.
+fn line_of(event: &Event, ui: Ui) -> Text {
+    let mut out = ui.note_text();
+    match event {
+        Event::Warning { message } => out.warn("warning").put(": ").lines(message, 9),
+        Event::Hint { message } => out.name("hint").put(": ").lines(message, 6),
+        Event::Waiting { holder } => out.put("waiting for ").put(holder),
+        Event::StageStarted { stage, command } => {
+            out.put("Running stage `").name(stage).put("`:").end();
+            out.put("> ").lines(command, 2)
+        }
+        Event::StageOutput { line, .. } => out.put(visible(line)),
+        Event::StageFinished { stage, millis } => {
+            out.put("Stage `").name(stage).put("` ").good("done");
+            out.put(" in ").put(duration(Duration::from_millis(*millis)))
+        }
+        Event::StageSkipped { stage, why } => out.put("Stage `").name(stage).put("` skipped: ").put(why),
+        Event::StageRestored { stage, from } => {
+            out.put("Stage `").name(stage).put("` restored from the ").put(from)
+        }
+        Event::StageFailed { stage, code } => {
+            out.put("Stage `").name(stage).put("` ").bad("failed");
+            if let Some(code) = code {
+                out.put(" with exit code ").put(code);
+            }
+            &mut out
+        }
+    };
+    out.end();
+    out
+}
+
+/// What a terminal would show of a line in the end: what a progress bar overwrote is left out,
+/// and so are the sequences that paint.
+fn visible(line: &str) -> String {
+    let line = line.trim_end_matches('\r');
+    let line = line.rsplit('\r').next().unwrap_or_default();
+    let mut pieces = line.split("\x1b[");
+    let mut text = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        // ECMA-48 §5.4: parameters and intermediates, then one final byte from `@` to `~`.
+        let end = piece.find(|c: char| ('@'..='~').contains(&c)).map_or(piece.len(), |at| at + 1);
+        text.push_str(&piece[end..]);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::ui::Colour;
+
+    fn text_of(event: &Event) -> String {
+        line_of(event, Ui::new(Colour::Never, false, false)).as_str().to_owned()
+    }
+
+    #[test]
+    fn events_read_as_sentences() {
+        let stage = || "train".to_owned();
+        assert_eq!(
+            text_of(&Event::StageStarted { stage: stage(), command: "python a.py\npython b.py".into() }),
+            "Running stage `train`:\n> python a.py\n  python b.py\n"
+        );
+        assert_eq!(
+            text_of(&Event::StageFailed { stage: stage(), code: Some(3) }),
+            "Stage `train` failed with exit code 3\n"
+        );
+        assert_eq!(text_of(&Event::Waiting { holder: "pid 7".into() }), "waiting for pid 7\n");
+        assert_eq!(
+            text_of(&Event::Warning { message: "a\x1b]0;x\x07".into() }),
+            "warning: a\\x1b]0;x\\x07\n"
+        );
+    }
+
+    #[test]
+    fn output_of_a_stage_is_shown_as_it_ended() {
+        assert_eq!(visible("10 %\r50 %\r\x1b[32m100 %\x1b[0m\r"), "100 %");
+        assert_eq!(visible("cut \x1b[31"), "cut ");
+    }
+
+    #[test]
+    fn line_tells_amount_rate_and_time_left() {
+        let counter = Counter {
+            task: Task { verb: "Uploading", unit: Unit::Bytes, total: Some(4 << 30) },
+            done: AtomicU64::new(1 << 30),
+            total: AtomicU64::new(4 << 30),
+            started: Instant::now() - Duration::from_secs(10),
+            view: Mutex::new(View { finished: false, shown: Instant::now(), bar: None }),
+        };
+        assert_eq!(counter.line(), "Uploading: 1.0 GiB of 4.0 GiB, 102 MiB/s, 30.0s left");
+    }
+}
