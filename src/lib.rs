@@ -19,6 +19,7 @@ pub mod cli;
 pub mod error;
 pub mod fs;
 pub mod model;
+pub mod ops;
 pub mod par;
 pub mod remote;
 pub mod report;

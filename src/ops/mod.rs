@@ -1,0 +1,3 @@
+//! What the commands do, one file a verb: options in, a report or an error out.
+
+pub mod demo;
