@@ -20,6 +20,7 @@ pub mod error;
 pub mod fs;
 pub mod model;
 pub mod ops;
+pub mod pack;
 pub mod par;
 pub mod remote;
 pub mod report;

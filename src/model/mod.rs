@@ -6,6 +6,7 @@ pub mod object;
 pub mod path;
 pub mod place;
 pub mod pointer;
+pub mod recipe;
 pub mod resolve;
 pub mod stage;
 pub mod tree;

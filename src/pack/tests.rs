@@ -1,0 +1,174 @@
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::format::{Codec, HEADER_LEN, RECORD_LEN};
+use super::reader::{decode_record, is_named, read_pack, walk_records};
+use super::segment::{Segment, SegmentBuilder, SegmentId, SegmentName};
+use super::writer::{PackWriter, SealedPack, compress_if_it_pays};
+use crate::model::digest::Digest;
+use crate::model::object::{RecordKey, RecordKind};
+
+fn vectors() -> Value {
+    serde_json::from_str(include_str!("../../fixtures/formats/formats.json")).unwrap()
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
+fn file_key(raw: &[u8]) -> RecordKey {
+    RecordKey { hash: Digest::of(raw), kind: RecordKind::File }
+}
+
+fn pack_of(raws: &[Vec<u8>]) -> (SealedPack, Vec<u8>) {
+    let mut writer = PackWriter::new(Vec::new(), [7; 16]).unwrap();
+    for raw in raws {
+        match compress_if_it_pays(raw) {
+            Some(frame) => writer.push(file_key(raw), Codec::Zstd, raw.len() as u32, &frame).unwrap(),
+            None => writer.push(file_key(raw), Codec::Raw, raw.len() as u32, raw).unwrap(),
+        }
+    }
+    writer.finish().unwrap()
+}
+
+#[test]
+fn golden_pack_is_read_and_written_byte_for_byte() {
+    let vector = &vectors()["formats"]["pack"];
+    let bytes = hex(vector["bytes"].as_str().unwrap());
+    let (id, entries) = read_pack(&bytes).unwrap();
+    assert_eq!(format!("pk/{}/{id}", &id.to_string()[..2]), vector["key"].as_str().unwrap());
+    let mut nonce = [0; 16];
+    nonce.copy_from_slice(&hex(vector["nonce"].as_str().unwrap()));
+    let mut writer = PackWriter::new(Vec::new(), nonce).unwrap();
+    for entry in walk_records(&bytes) {
+        let at = entry.offset as usize;
+        let raw = decode_record(&bytes[at..], entry.key).unwrap();
+        assert!(is_named(entry.key, &raw));
+        let stored = &bytes[at + RECORD_LEN..at + RECORD_LEN + entry.stored_len as usize];
+        writer.push(entry.key, entry.codec, entry.raw_len, stored).unwrap();
+    }
+    let (sealed, again) = writer.finish().unwrap();
+    assert_eq!(sealed.entries, entries);
+    assert_eq!(again, bytes);
+}
+
+#[test]
+fn golden_segment_is_read_and_written_byte_for_byte() {
+    let vectors = vectors();
+    let (id, entries) = read_pack(&hex(vectors["formats"]["pack"]["bytes"].as_str().unwrap())).unwrap();
+    let len = vectors["formats"]["pack"]["bytes"].as_str().unwrap().len() as u64 / 2;
+    let vector = &vectors["formats"]["segment over that pack"];
+    let bytes = hex(vector["bytes"].as_str().unwrap());
+    let mut builder = SegmentBuilder::new();
+    builder.add_pack(id, len, &entries);
+    builder.supersede(SegmentId(std::array::from_fn(|at| at as u8)));
+    let (name, built) = builder.build(0, (0, 0), [1; 8]).unwrap().unwrap();
+    assert_eq!(built, bytes);
+    assert_eq!(format!("ix/{name}"), vector["key"].as_str().unwrap());
+    let segment = Segment::parse(bytes).unwrap();
+    assert!(segment.has_name(&name));
+    assert_eq!(SegmentName::parse(&name.to_string()), Some(name));
+    for entry in &entries {
+        let hits: Vec<_> = segment.find(entry.key).collect();
+        assert_eq!(hits.len(), 1);
+        assert_eq!((hits[0].pack, hits[0].offset), (id, entry.offset));
+    }
+}
+
+#[test]
+fn golden_domains_and_run_record() {
+    let vectors = vectors();
+    let run = &vectors["formats"]["run record"];
+    let key = run["key"].as_str().unwrap().parse().unwrap();
+    assert!(is_named(
+        RecordKey { hash: key, kind: RecordKind::RunRecord },
+        run["text"].as_str().unwrap().as_bytes()
+    ));
+    assert_eq!(crc32c::crc32c(b"123456789"), 0xe306_9283);
+}
+
+#[test]
+fn compressible_records_are_stored_smaller_and_come_back() {
+    let raw = b"label,weight\n".repeat(4000);
+    let (sealed, bytes) = pack_of(std::slice::from_ref(&raw));
+    assert_eq!(sealed.entries[0].codec, Codec::Zstd);
+    assert!(bytes.len() < raw.len() / 10);
+    assert_eq!(*decode_record(&bytes[HEADER_LEN..], file_key(&raw)).unwrap(), raw[..]);
+}
+
+#[test]
+fn a_frame_that_expands_past_its_header_is_refused() {
+    let bomb = zstd::bulk::compress(&vec![0; 32 << 20], 1).unwrap();
+    let key = file_key(b"x");
+    let (header, _) = super::format::encode_record(key, Codec::Zstd, bomb.len() as u32, 16 << 20);
+    let record = [&header[..], &bomb].concat();
+    assert!(decode_record(&record, key).is_err());
+}
+
+#[test]
+fn several_segments_merge_into_one_that_finds_everything() {
+    let raws: Vec<Vec<u8>> = (0..3000u32).map(|i| i.to_le_bytes().to_vec()).collect();
+    let mut merged = SegmentBuilder::new();
+    for part in raws.chunks(500) {
+        let (sealed, _) = pack_of(part);
+        let mut one = SegmentBuilder::new();
+        one.add_pack(sealed.id, sealed.len, &sealed.entries);
+        let (name, bytes) = one.build(0, (0, 0), [part[0][0]; 8]).unwrap().unwrap();
+        merged.add_segment(&Segment::parse(bytes).unwrap());
+        merged.supersede(name.id);
+    }
+    let mut found = 0;
+    // Two halves by the first bit of the hash.
+    for prefix in [0, 1 << 31] {
+        let (_, bytes) = merged.build(1, (1, prefix), [9; 8]).unwrap().unwrap();
+        let half = Segment::parse(bytes).unwrap();
+        assert_eq!(half.superseded().count(), 6);
+        found += raws.iter().filter(|raw| half.contains(file_key(raw))).count();
+    }
+    assert_eq!(found, raws.len());
+}
+
+proptest! {
+    #[test]
+    fn packs_give_back_what_went_in_and_no_prefix_or_flip_passes(
+        raws in proptest::collection::btree_set(proptest::collection::vec(any::<u8>(), 0..300), 1..40),
+        cut in any::<prop::sample::Index>(), bit in 0u8..8
+    ) {
+        let raws: Vec<_> = raws.into_iter().collect();
+        let (sealed, bytes) = pack_of(&raws);
+        let (id, entries) = read_pack(&bytes).unwrap();
+        prop_assert_eq!((id, &entries), (sealed.id, &sealed.entries));
+        for raw in &raws {
+            let entry = entries.iter().find(|entry| entry.key == file_key(raw)).unwrap();
+            prop_assert_eq!(&*decode_record(&bytes[entry.offset as usize..], entry.key).unwrap(), &raw[..]);
+        }
+        let at = cut.index(bytes.len());
+        prop_assert!(read_pack(&bytes[..at]).is_err());
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1 << bit;
+        if let Ok((_, entries)) = read_pack(&flipped) {
+            // The flip lies in a record: that one is refused, the others are right.
+            for entry in entries {
+                if let Ok(raw) = decode_record(&flipped[entry.offset as usize..], entry.key) {
+                    prop_assert_eq!(file_key(&raw).hash, entry.key.hash);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_prefix_or_flip_of_a_segment_passes(
+        count in 1u32..200, cut in any::<prop::sample::Index>(), bit in 0u8..8
+    ) {
+        let raws: Vec<Vec<u8>> = (0..count).map(|i| i.to_le_bytes().to_vec()).collect();
+        let (sealed, _) = pack_of(&raws);
+        let mut builder = SegmentBuilder::new();
+        builder.add_pack(sealed.id, sealed.len, &sealed.entries);
+        let (_, bytes) = builder.build(0, (0, 0), [0; 8]).unwrap().unwrap();
+        let at = cut.index(bytes.len());
+        prop_assert!(Segment::parse(bytes[..at].to_vec()).is_err());
+        let mut flipped = bytes;
+        flipped[at] ^= 1 << bit;
+        prop_assert!(Segment::parse(flipped).is_err());
+    }
+}
