@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod chunk;
 pub mod cli;
 pub mod error;
 pub mod fs;

@@ -1,0 +1,52 @@
+//! The chunk profiles, and where they cut.
+//!
+//! Cuts are a storage format: docs/formats.md pins the crate's algorithm (FastCDC 2020, its default
+//! normalisation, no seed) and golden vectors pin the cuts. A profile may be added, never changed.
+
+use fastcdc::v2020::FastCDC;
+
+/// Files of at most this many bytes are one record and are not cut.
+pub const WHOLE: u64 = 4 << 20;
+
+/// How a file is cut: chosen by its size alone, named in its recipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// Its number in recipes.
+    pub number: u16,
+    /// Average bytes of a chunk; the least is a quarter of it, the most four times.
+    pub average: u32,
+}
+
+/// Largest file of each profile, in bytes, the border included.
+const PROFILES: [(u64, Profile); 4] = [
+    (4 << 30, Profile { number: 1, average: 16 << 10 }),
+    (64 << 30, Profile { number: 2, average: 64 << 10 }),
+    (1 << 40, Profile { number: 3, average: 256 << 10 }),
+    (u64::MAX, Profile { number: 4, average: 1 << 20 }),
+];
+
+impl Profile {
+    /// The profile for a file of `size` bytes.
+    pub fn for_size(size: u64) -> Profile {
+        let fitting = PROFILES.iter().find(|(largest, _)| size <= *largest);
+        fitting.map_or(PROFILES[3].1, |(_, profile)| *profile)
+    }
+
+    /// The least and most bytes of a chunk.
+    pub fn bounds(self) -> (u32, u32) {
+        (self.average / 4, self.average * 4)
+    }
+
+    /// The bounds of the profile with this number, if there is one: what recipes are decoded with.
+    pub fn bounds_of(number: u16) -> Option<(u32, u32)> {
+        PROFILES.iter().find(|(_, profile)| profile.number == number).map(|(_, profile)| profile.bounds())
+    }
+
+    /// The lengths of the chunks of `data`, which holds the rest of a file or a part of it.
+    ///
+    /// The last length ends with the data: if the file goes on, it is no cut.
+    pub(super) fn lengths(self, data: &[u8]) -> impl Iterator<Item = usize> + '_ {
+        let (min, max) = self.bounds();
+        FastCDC::new(data, min as usize, self.average as usize, max as usize).map(|chunk| chunk.length)
+    }
+}
