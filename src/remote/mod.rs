@@ -9,7 +9,13 @@ pub mod backend;
 #[cfg(test)]
 pub(crate) mod conformance;
 pub mod counting;
+pub mod error;
+pub mod folder;
 pub mod memory;
 pub mod names;
 pub mod records;
+pub mod registry;
 pub mod retry;
+pub mod wants;
+
+pub use error::Error;
