@@ -25,3 +25,4 @@ pub mod pack;
 pub mod par;
 pub mod remote;
 pub mod report;
+pub mod store;

@@ -109,6 +109,27 @@ impl FileStamp {
     }
 }
 
+/// Granularity to assume of a file system's clock where nothing better is known, in ns.
+pub const COARSE_NS: i64 = 2_000_000_000;
+/// Two ticks of the slowest kernel clock (100 Hz), for file systems that store nanoseconds.
+pub const FINE_NS: i64 = 20_000_000;
+
+/// How long after a change another one may leave the same time stamp, in ns.
+#[cfg(target_os = "linux")]
+pub fn granularity_ns(folder: impl std::os::fd::AsFd) -> i64 {
+    // statfs(2): ext2 to ext4, xfs, btrfs, tmpfs, zfs.
+    const FINE: [u64; 5] = [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x2fc1_2fc1];
+    let magic = rustix::fs::fstatfs(folder).map_or(0, |stat| stat.f_type as u64 & 0xffff_ffff);
+    if FINE.contains(&magic) { FINE_NS } else { COARSE_NS }
+}
+
+/// How long after a change another one may leave the same time stamp, in ns.
+#[cfg(not(target_os = "linux"))]
+pub fn granularity_ns(_folder: impl std::os::fd::AsFd) -> i64 {
+    // APFS stores nanoseconds; HFS+ does not, which a stamp of whole seconds gives away.
+    if cfg!(target_vendor = "apple") { FINE_NS } else { COARSE_NS }
+}
+
 /// Saturates: a time stamp beyond the year 2262 only has to differ from others.
 fn nanoseconds(seconds: i64, nanos: i64) -> i64 {
     seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
