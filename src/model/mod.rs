@@ -2,6 +2,7 @@
 
 pub mod digest;
 pub mod emit;
+pub mod lockfile;
 pub mod object;
 pub mod path;
 pub mod place;

@@ -118,3 +118,64 @@ pub struct Notes {
     /// Words to find it by.
     pub labels: Vec<Box<str>>,
 }
+
+/// Longest stage name, in bytes.
+pub const MAX_STAGE_NAME: usize = 1024;
+
+/// Why a text is no stage name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StageNameError {
+    /// Nothing.
+    #[error("it is empty")]
+    Empty,
+    /// Over the limit.
+    #[error("it is longer than 1,024 bytes")]
+    TooLong,
+    /// It would be taken for an option.
+    #[error("it starts with a dash")]
+    Dash,
+    /// Another character than letters, digits, `_`, `-` and inner spaces.
+    #[error("a name has letters, digits, `_`, `-` and single spaces")]
+    Character,
+}
+
+/// Checks a stage name: letters and digits of any script, `_`, `-`, and spaces within, as DVC has it.
+/// Behind the `@` of a generated name (`group@item`) anything printable may stand.
+pub fn check_stage_name(name: &str) -> Result<(), StageNameError> {
+    let (group, item) = name.split_once('@').map_or((name, None), |(group, item)| (group, Some(item)));
+    if group.is_empty() || item == Some("") {
+        return Err(StageNameError::Empty);
+    }
+    if name.len() > MAX_STAGE_NAME {
+        return Err(StageNameError::TooLong);
+    }
+    if group.starts_with('-') {
+        return Err(StageNameError::Dash);
+    }
+    let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | ' ');
+    let printable = |c: char| c.is_alphanumeric() || (' '..='~').contains(&c);
+    let spaced = group.starts_with(' ') || name.ends_with(' ') || group.contains("  ");
+    if spaced || !group.chars().all(word) || !item.unwrap_or_default().chars().all(printable) {
+        return Err(StageNameError::Character);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_words() {
+        for good in ["train", "train_2", "a-b", "größe", "a b", "group@0.1", "g@us/east, 2"] {
+            assert_eq!(check_stage_name(good), Ok(()), "{good}");
+        }
+        for bad in
+            ["", "--force", "-x", "../x", "a.b", "a/b", "a:b", "@x", "g@", "a\n", "g@\u{1b}[0m", " a", "a "]
+        {
+            assert!(check_stage_name(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(check_stage_name(&"x".repeat(1025)), Err(StageNameError::TooLong));
+    }
+}

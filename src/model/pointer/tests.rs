@@ -185,3 +185,14 @@ proptest::proptest! {
         let _ = Pointer::update(&at("data/train.csv.mlv"), &bytes, &tree_of(3, 1));
     }
 }
+
+#[test]
+fn golden_pointers_are_written_byte_for_byte() {
+    for (name, text) in [
+        ("file.csv.mlv", include_str!("../../../fixtures/pointer/v1/file.csv.mlv")),
+        ("dir.mlv", include_str!("../../../fixtures/pointer/v1/dir.mlv")),
+        ("run.mlv", include_str!("../../../fixtures/pointer/v1/run.mlv")),
+    ] {
+        assert_eq!(Pointer::parse(&at(name), text.as_bytes()).unwrap().write(), text);
+    }
+}
