@@ -1,4 +1,8 @@
 //! Tests that look at mlv from outside, in one binary: each further one links everything again.
 
+mod cli;
 mod docs;
+mod generated;
 mod install;
+mod layers;
+mod support;

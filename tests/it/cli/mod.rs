@@ -1,0 +1,3 @@
+//! The built program, run as a user would: one file a command or rule.
+
+mod usage;

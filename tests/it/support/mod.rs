@@ -1,0 +1,19 @@
+//! What the tests stand on: a machine of their own for each, and trees to compare.
+//!
+//! ```ignore
+//! let env = TestEnv::ready();                    // git repository, `mlv init`, committed
+//! env.write("data/a.txt", "hello");
+//! env.mlv(&["add", "data"]).success();
+//! assert_eq!(env.mlv(&["status", "--json"]).success().json(), json!({}));
+//! let other = env.clone_to("other");             // a second clone, same machine
+//! insta::assert_snapshot!(other.mlv(&["pull"]).success(), @"…");
+//! ```
+
+// A helper that only one kind of test needs is still part of the harness.
+#![allow(dead_code)]
+
+mod env;
+mod tree;
+
+pub(crate) use env::{Output, TestEnv, os};
+pub(crate) use tree::{random_bytes, snapshot, source_files};
