@@ -9,6 +9,7 @@ pub mod place;
 pub mod pointer;
 pub mod recipe;
 pub mod resolve;
+pub mod secret;
 pub mod stage;
 pub mod tree;
 pub mod units;
