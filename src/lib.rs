@@ -17,8 +17,10 @@
 
 pub mod chunk;
 pub mod cli;
+pub mod config;
 pub mod error;
 pub mod fs;
+pub mod git;
 pub mod model;
 pub mod ops;
 pub mod pack;
