@@ -30,10 +30,13 @@ pub fn is_plain(text: &str) -> bool {
 
 /// Numbers, dates and times of any YAML version: digits and what goes between them.
 fn looks_like_a_number(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '.'))
-        && text.chars().all(|c| c.is_ascii_hexdigit() || matches!(c, '+' | '-' | '.' | ':' | '_' | 'x' | 'o' | 'T' | 'Z' | ' '))
-        // `..` and `a` are no numbers; neither is a bare `.`.
-        && text.contains(|c: char| c.is_ascii_digit())
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let based = unsigned.starts_with("0x") || unsigned.starts_with("0X") || unsigned.starts_with("0b");
+    let part =
+        |c: char| c.is_ascii_digit() || "+-.:_eEoTtZ ".contains(c) || (based && c.is_ascii_alphanumeric());
+    unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        && unsigned.contains(|c: char| c.is_ascii_digit())
+        && unsigned.chars().all(part)
 }
 
 fn is_word_of_yaml_1_1(text: &str) -> bool {
@@ -125,9 +128,20 @@ mod tests {
 
     #[test]
     fn texts_that_some_reader_takes_for_something_else_are_quoted() {
-        for plain in
-            ["train.csv", "a b", "data/x", "python3 a.py --lr 0.1 > o", "b3:0", "é", ".x", "$A", "2a-q"]
-        {
+        for plain in [
+            "train.csv",
+            "a b",
+            "data/x",
+            "python3 a.py --lr 0.1 > o",
+            "b3:0",
+            "é",
+            ".x",
+            "$A",
+            "2a-q",
+            "2f5e3b1c",
+            "..",
+            "3.csv",
+        ] {
             assert_eq!(scalar(plain), plain);
         }
         for text in [
