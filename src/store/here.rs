@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::fs::dir::Dir;
 use crate::fs::lock::{MetaLock, Patience};
 use crate::fs::{self, atomic};
+use crate::model::object::ContentId;
 use crate::model::path::RepoPath;
 
 const FILE: &str = "here";
@@ -31,11 +32,34 @@ pub enum Held {
     All,
 }
 
+impl Held {
+    /// Whether `path` below the output was complete here.
+    pub fn covers(&self, path: &str) -> bool {
+        match self {
+            Held::All => true,
+            Held::Paths(paths) => {
+                let path = path.trim_end_matches('/');
+                let mut folders = path.match_indices('/').map(|(end, _)| &path[..end]);
+                paths.contains(path) || folders.any(|folder| paths.contains(folder))
+            }
+        }
+    }
+}
+
+/// What is remembered of one output.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct HeldOutput {
+    /// The contents that were last put or recorded here, as a pointer writes their hash.
+    pub content: String,
+    /// Which part of them is here.
+    pub held: Held,
+}
+
 /// What each output holds here, by its path from the root.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Here {
     version: u64,
-    outs: BTreeMap<String, Held>,
+    outs: BTreeMap<String, HeldOutput>,
 }
 
 /// The word `all`.
@@ -84,38 +108,32 @@ impl Here {
     }
 
     /// What is known of the output `out`.
-    pub fn held(&self, out: &RepoPath) -> Option<&Held> {
+    pub fn get(&self, out: &RepoPath) -> Option<&HeldOutput> {
         self.outs.get(out.as_str())
     }
 
-    /// Whether the whole of `out` was complete here.
-    pub fn is_complete(&self, out: &RepoPath) -> bool {
-        self.held(out) == Some(&Held::All)
+    /// The outputs that something is known of, sorted by path.
+    pub fn outputs(&self) -> impl Iterator<Item = (&str, &HeldOutput)> {
+        self.outs.iter().map(|(path, output)| (&**path, output))
     }
 
-    /// Whether `path` below the output `out` was complete here, so that its absence means that
-    /// it was deleted.
-    pub fn covers(&self, out: &RepoPath, path: &str) -> bool {
-        match self.held(out) {
-            None => false,
-            Some(Held::All) => true,
-            Some(Held::Paths(paths)) => {
-                let path = path.trim_end_matches('/');
-                let mut folders = path.match_indices('/').map(|(end, _)| &path[..end]);
-                paths.contains(path) || folders.any(|folder| paths.contains(folder))
-            }
+    /// Claims that the whole of `content` is here at `out`.
+    pub fn set_complete(&mut self, out: &RepoPath, content: ContentId) {
+        let output = HeldOutput { content: content.to_string(), held: Held::All };
+        self.outs.insert(out.as_str().to_owned(), output);
+    }
+
+    /// Claims that the file or folder `path` of `content` is here below `out`.
+    ///
+    /// What was claimed of other contents is dropped: a folder of theirs may hold more now.
+    pub fn add_path(&mut self, out: &RepoPath, content: ContentId, path: &str) {
+        let content = content.to_string();
+        let nothing = HeldOutput { content: content.clone(), held: Held::Paths(BTreeSet::new()) };
+        let output = self.outs.entry(out.as_str().to_owned()).or_insert_with(|| nothing.clone());
+        if output.content != content {
+            *output = nothing;
         }
-    }
-
-    /// Claims that the whole of `out` is here.
-    pub fn set_complete(&mut self, out: &RepoPath) {
-        self.outs.insert(out.as_str().to_owned(), Held::All);
-    }
-
-    /// Claims that the file or folder `path` below `out` is here.
-    pub fn add_path(&mut self, out: &RepoPath, path: &str) {
-        let held = self.outs.entry(out.as_str().to_owned()).or_insert_with(|| Held::Paths(BTreeSet::new()));
-        if let Held::Paths(paths) = held {
+        if let Held::Paths(paths) = &mut output.held {
             let below = format!("{path}/");
             paths.retain(|known| !known.starts_with(&below));
             paths.insert(path.to_owned());
@@ -138,43 +156,55 @@ impl Here {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::digest::Digest;
 
     fn path(text: &str) -> RepoPath {
         text.parse().unwrap()
+    }
+
+    fn content(text: &str) -> ContentId {
+        ContentId::Tree(Digest::of(text.as_bytes()).into())
     }
 
     #[test]
     fn claims_survive_and_cover_what_lies_below() {
         let home = tempfile::tempdir().unwrap();
         let mlv = Dir::open(home.path()).unwrap();
+        let (all, part) = (path("all"), path("part"));
         Here::update(&mlv, &Patience::NONE, |here| {
-            here.set_complete(&path("all"));
-            here.add_path(&path("part"), "a/x");
-            here.add_path(&path("part"), "a/y");
-            here.add_path(&path("part"), "b/c");
-            here.add_path(&path("part"), "a");
+            here.set_complete(&all, content("1"));
+            for claim in ["a/x", "a/y", "b/c", "a"] {
+                here.add_path(&part, content("1"), claim);
+            }
         })
         .unwrap();
         let here = Here::load(&mlv);
-        assert!(here.is_complete(&path("all")) && here.covers(&path("all"), "anything"));
-        assert_eq!(here.held(&path("part")), Some(&Held::Paths(["a".into(), "b/c".into()].into())));
-        let covered =
-            ["a", "a/z", "a/z/", "b/c", "b", "b/d", "ab"].map(|name| here.covers(&path("part"), name));
+        assert_eq!(here.get(&all).unwrap().content, content("1").to_string());
+        let held = &here.get(&part).unwrap().held;
+        assert_eq!(*held, Held::Paths(["a".into(), "b/c".into()].into()));
+        let covered = ["a", "a/z", "a/z/", "b/c", "b", "b/d", "ab"].map(|name| held.covers(name));
         assert_eq!(covered, [true, true, true, true, false, false, false]);
-        assert!(!here.covers(&path("other"), "a"));
-        Here::update(&mlv, &Patience::NONE, |here| here.forget(&path("all"))).unwrap();
-        assert!(!Here::load(&mlv).covers(&path("all"), "x"));
+        Here::update(&mlv, &Patience::NONE, |here| here.forget(&all)).unwrap();
+        assert!(Here::load(&mlv).get(&all).is_none());
+    }
+
+    #[test]
+    fn a_path_of_other_contents_drops_the_claim_on_the_whole() {
+        let mut here = Here::default();
+        here.set_complete(&path("d"), content("1"));
+        here.add_path(&path("d"), content("1"), "x");
+        assert_eq!(here.get(&path("d")).unwrap().held, Held::All);
+        here.add_path(&path("d"), content("2"), "x");
+        assert_eq!(here.get(&path("d")).unwrap().held, Held::Paths(["x".into()].into()));
     }
 
     #[test]
     fn unreadable_means_nothing_is_claimed() {
         let home = tempfile::tempdir().unwrap();
         let mlv = Dir::open(home.path()).unwrap();
-        for text in
-            ["", "{", "{\"version\":2,\"outs\":{\"a\":\"all\"}}", "{\"version\":1,\"outs\":{\"a\":\"most\"}}"]
-        {
+        for text in ["", "{", "{\"version\":2,\"outs\":{}}", "{\"version\":1,\"outs\":{\"a\":\"most\"}}"] {
             std::fs::write(home.path().join("here"), text).unwrap();
-            assert!(!Here::load(&mlv).covers(&path("a"), "x"), "{text}");
+            assert!(Here::load(&mlv).get(&path("a")).is_none(), "{text}");
         }
     }
 }
