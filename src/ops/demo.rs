@@ -15,6 +15,10 @@ use crate::fs::walk::walk;
 use crate::fs::{self, atomic};
 use crate::model::digest::{Digest, Hasher};
 use crate::model::path::RepoPath;
+use crate::remote::folder::FolderBackend;
+use crate::remote::{self, census};
+
+pub use crate::remote::census::Census;
 
 /// A piece of the walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +27,16 @@ pub enum Step {
     Part(&'static str),
     /// A command as a user types it, and what it is for in half a line. `cd` is obeyed too.
     Run(&'static str, &'static [&'static str]),
+}
+
+impl Step {
+    /// The command of the step, if it is one.
+    pub fn command(&self) -> Option<&'static [&'static str]> {
+        match self {
+            Step::Part(_) => None,
+            Step::Run(_, command) => Some(command),
+        }
+    }
 }
 
 /// The folder of the first clone.
@@ -125,6 +139,9 @@ pub enum Error {
     /// A file operation failed.
     #[error(transparent)]
     Fs(#[from] fs::Error),
+    /// The remote cannot be read.
+    #[error(transparent)]
+    Remote(#[from] remote::Error),
 }
 
 impl Advice for Error {
@@ -134,6 +151,7 @@ impl Advice for Error {
             Error::NoName { .. } => ErrorKind::Usage,
             Error::Differs { .. } => ErrorKind::Damaged,
             Error::Fs(error) => error.kind(),
+            Error::Remote(error) => error.kind(),
         }
     }
 
@@ -141,6 +159,7 @@ impl Advice for Error {
         match self {
             Error::NotEmpty { .. } => vec![Hint::new("name a folder that does not exist: mlv demo FOLDER")],
             Error::Fs(error) => error.hints(),
+            Error::Remote(error) => error.hints(),
             _ => Vec::new(),
         }
     }
@@ -168,6 +187,11 @@ pub fn unpack(path: &Path) -> Result<(), Error> {
         atomic::write(&dir, &path, bytes, Some(0o644))?;
     }
     Ok(())
+}
+
+/// Counts what the remote of the demo below `path` holds.
+pub fn stored(path: &Path) -> Result<Census, Error> {
+    Ok(census::take(&FolderBackend::new(&path.join(REMOTE)))?)
 }
 
 /// What two equal work trees hold.
@@ -260,8 +284,7 @@ mod tests {
 
     #[test]
     fn walk_names_only_files_that_the_program_carries() {
-        for step in STEPS {
-            let Step::Run(_, command) = step else { continue };
+        for command in STEPS.iter().filter_map(Step::command) {
             for word in command.iter().filter_map(|word| word.strip_prefix("../download/")) {
                 assert!(FILES.iter().any(|(path, _)| path.strip_prefix("download/") == Some(word)), "{word}");
             }

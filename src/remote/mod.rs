@@ -6,6 +6,7 @@
 //! to a sink that the caller brings.
 
 pub mod backend;
+pub mod census;
 #[cfg(test)]
 pub(crate) mod conformance;
 pub mod counting;

@@ -1,6 +1,7 @@
 //! Tests that look at mlv from outside, in one binary: each further one links everything again.
 
 mod cli;
+mod demo;
 mod docs;
 mod generated;
 mod install;

@@ -35,6 +35,7 @@
 //! plus a variant of [`Command`] and an arm of its `run`. A text of more than a few lines goes
 //! to a file of the same name in `render/`.
 
+pub(crate) mod demo;
 pub(crate) mod version;
 
 use crate::cli::context::Context;
@@ -43,6 +44,7 @@ use crate::cli::report::finish;
 /// The commands. Their manual is the doc comment of the arguments.
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
+    Demo(demo::DemoArgs),
     Version(version::VersionArgs),
 }
 
@@ -50,6 +52,7 @@ impl Command {
     /// Runs the command, shows its report, and returns the process's exit code.
     pub(crate) fn run(self, cx: &Context) -> u8 {
         match self {
+            Command::Demo(args) => finish(cx, demo::run(cx, &args)),
             Command::Version(args) => finish(cx, version::run(cx, &args)),
         }
     }
