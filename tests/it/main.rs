@@ -1,7 +1,6 @@
 //! Tests that look at mlv from outside, in one binary: each further one links everything again.
 
 mod cli;
-mod demo;
 mod docs;
 mod generated;
 mod install;
