@@ -23,8 +23,15 @@ pub(crate) struct GlobalArgs {
     /// Run as if started in DIR
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) cd: Option<PathBuf>,
-    /// When to use colours (`NO_COLOR` is honoured)
-    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
+    /// When to use colours: auto, always, never; `NO_COLOR` is honoured
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
     pub(crate) color: Colour,
     /// Give up at once where another process holds what is needed, with exit code 6
     #[arg(long, global = true)]

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io;
 
+use crate::model::secret::has_credential;
+
 /// Whether `c` must not reach a terminal as it is.
 fn is_harmful(c: char) -> bool {
     matches!(c,
@@ -53,22 +55,29 @@ pub(crate) fn escape_bytes(bytes: &[u8]) -> String {
 ///
 /// Errors of other libraries may quote a URL; none of them is trusted to leave them out.
 pub(crate) fn redact(text: &str) -> Cow<'_, str> {
-    let Some(first) = text.find("://") else { return Cow::Borrowed(text) };
-    let (mut done, mut rest) = (String::from(&text[..first]), &text[first..]);
-    while let Some(at) = rest.find("://") {
-        let (before, after) = rest.split_at(at + 3);
-        done.push_str(before);
-        let end = after.find(['/', '?', '#', ' ', '\n', '"', '\'', '`']).unwrap_or(after.len());
-        let user_info = after[..end].rfind('@');
-        if let Some(user_info) = user_info {
-            done.push_str("***");
-            rest = &after[user_info..];
-        } else {
-            rest = after;
-        }
+    if !text.contains("://") {
+        return Cow::Borrowed(text);
     }
-    done.push_str(rest);
-    Cow::Owned(done)
+    let mut safe = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let scheme_at = rest[..at]
+            .rfind(|c: char| !c.is_ascii_alphanumeric())
+            .map_or(0, |before| before + rest[before..].chars().next().map_or(0, char::len_utf8));
+        let authority = at + 3;
+        let end = rest[authority..].find(ends_authority).map_or(rest.len(), |end| authority + end);
+        let kept = if has_credential(&rest[scheme_at..end]) { rest[..end].rfind('@') } else { None };
+        safe.push_str(&rest[..authority]);
+        safe.push_str(if kept.is_some() { "***" } else { "" });
+        safe.push_str(&rest[kept.unwrap_or(authority)..end]);
+        rest = &rest[end..];
+    }
+    safe.push_str(rest);
+    Cow::Owned(safe)
+}
+
+fn ends_authority(c: char) -> bool {
+    matches!(c, '/' | '?' | '#' | '"' | '\'' | '`') || c.is_whitespace()
 }
 
 fn push(text: &mut String, piece: std::fmt::Arguments<'_>) {
@@ -122,7 +131,9 @@ mod tests {
         assert_eq!(redact("get https://me:pw@host/x failed"), "get https://***@host/x failed");
         assert_eq!(redact("`s3://k:a@b@host` and http://x/y@z"), "`s3://***@host` and http://x/y@z");
         assert_eq!(redact("https://host/a https://u@h"), "https://host/a https://***@h");
-        assert_eq!(redact("no url"), "no url");
+        assert_eq!(redact("no url, x:y@z"), "no url, x:y@z");
+        assert_eq!(redact("`ssh://me@host` ü://a:b@c"), "`ssh://me@host` ü://***@c");
+        assert_eq!(redact("abfss://box@account.example/x"), "abfss://box@account.example/x");
     }
 
     proptest! {

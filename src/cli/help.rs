@@ -5,14 +5,41 @@
 
 use std::fmt::Write as _;
 
-use clap::CommandFactory;
-
 use crate::error::KINDS;
 
+/// The order of `mlv --help`: a heading and the commands under it.
+const GROUPS: &[(&str, &[&str])] = &[
+    ("Set up", &["init", "config", "remote", "cache", "demo"]),
+    ("Track data", &["add", "status", "diff", "commit", "checkout", "remove", "data"]),
+    ("Share data", &["push", "fetch", "pull"]),
+    ("Run pipelines", &["repro", "metrics", "params"]),
+    ("Look and repair", &["root", "fsck", "rescue", "version"]),
+];
+
 /// The end of `mlv --help`.
-pub(crate) const TOP: &str = "\
-Start with `mlv demo`, or in a git repository with `mlv init`. `mlv COMMAND --help` shows
-arguments, examples and exit codes.";
+const TOP: &str = "\
+Start with `mlv demo`, or in a git repository with `mlv init`. `mlv COMMAND --help` shows the
+arguments, examples and exit codes of a command.";
+
+/// Gives the command the list of its subcommands in groups instead of clap's in one.
+pub(super) fn group(root: clap::Command) -> clap::Command {
+    let mut list = String::new();
+    for (heading, names) in GROUPS {
+        let commands: Vec<_> = names.iter().filter_map(|name| root.find_subcommand(name)).collect();
+        if commands.is_empty() {
+            continue;
+        }
+        push(&mut list, format_args!("{heading}:\n"));
+        for command in commands {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            push(&mut list, format_args!("  {:10}{about}\n", command.get_name()));
+        }
+        list.push('\n');
+    }
+    root.help_template(format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{list}Options:\n{{options}}\n\n{TOP}"
+    ))
+}
 
 /// The exit codes, in order: the code and what it means.
 const EXIT_CODES: &[(u8, &str)] = &[
@@ -61,7 +88,7 @@ pub fn commands_md() -> String {
          Generated from the program's definitions; `UPDATE_DOCS=1 cargo test --test it generated` \
          writes it anew.\nWhat the kinds of errors mean: [errors.md](errors.md).\n",
     );
-    let mut root = crate::cli::Cli::command().term_width(100).bin_name("mlv");
+    let mut root = super::command().term_width(100).bin_name("mlv");
     root.build();
     section(&mut text, &root, 2);
     text
@@ -121,4 +148,21 @@ pub fn errors_md() -> String {
         );
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_is_in_one_group() {
+        let root = crate::cli::command();
+        let mut grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
+        grouped.sort_unstable();
+        assert!(grouped.is_sorted_by(|one, next| one < next), "a name twice: {grouped:?}");
+        for command in root.get_subcommands().filter(|command| !command.is_hide_set()) {
+            let name = command.get_name();
+            assert!(grouped.contains(&name), "`{name}` is in no group of help::GROUPS");
+        }
+    }
 }

@@ -23,7 +23,7 @@ mod usage;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches, Parser};
 
 use self::args::GlobalArgs;
 use self::context::Context;
@@ -33,7 +33,7 @@ use self::context::Context;
 /// mlv keeps datasets and models beside git: small pointer files are committed, the data goes
 /// to a cache and to remotes, and pipelines run again only what changed.
 #[derive(Parser)]
-#[command(name = "mlv", version, max_term_width = 100, after_help = help::TOP)]
+#[command(name = "mlv", version, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(flatten)]
     global: GlobalArgs,
@@ -49,7 +49,8 @@ pub fn main() -> ExitCode {
 
 fn run(args: &[OsString]) -> u8 {
     signals::install();
-    let cli = match Cli::try_parse_from(args) {
+    let parsed = command().try_get_matches_from(args).and_then(|found| Cli::from_arg_matches(&found));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(stop) => return usage::finish(&stop, args),
     };
@@ -61,12 +62,15 @@ fn run(args: &[OsString]) -> u8 {
     }
 }
 
+/// The definitions of all commands.
+fn command() -> clap::Command {
+    help::group(Cli::command())
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     #[test]
     fn definitions_of_the_commands_are_consistent() {
-        super::Cli::command().debug_assert();
+        super::command().debug_assert();
     }
 }

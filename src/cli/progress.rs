@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::cli::render::{bytes, duration, thousands};
+use crate::cli::render::thousands;
 use crate::cli::ui::{Text, Ui};
+use crate::model::units::{ByteSize, Span};
 use crate::report::{Event, Meter, NoReport, Reporter, Task, Unit};
 
 /// Work that is done sooner shows no bar.
@@ -220,11 +221,11 @@ impl Counter {
         bar.tick();
     }
 
-    /// `Uploading: 1.2 GiB of 4.0 GiB, 85 MiB/s, 33.0s left`.
+    /// `Uploading: 1.2 GiB of 4 GiB, 85 MiB/s, 33.0s left`.
     fn line(&self) -> String {
         let done = self.done.load(Ordering::Relaxed);
         let show = |amount| match self.task.unit {
-            Unit::Bytes => bytes(amount),
+            Unit::Bytes => ByteSize(amount).to_string(),
             Unit::Items => thousands(amount),
         };
         let rate = done as f64 / self.started.elapsed().as_secs_f64().max(0.001);
@@ -233,7 +234,7 @@ impl Counter {
         line.push_str(&format!(" of {}, {}/s", show(total), show(rate as u64)));
         if rate >= 1.0 && total > done {
             let left = Duration::from_secs_f64((total - done) as f64 / rate);
-            line.push_str(&format!(", {} left", duration(left)));
+            line.push_str(&format!(", {} left", Span(left)));
         }
         line
     }
@@ -292,7 +293,7 @@ fn line_of(event: &Event, ui: Ui) -> Text {
         Event::StageOutput { line, .. } => out.put(visible(line)),
         Event::StageFinished { stage, millis } => {
             out.put("Stage `").name(stage).put("` ").good("done");
-            out.put(" in ").put(duration(Duration::from_millis(*millis)))
+            out.put(" in ").put(Span(Duration::from_millis(*millis)))
         }
         Event::StageSkipped { stage, why } => out.put("Stage `").name(stage).put("` skipped: ").put(why),
         Event::StageRestored { stage, from } => {
@@ -367,6 +368,6 @@ mod tests {
             started: Instant::now() - Duration::from_secs(10),
             view: Mutex::new(View { finished: false, shown: Instant::now(), bar: None }),
         };
-        assert_eq!(counter.line(), "Uploading: 1.0 GiB of 4.0 GiB, 102 MiB/s, 30.0s left");
+        assert_eq!(counter.line(), "Uploading: 1 GiB of 4 GiB, 102 MiB/s, 30.0s left");
     }
 }

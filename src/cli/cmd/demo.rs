@@ -7,10 +7,11 @@ use crate::cli::args::DryRun;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::help;
-use crate::cli::render::{bytes, count, duration};
+use crate::cli::render::count;
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::error::ErrorKind;
+use crate::model::units::{ByteSize, Span};
 use crate::ops::demo::{self, STEPS, Step};
 use crate::report::interrupted;
 
@@ -217,11 +218,11 @@ impl Report for DemoReport {
         out.end().put("Both clones hold the same ");
         out.put(count(contents.entries, "entry"))
             .put(" (")
-            .put(bytes(contents.bytes))
+            .put(ByteSize(contents.bytes))
             .put("), byte for byte. ");
         out.put("The remote holds ").put(count(remote.packs, "pack")).put(" with ");
         out.put(count(remote.chunks, "chunk")).put(" and ").put(count(remote.pages, "page"));
-        out.put(", ").put(bytes(remote.bytes)).put(". All of it in ").put(duration(took)).put(".").end();
+        out.put(", ").put(ByteSize(remote.bytes)).put(". All of it in ").put(Span(took)).put(".").end();
         let folder = Path::new(&self.folder).join(demo::PROJECT);
         out.hint(format!("look around: cd {}", quoted(&folder.to_string_lossy())));
     }

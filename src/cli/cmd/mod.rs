@@ -27,12 +27,13 @@
 //!
 //! impl Report for PushReport {
 //!     fn summary(&self, took: Duration, out: &mut Text) {
-//!         out.put("Pushed ").put(count(self.objects, "object")).put(" in ").put(duration(took)).end();
+//!         out.put("Pushed ").put(count(self.objects, "object")).put(" (").put(ByteSize(self.bytes));
+//!         out.put(") to `").name(&self.remote).put("` in ").put(Span(took)).put(".").end();
 //!     }
 //! }
 //! ```
 //!
-//! plus a variant of [`Command`] and an arm of its `run`. A text of more than a few lines goes
+//! plus a variant of [`Command`], an arm of its `run`, and a place in `help::GROUPS`. A text of more than a few lines goes
 //! to a file of the same name in `render/`.
 
 pub(crate) mod demo;
