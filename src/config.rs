@@ -19,7 +19,7 @@ mod value;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-pub use edit::{ConfigFile, Edit, apply};
+pub use edit::{ConfigFile, Edit, apply, edited};
 pub use error::Error;
 pub use keys::Key;
 pub use load::{Sources, expand_home};

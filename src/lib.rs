@@ -26,5 +26,6 @@ pub mod ops;
 pub mod pack;
 pub mod par;
 pub mod remote;
+pub mod repo;
 pub mod report;
 pub mod store;

@@ -117,6 +117,15 @@ pub fn apply(changes: &[(ConfigFile, Vec<Edit>)], patience: &Patience<'_>) -> Re
     Ok(texts.iter().map(Option::is_some).collect())
 }
 
+/// A new file: `comment`, and below it what the edits set.
+pub fn edited(comment: &str, edits: &[Edit]) -> String {
+    let mut document = DocumentMut::new();
+    for edit in edits {
+        edit.apply(document.as_table_mut());
+    }
+    format!("{comment}{document}")
+}
+
 impl Edit {
     fn apply(&self, root: &mut Table) {
         match self {

@@ -39,6 +39,8 @@ pub struct DirEntry {
     pub kind: FileKind,
 }
 
+/// The folder of mlv's own files at a project's root.
+pub const OWN_FOLDER: &str = ".mlv";
 /// How folders are opened.
 pub(super) const FOLDER: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -99,6 +101,21 @@ impl Dir {
         let fd =
             self.open_at(path.as_str(), FOLDER).map_err(|error| self.failed(path.as_str(), "open", error))?;
         Ok(Dir { fd, path: self.full(path), temp_home: self.temp_home.clone() })
+    }
+
+    /// Opens the folder `.mlv` in this one, which no [`RepoPath`] names; a symlink in its place
+    /// is refused, for it could lead anywhere.
+    pub fn open_own(&self) -> Result<Dir, Error> {
+        let failed = |error| self.failed(OWN_FOLDER, "open", error);
+        let fd = self.open_at(OWN_FOLDER, FOLDER).map_err(failed)?;
+        Ok(Dir { fd, path: self.path.join(OWN_FOLDER), temp_home: None })
+    }
+
+    /// Makes the folder `.mlv` in this one, durably, unless it is there.
+    pub fn create_own(&self) -> Result<Dir, Error> {
+        self.ensure_dir(OWN_FOLDER, None)?;
+        self.sync_dir(&RepoPath::root())?;
+        self.open_own()
     }
 
     pub(super) fn open_at(&self, path: &str, flags: OFlags) -> io::Result<OwnedFd> {
