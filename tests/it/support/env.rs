@@ -103,11 +103,13 @@ impl TestEnv {
     }
 
     /// Runs the built `mlv`.
+    #[must_use = "check how it ended: success() or code(n)"]
     pub(crate) fn mlv(&self, args: &[&str]) -> Output {
         self.run(self.mlv_command().args(args))
     }
 
     /// Runs `mlv` with arguments that need not be UTF-8.
+    #[must_use = "check how it ended: success() or code(n)"]
     pub(crate) fn mlv_os(&self, args: &[&OsStr]) -> Output {
         self.run(self.mlv_command().args(args))
     }
@@ -136,12 +138,14 @@ impl TestEnv {
     }
 
     /// Runs the command to its end.
+    #[must_use = "check how it ended: success() or code(n)"]
     pub(crate) fn run(&self, command: &mut Command) -> Output {
         let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         Output::new(output, &self.machine.root)
     }
 
     /// Runs the command to its end with `input` on its stdin.
+    #[must_use = "check how it ended: success() or code(n)"]
     pub(crate) fn run_with_input(&self, command: &mut Command, input: &[u8]) -> Output {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -206,7 +210,6 @@ impl TestEnv {
 }
 
 /// What a program printed and how it ended. `Display` shows all of it, for snapshots.
-#[must_use = "check how the program ended: success() or code(n)"]
 #[derive(Clone)]
 pub(crate) struct Output {
     code: i32,
