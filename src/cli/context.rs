@@ -1,5 +1,6 @@
 //! What a command runs in: printer, reporter, current folder, the repository once it is asked for.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,8 @@ use crate::cli::escape::escape_bytes;
 use crate::cli::progress;
 use crate::cli::ui::Ui;
 use crate::error::ErrorKind;
-use crate::report::Reporter;
+use crate::repo::Repo;
+use crate::report::{Event, Reporter};
 
 /// The surroundings of one command.
 pub(crate) struct Context {
@@ -18,6 +20,7 @@ pub(crate) struct Context {
     cwd: PathBuf,
     waits: bool,
     started: Instant,
+    repo: OnceCell<Repo>,
 }
 
 impl Context {
@@ -34,7 +37,14 @@ impl Context {
             CliError::new(ErrorKind::of_io(&error), "cannot find the current folder").because(error)
         })?;
         let reporter = progress::reporter(ui);
-        Ok(Context { ui, reporter, cwd, waits: !global.no_wait, started: Instant::now() })
+        Ok(Context {
+            ui,
+            reporter,
+            cwd,
+            waits: !global.no_wait,
+            started: Instant::now(),
+            repo: OnceCell::new(),
+        })
     }
 
     /// The printer.
@@ -50,6 +60,20 @@ impl Context {
     /// The absolute path of the folder that arguments are relative to.
     pub(crate) fn cwd(&self) -> &Path {
         &self.cwd
+    }
+
+    /// The repository that holds the current folder, opened when it is first asked for.
+    ///
+    /// What is odd in its configuration is warned of then.
+    pub(crate) fn repo(&self) -> Result<&Repo, CliError> {
+        if let Some(repo) = self.repo.get() {
+            return Ok(repo);
+        }
+        let repo = Repo::open(&self.cwd)?;
+        for warning in repo.config().warnings() {
+            self.reporter.event(&Event::Warning { message: warning.to_string() });
+        }
+        Ok(self.repo.get_or_init(|| repo))
     }
 
     /// Whether to wait for other processes.

@@ -37,6 +37,7 @@
 //! to a file of the same name in `render/`.
 
 pub(crate) mod demo;
+pub(crate) mod root;
 pub(crate) mod version;
 
 use crate::cli::context::Context;
@@ -46,6 +47,7 @@ use crate::cli::report::finish;
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     Demo(demo::DemoArgs),
+    Root(root::RootArgs),
     Version(version::VersionArgs),
 }
 
@@ -54,6 +56,7 @@ impl Command {
     pub(crate) fn run(self, cx: &Context) -> u8 {
         match self {
             Command::Demo(args) => finish(cx, demo::run(cx, &args)),
+            Command::Root(args) => finish(cx, root::run(cx, &args)),
             Command::Version(args) => finish(cx, version::run(cx, &args)),
         }
     }
