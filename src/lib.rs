@@ -25,6 +25,7 @@ pub mod model;
 pub mod ops;
 pub mod pack;
 pub mod par;
+pub mod pipeline;
 pub mod remote;
 pub mod repo;
 pub mod report;

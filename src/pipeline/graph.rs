@@ -1,0 +1,314 @@
+//! The stages of all pipelines in the order of their paths.
+//!
+//! A stage comes after those that make what it reads: an output that is its dependency, lies
+//! below one, or contains one. Contradictions between stages are found here; those within one
+//! stage were refused by the parser, with their place.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::ops::Bound;
+
+use crate::error::{Advice, ErrorKind};
+use crate::model::path::{RepoPath, fold};
+use crate::model::stage::{Pipeline, Stage};
+
+/// The name of the pipeline file.
+const PIPELINE: &str = "mlv.yaml";
+
+/// Names a stage in all pipelines: `train`, or `sub/mlv.yaml:train` for one that is not in the root's.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StageAddress {
+    /// The pipeline file.
+    pub file: RepoPath,
+    /// The stage's name in it.
+    pub name: Box<str>,
+}
+
+impl fmt::Display for StageAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.file.as_str() == PIPELINE {
+            f.write_str(&self.name)
+        } else {
+            write!(f, "{}:{}", self.file, self.name)
+        }
+    }
+}
+
+/// The place of a stage in a [`Graph`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StageIndex(pub usize);
+
+/// Stages that contradict each other.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GraphError {
+    /// One output of two stages.
+    #[error("the stages `{}` and `{}` both make `{path}`", stages[0], stages[1])]
+    SameOut {
+        /// The output.
+        path: RepoPath,
+        /// Both stages, in the order of the file.
+        stages: Box<[StageAddress; 2]>,
+    },
+    /// An output inside another stage's.
+    #[error("`{inner}` of stage `{}` lies inside `{outer}` of stage `{}`", stages[1], stages[0])]
+    Nested {
+        /// The output that contains the other.
+        outer: RepoPath,
+        /// The output that lies inside.
+        inner: RepoPath,
+        /// The stage of the outer one, then that of the inner one.
+        stages: Box<[StageAddress; 2]>,
+    },
+    /// Two outputs that some file systems take for one.
+    #[error("`{}` of stage `{}` and `{}` of stage `{}` are the same name on macOS and Windows", paths[0], stages[0], paths[1], stages[1])]
+    Twins {
+        /// The outputs.
+        paths: Box<[RepoPath; 2]>,
+        /// Their stages.
+        stages: Box<[StageAddress; 2]>,
+    },
+    /// Stages that wait for each other.
+    #[error("the stages wait for each other: {}", Chain(stages))]
+    Cycle {
+        /// Each reads what the one before makes, and the first what the last makes.
+        stages: Vec<StageAddress>,
+    },
+}
+
+impl Advice for GraphError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::InvalidPipeline
+    }
+}
+
+/// `a` → `b` → `a`.
+struct Chain<'a>(&'a [StageAddress]);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for stage in self.0 {
+            write!(f, "`{stage}` → ")?;
+        }
+        self.0.first().map_or(Ok(()), |first| write!(f, "`{first}`"))
+    }
+}
+
+/// All stages with their edges.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    stages: Vec<(StageAddress, Stage)>,
+    upstream: Vec<Vec<usize>>,
+    downstream: Vec<Vec<usize>>,
+    order: Vec<usize>,
+}
+
+/// Which stages a command is about, from those that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// Those and all that they build on.
+    WithUpstream,
+    /// Those alone.
+    Single,
+    /// Those and all that builds on them.
+    WithDownstream,
+}
+
+impl Graph {
+    /// Orders the stages of `pipelines`, which have different files.
+    pub fn build(pipelines: Vec<Pipeline>) -> Result<Graph, GraphError> {
+        let mut stages = Vec::new();
+        for pipeline in pipelines {
+            for stage in pipeline.stages {
+                let address = StageAddress { file: pipeline.file.clone(), name: stage.name.clone() };
+                stages.push((address, stage));
+            }
+        }
+        let makers = Makers::of(&stages)?;
+        let upstream: Vec<Vec<usize>> = stages.iter().map(|(_, stage)| makers.upstream(stage)).collect();
+        let mut downstream = vec![Vec::new(); stages.len()];
+        for (index, above) in upstream.iter().enumerate() {
+            above.iter().for_each(|&maker| downstream[maker].push(index));
+        }
+        let order = order(&upstream).map_err(|cycle| GraphError::Cycle {
+            stages: cycle.into_iter().map(|index| stages[index].0.clone()).collect(),
+        })?;
+        Ok(Graph { stages, upstream, downstream, order })
+    }
+
+    /// How many stages there are.
+    pub fn len(&self) -> usize {
+        self.stages.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.stages.is_empty()
+    }
+
+    /// A stage's definition.
+    pub fn stage(&self, index: StageIndex) -> &Stage {
+        &self.stages[index.0].1
+    }
+
+    /// A stage's name in all pipelines.
+    pub fn address(&self, index: StageIndex) -> &StageAddress {
+        &self.stages[index.0].0
+    }
+
+    /// All stages, each after those that it builds on: otherwise in the order of the files.
+    pub fn order(&self) -> impl Iterator<Item = StageIndex> {
+        self.order.iter().copied().map(StageIndex)
+    }
+
+    /// The stage of this name in this file.
+    pub fn find(&self, file: &RepoPath, name: &str) -> Option<StageIndex> {
+        let found = |(address, _): &(StageAddress, Stage)| address.file == *file && &*address.name == name;
+        self.stages.iter().position(found).map(StageIndex)
+    }
+
+    /// The stage that makes `path`, or the output that contains it.
+    pub fn maker(&self, path: &RepoPath) -> Option<StageIndex> {
+        let makes = |stage: &Stage| stage.outs.iter().any(|out| path.starts_with(&out.path));
+        self.stages.iter().position(|(_, stage)| makes(stage)).map(StageIndex)
+    }
+
+    /// The stages that a stage builds on directly.
+    pub fn upstream(&self, index: StageIndex) -> impl Iterator<Item = StageIndex> {
+        self.upstream[index.0].iter().copied().map(StageIndex)
+    }
+
+    /// The stages that build on a stage directly.
+    pub fn downstream(&self, index: StageIndex) -> impl Iterator<Item = StageIndex> {
+        self.downstream[index.0].iter().copied().map(StageIndex)
+    }
+
+    /// What `selection` makes of `targets`, in the order of [`Graph::order`].
+    pub fn select(&self, targets: &[StageIndex], selection: Selection) -> Vec<StageIndex> {
+        let none = vec![Vec::new(); self.len()];
+        let edges = match selection {
+            Selection::WithUpstream => &self.upstream,
+            Selection::Single => &none,
+            Selection::WithDownstream => &self.downstream,
+        };
+        let mut chosen = vec![false; self.len()];
+        let mut open: Vec<usize> = targets.iter().map(|target| target.0).collect();
+        while let Some(index) = open.pop() {
+            if !std::mem::replace(&mut chosen[index], true) {
+                open.extend(&edges[index]);
+            }
+        }
+        self.order().filter(|index| chosen[index.0]).collect()
+    }
+}
+
+/// Which stage makes which path.
+struct Makers {
+    by_path: BTreeMap<RepoPath, usize>,
+}
+
+impl Makers {
+    fn of(stages: &[(StageAddress, Stage)]) -> Result<Makers, GraphError> {
+        let pair = |a: usize, b: usize| Box::new([stages[a].0.clone(), stages[b].0.clone()]);
+        let mut by_path = BTreeMap::new();
+        let mut by_fold: HashMap<String, RepoPath> = HashMap::new();
+        for (index, (_, stage)) in stages.iter().enumerate() {
+            for out in &stage.outs {
+                if let Some(other) = by_path.insert(out.path.clone(), index) {
+                    return Err(GraphError::SameOut { path: out.path.clone(), stages: pair(other, index) });
+                }
+                let folded = fold(out.path.as_str()).into_owned();
+                if let Some(twin) = by_fold.insert(folded, out.path.clone()) {
+                    let stages = pair(by_path[&twin], index);
+                    return Err(GraphError::Twins { paths: Box::new([twin, out.path.clone()]), stages });
+                }
+            }
+        }
+        for (path, index) in &by_path {
+            if let Some((outer, maker)) = above(&by_path, path) {
+                let stages = pair(maker, *index);
+                return Err(GraphError::Nested { outer, inner: path.clone(), stages });
+            }
+        }
+        Ok(Makers { by_path })
+    }
+
+    /// The makers of what `stage` reads, in the order of its inputs, without duplicates.
+    fn upstream(&self, stage: &Stage) -> Vec<usize> {
+        let mut makers = Vec::new();
+        let inputs = stage.deps.iter().chain(stage.params.iter().map(|params| &params.file));
+        for input in inputs {
+            makers.extend(self.by_path.get(input).copied());
+            makers.extend(above(&self.by_path, input).map(|(_, maker)| maker));
+            makers.extend(self.below(input));
+        }
+        let mut seen = std::collections::HashSet::new();
+        makers.retain(|maker| seen.insert(*maker));
+        makers
+    }
+
+    fn below<'a>(&'a self, folder: &'a RepoPath) -> impl Iterator<Item = usize> + 'a {
+        let inside = move |(path, _): &(&RepoPath, &usize)| path.starts_with(folder);
+        // Between `a` and `a/` other names sort, such as `a.b`: the range starts behind the slash.
+        let from = if folder.is_root() { String::new() } else { format!("{folder}/") };
+        let range = (Bound::Included(from.as_str()), Bound::Unbounded);
+        self.by_path.range::<str, _>(range).take_while(inside).map(|(_, maker)| *maker)
+    }
+}
+
+/// The output that contains `path` and is not `path` itself.
+fn above(by_path: &BTreeMap<RepoPath, usize>, path: &RepoPath) -> Option<(RepoPath, usize)> {
+    let mut folder = path.parent()?;
+    while !folder.is_root() {
+        if let Some(maker) = by_path.get(&folder) {
+            return Some((folder, *maker));
+        }
+        folder = folder.parent()?;
+    }
+    None
+}
+
+/// Depth first, makers before readers; fails with the members of a cycle, each reading what the
+/// one before it makes.
+fn order(upstream: &[Vec<usize>]) -> Result<Vec<usize>, Vec<usize>> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Visit {
+        New,
+        Open,
+        Done,
+    }
+    let mut visits = vec![Visit::New; upstream.len()];
+    let mut order = Vec::with_capacity(upstream.len());
+    for root in 0..upstream.len() {
+        // The path from the root, each with the makers that are still to be visited.
+        let mut path: Vec<(usize, std::slice::Iter<'_, usize>)> = Vec::new();
+        if visits[root] == Visit::New {
+            visits[root] = Visit::Open;
+            path.push((root, upstream[root].iter()));
+        }
+        while let Some((index, makers)) = path.last_mut() {
+            match makers.next() {
+                None => {
+                    visits[*index] = Visit::Done;
+                    order.push(*index);
+                    path.pop();
+                }
+                Some(&maker) if visits[maker] == Visit::New => {
+                    visits[maker] = Visit::Open;
+                    path.push((maker, upstream[maker].iter()));
+                }
+                Some(&maker) if visits[maker] == Visit::Open => {
+                    let members = path.iter().map(|(index, _)| *index);
+                    let mut cycle: Vec<usize> = members.skip_while(|index| *index != maker).collect();
+                    cycle.reverse();
+                    return Err(cycle);
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    Ok(order)
+}
+
+#[cfg(test)]
+mod tests;

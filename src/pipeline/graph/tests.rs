@@ -1,0 +1,85 @@
+use super::*;
+use crate::pipeline::parse::parse;
+
+fn at(path: &str) -> RepoPath {
+    RepoPath::parse(path).unwrap()
+}
+
+fn pipeline(file: &str, text: &str) -> Pipeline {
+    parse(&at(file), text.as_bytes()).unwrap()
+}
+
+/// Stages as `name: inputs > outputs`, one a line.
+fn build(lines: &str) -> Result<Graph, GraphError> {
+    let mut text = String::from("stages:\n");
+    for line in lines.lines() {
+        let (name, rest) = line.split_once(':').unwrap();
+        let (deps, outs) = rest.split_once('>').unwrap();
+        let list = |paths: &str| paths.split_whitespace().collect::<Vec<_>>().join(", ");
+        text += &format!("  {name}:\n    cmd: x\n    deps: [{}]\n    outs: [{}]\n", list(deps), list(outs));
+    }
+    Graph::build(vec![pipeline("mlv.yaml", &text)])
+}
+
+fn names(graph: &Graph, indexes: impl IntoIterator<Item = StageIndex>) -> String {
+    indexes.into_iter().map(|index| graph.address(index).to_string()).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn stages_come_after_those_that_make_what_they_read() {
+    let graph = build("c: b > c\na: in > a\nb: a > b\nz: > z").unwrap();
+    assert_eq!(names(&graph, graph.order()), "a b c z");
+    let b = graph.find(&at("mlv.yaml"), "b").unwrap();
+    assert_eq!(names(&graph, graph.upstream(b)), "a");
+    assert_eq!(names(&graph, graph.downstream(b)), "c");
+    assert_eq!(names(&graph, graph.select(&[b], Selection::WithUpstream)), "a b");
+    assert_eq!(names(&graph, graph.select(&[b], Selection::Single)), "b");
+    assert_eq!(names(&graph, graph.select(&[b], Selection::WithDownstream)), "b c");
+    assert_eq!(graph.maker(&at("b/inside")), Some(b));
+    assert_eq!(graph.maker(&at("bb")), None);
+}
+
+#[test]
+fn a_dependency_may_be_inside_an_output_or_contain_some() {
+    let graph = build("last: d > x\ninner: big/part > y\none: > d/1\ntwo: > d/2 d.b\nbig: > big").unwrap();
+    assert_eq!(names(&graph, graph.order()), "one two last big inner");
+    let root = pipeline("mlv.yaml", "stages:\n  all: {cmd: x, deps: [.]}\n  one: {cmd: x, outs: [o]}\n");
+    let graph = Graph::build(vec![root]).unwrap();
+    assert_eq!(names(&graph, graph.order()), "one all");
+}
+
+#[test]
+fn pipelines_in_other_folders_are_part_of_the_graph() {
+    let root = pipeline("mlv.yaml", "stages:\n  a: {cmd: x, deps: [sub/o]}\n");
+    let sub = pipeline("sub/mlv.yaml", "stages:\n  a: {cmd: x, outs: [o]}\n");
+    let graph = Graph::build(vec![root, sub]).unwrap();
+    assert_eq!(names(&graph, graph.order()), "sub/mlv.yaml:a a");
+}
+
+#[test]
+fn contradictions_name_the_stages() {
+    let error = |lines: &str| build(lines).unwrap_err().to_string();
+    insta::assert_snapshot!(error("a: > x\nb: > x"), @"the stages `a` and `b` both make `x`");
+    insta::assert_snapshot!(error("a: > d/x\nb: > d"), @"`d/x` of stage `a` lies inside `d` of stage `b`");
+    insta::assert_snapshot!(error("a: > d d.x\nb: > d/x"), @"`d/x` of stage `b` lies inside `d` of stage `a`");
+    insta::assert_snapshot!(error("a: > model\nb: > Model"), @"`model` of stage `a` and `Model` of stage `b` are the same name on macOS and Windows");
+    insta::assert_snapshot!(error("a: z > x\nb: x > y\nc: y > z\nd: z > e"), @"the stages wait for each other: `b` → `c` → `a` → `b`");
+    insta::assert_snapshot!(error("a: y > x\nb: x > y"), @"the stages wait for each other: `b` → `a` → `b`");
+}
+
+#[test]
+fn ten_thousand_stages_in_a_chain_are_ordered_without_recursion() {
+    let lines: Vec<String> =
+        (0..10_000).map(|index| format!("s{index}: o{} > o{index}", index + 1)).collect();
+    let mut stages = Vec::new();
+    for line in &lines {
+        // Built without text: the parser's limit on nodes is lower than this.
+        let (name, rest) = line.split_once(": ").unwrap();
+        let (dep, out) = rest.split_once(" > ").unwrap();
+        let text = format!("stages:\n  {name}: {{cmd: x, deps: [{dep}], outs: [{out}]}}\n");
+        stages.extend(pipeline("mlv.yaml", &text).stages);
+    }
+    let all = Pipeline { file: at("mlv.yaml"), stages, params: Vec::new(), metrics: Vec::new() };
+    let graph = Graph::build(vec![all]).unwrap();
+    assert_eq!(graph.order().next(), Some(StageIndex(9_999)));
+}

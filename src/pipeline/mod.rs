@@ -1,0 +1,10 @@
+//! Pipelines: from the text of `mlv.yaml` to commands that run.
+//!
+//! [`parse`] reads the definition, [`graph`] orders the stages by their paths, [`plan`] decides
+//! what to do with each, and [`exec`] runs one command. Only `exec` touches the world; none of
+//! them reads data or writes outputs, which is the caller's.
+
+pub mod exec;
+pub mod graph;
+pub mod parse;
+pub mod plan;

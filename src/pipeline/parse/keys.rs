@@ -1,0 +1,67 @@
+//! Which keys stand where, and which of them a later version brings.
+
+use crate::model::yaml::Map;
+use crate::pipeline::parse::{PipelineProblem, Refusal};
+
+/// The keys of one level of the grammar.
+pub(super) struct Keys {
+    /// What they belong to, for messages.
+    of: &'static str,
+    known: &'static [&'static str],
+    later: &'static [&'static str],
+}
+
+pub(super) const TOP: Keys = Keys {
+    of: "a pipeline",
+    known: &["stages", "params", "metrics"],
+    later: &["vars", "plots", "artifacts", "datasets", "shell"],
+};
+
+pub(super) const STAGE: Keys = Keys {
+    of: "a stage",
+    known: &["cmd", "wdir", "deps", "params", "outs", "metrics", "frozen", "always_changed", "desc", "meta"],
+    later: &[
+        "vars",
+        "foreach",
+        "do",
+        "matrix",
+        "plots",
+        "shell",
+        "env",
+        "env_deps",
+        "resources",
+        "timeout",
+        "retries",
+        "needs",
+    ],
+};
+
+pub(super) const OUT: Keys = Keys {
+    of: "an output",
+    known: &["cache", "push", "remote", "desc", "type", "labels", "meta", "persist"],
+    later: &["checkpoint"],
+};
+
+/// Refuses the first key that is not known.
+pub(super) fn check(map: &Map<'_>, keys: &Keys) -> Result<(), Refusal> {
+    for (key, _) in &map.entries {
+        let name = key.text.as_ref();
+        if keys.known.contains(&name) {
+            continue;
+        }
+        if keys.later.contains(&name) {
+            let what = format!("`{name}`").into();
+            return Err((key.mark, PipelineProblem::NotSupported { what }));
+        }
+        let near = near(name, keys);
+        return Err((key.mark, PipelineProblem::UnknownKey { key: name.into(), of: keys.of, near }));
+    }
+    Ok(())
+}
+
+fn near(name: &str, keys: &Keys) -> Option<&'static str> {
+    let distance = |known: &str| strsim::damerau_levenshtein(&name.to_lowercase(), known);
+    // A long key would make the comparison dear, and is no slip of the finger.
+    let candidates = keys.known.iter().copied().filter(|_| name.len() < 32);
+    candidates.min_by_key(|known| distance(known)).filter(|known| distance(known) <= 2)
+}

@@ -1,0 +1,218 @@
+//! One stage definition → [`Stage`].
+
+use std::collections::BTreeMap;
+
+use crate::model::path::{RepoPath, check_output_name};
+use crate::model::stage::{Command, Notes, Out, ParamDep, ParamKeys, Stage};
+use crate::model::value::KeyPath;
+use crate::model::yaml::{Key, Map, Node};
+use crate::pipeline::parse::{
+    PipelineProblem, Refusal, bool, keys, list, literal, map_of, path, refused_name, text, text_at, value,
+};
+
+/// Where parameters without a file come from, in the stage's folder.
+const DEFAULT_PARAMS: &str = "params.yaml";
+
+pub(super) fn build(
+    file: &RepoPath,
+    folder: &RepoPath,
+    key: &Key<'_>,
+    node: &Node<'_>,
+) -> Result<Stage, Refusal> {
+    let map = map_of(node, "a stage")?;
+    keys::check(map, &keys::STAGE)?;
+    let wdir = match map.get("wdir").filter(|node| !node.is_null()) {
+        Some(node) => path(folder, node.mark, &text_at(node, "wdir", "a folder")?)?,
+        None => folder.clone(),
+    };
+    let command = map.get("cmd").ok_or((key.mark, PipelineProblem::Missing { key: "cmd" }))?;
+    let place = Place { file, stage: &key.text, wdir: &wdir };
+    let mut stage = Stage {
+        name: key.text.as_ref().into(),
+        line: key.mark.line,
+        command: self::command(command)?,
+        deps: deps(map, &wdir)?,
+        params: params(map, &wdir)?,
+        outs: Vec::new(),
+        frozen: bool(map, "frozen")?.unwrap_or(false),
+        always_changed: bool(map, "always_changed")?.unwrap_or(false),
+        desc: text(map, "desc")?,
+        wdir: wdir.clone(),
+    };
+    for (key, metric) in [("outs", false), ("metrics", true)] {
+        for item in list(map, key)? {
+            out(&mut stage, &place, item, key, metric)?;
+        }
+    }
+    stage.outs.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(stage)
+}
+
+/// What an output must not collide with.
+struct Place<'a> {
+    file: &'a RepoPath,
+    stage: &'a str,
+    wdir: &'a RepoPath,
+}
+
+fn command(node: &Node<'_>) -> Result<Command, Refusal> {
+    const EXPECTED: &str = "a text or a list of texts, not empty";
+    let script = |node: &Node<'_>| -> Result<Box<str>, Refusal> {
+        let text = text_at(node, "cmd", EXPECTED)?;
+        if text.contains('\0') {
+            return Err((node.mark, PipelineProblem::Nul));
+        }
+        if text.trim().is_empty() {
+            return Err(value(node, "cmd", EXPECTED));
+        }
+        Ok(text.into())
+    };
+    match node.list() {
+        None => script(node).map(Command::Script),
+        Some([]) => Err(value(node, "cmd", EXPECTED)),
+        Some(items) => items.iter().map(script).collect::<Result<_, _>>().map(Command::List),
+    }
+}
+
+fn deps(map: &Map<'_>, wdir: &RepoPath) -> Result<Vec<RepoPath>, Refusal> {
+    let mut deps = Vec::new();
+    for item in list(map, "deps")? {
+        let written = text_at(item, "deps", "a list of paths")?;
+        deps.push(path(wdir, item.mark, &written)?);
+    }
+    deps.sort();
+    deps.dedup();
+    Ok(deps)
+}
+
+fn params(map: &Map<'_>, wdir: &RepoPath) -> Result<Vec<ParamDep>, Refusal> {
+    let mut files: BTreeMap<RepoPath, ParamKeys> = BTreeMap::new();
+    for item in list(map, "params")? {
+        let Some(named) = item.map() else {
+            let key = param_key(item)?;
+            add(&mut files, param_file(wdir, item, DEFAULT_PARAMS)?, Some(vec![key]));
+            continue;
+        };
+        for (file, keys) in &named.entries {
+            let written = literal(file.mark, &file.text)?;
+            let path = path(wdir, file.mark, &written)?;
+            check_param_file(&path).map_err(|problem| (file.mark, problem))?;
+            add(&mut files, path, param_keys(keys)?);
+        }
+    }
+    Ok(files.into_iter().map(|(file, keys)| ParamDep { file, keys }).collect())
+}
+
+fn param_file(wdir: &RepoPath, node: &Node<'_>, written: &str) -> Result<RepoPath, Refusal> {
+    path(wdir, node.mark, written)
+}
+
+fn check_param_file(path: &RepoPath) -> Result<(), PipelineProblem> {
+    let name = path.file_name();
+    if name.ends_with(".toml") || name.ends_with(".py") {
+        return Err(PipelineProblem::NotSupported { what: format!("the parameter file `{path}`").into() });
+    }
+    Ok(())
+}
+
+/// The keys of one file; `None` means all.
+fn param_keys(node: &Node<'_>) -> Result<Option<Vec<KeyPath>>, Refusal> {
+    if node.is_null() {
+        return Ok(None);
+    }
+    let items = node.list().ok_or_else(|| value(node, "params", "a list of keys, or nothing for all"))?;
+    if items.is_empty() {
+        return Ok(None);
+    }
+    items.iter().map(param_key).collect::<Result<_, _>>().map(Some)
+}
+
+fn param_key(node: &Node<'_>) -> Result<KeyPath, Refusal> {
+    let text = text_at(node, "params", "a list of keys")?;
+    text.parse()
+        .map_err(|reason| (node.mark, PipelineProblem::ParamKey { key: text.as_str().into(), reason }))
+}
+
+/// Joins what several items say of one file: all of it wins over some keys.
+fn add(files: &mut BTreeMap<RepoPath, ParamKeys>, file: RepoPath, keys: Option<Vec<KeyPath>>) {
+    let entry = files.entry(file).or_insert_with(|| ParamKeys::Named(Vec::new()));
+    match (entry, keys) {
+        (ParamKeys::Named(named), Some(keys)) => {
+            named.extend(keys);
+            named.sort();
+            named.dedup();
+        }
+        (entry, None) => *entry = ParamKeys::All,
+        (ParamKeys::All, Some(_)) => {}
+    }
+}
+
+fn out(
+    stage: &mut Stage,
+    place: &Place<'_>,
+    node: &Node<'_>,
+    key: &'static str,
+    metric: bool,
+) -> Result<(), Refusal> {
+    const EXPECTED: &str = "a list of paths, each with options or not";
+    let (mark, written, options) = match node.map() {
+        None => (node.mark, text_at(node, key, EXPECTED)?, None),
+        Some(map) => match &map.entries[..] {
+            [(path, options)] => (path.mark, literal(path.mark, &path.text)?, Some(options)),
+            _ => return Err(value(node, key, EXPECTED)),
+        },
+    };
+    let path = path(place.wdir, mark, &written)?;
+    check_output_name(&path).map_err(|error| refused_name(mark, &written, error))?;
+    check_place(stage, place, &path, &written).map_err(|problem| (mark, problem))?;
+    let mut out = Out { path, cache: true, push: true, remote: None, metric, notes: Notes::default() };
+    if let Some(options) = options.filter(|options| !options.is_null()) {
+        out_options(&mut out, options)?;
+    }
+    stage.outs.push(out);
+    Ok(())
+}
+
+fn check_place(
+    stage: &Stage,
+    place: &Place<'_>,
+    path: &RepoPath,
+    written: &str,
+) -> Result<(), PipelineProblem> {
+    if stage.outs.iter().any(|out| out.path == *path) {
+        return Err(PipelineProblem::OutTwice { path: written.into() });
+    }
+    if place.wdir.starts_with(path) {
+        return Err(PipelineProblem::RunsInside { path: written.into() });
+    }
+    if place.file.starts_with(path) {
+        return Err(PipelineProblem::ContainsPipeline { path: written.into() });
+    }
+    let inputs = stage.deps.iter().chain(stage.params.iter().map(|params| &params.file));
+    match inputs.into_iter().find(|input| input.starts_with(path) || path.starts_with(input)) {
+        Some(input) => Err(PipelineProblem::OwnInput {
+            stage: place.stage.into(),
+            out: path.clone(),
+            input: input.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn out_options(out: &mut Out, node: &Node<'_>) -> Result<(), Refusal> {
+    let map = map_of(node, "an output's options")?;
+    keys::check(map, &keys::OUT)?;
+    if let Some((key, _)) = map.entry("persist")
+        && bool(map, "persist")? == Some(true)
+    {
+        return Err((key.mark, PipelineProblem::NotSupported { what: "`persist`".into() }));
+    }
+    out.cache = bool(map, "cache")?.unwrap_or(true);
+    out.push = bool(map, "push")?.unwrap_or(true);
+    out.remote = text(map, "remote")?;
+    out.notes = Notes { desc: text(map, "desc")?, kind: text(map, "type")?, labels: Vec::new() };
+    for label in list(map, "labels")? {
+        out.notes.labels.push(text_at(label, "labels", "a list of texts")?.into());
+    }
+    Ok(())
+}

@@ -1,0 +1,169 @@
+use super::*;
+use crate::model::stage::{Command, ParamKeys};
+
+fn at(path: &str) -> RepoPath {
+    RepoPath::parse(path).unwrap()
+}
+
+fn read(text: &str) -> Result<Pipeline, PipelineError> {
+    parse(&at("p/mlv.yaml"), text.as_bytes())
+}
+
+fn error(text: &str) -> String {
+    read(text).unwrap_err().to_string()
+}
+
+/// The refusal of a stage `s` with `cmd: x` and these further lines.
+fn stage_error(lines: &str) -> String {
+    error(&format!("stages:\n  s:\n    cmd: x\n{lines}"))
+}
+
+#[test]
+fn the_demo_is_a_pipeline() {
+    let bytes = include_bytes!("../../../fixtures/demo/project/mlv.yaml");
+    let pipeline = parse(&at("mlv.yaml"), bytes).unwrap();
+    let names: Vec<&str> = pipeline.stages.iter().map(|stage| &*stage.name).collect();
+    assert_eq!(names, ["prepare-train", "prepare-test", "train", "evaluate"]);
+    let evaluate = &pipeline.stages[3];
+    assert!(evaluate.outs[0].metric && !evaluate.outs[0].cache);
+    assert_eq!(evaluate.line, 37);
+}
+
+#[test]
+fn every_supported_key_is_read() {
+    let pipeline = read(
+        "\
+params: [all.yaml]
+metrics:
+- eval/m.json
+stages:
+  a b:
+    desc: text
+    meta: {any: [thing]}
+    wdir: sub
+    cmd:
+    - echo a
+    - |
+      if true; then
+        echo b
+      fi
+    deps: [../x, y/, y]
+    params:
+    - lr
+    - epochs
+    - other.json:
+      - a.b[0]
+    - whole.yaml:
+    - lr
+    outs:
+    - o1
+    - o2: {cache: false, push: false, remote: r, desc: d, type: model, labels: [l], meta: 1, persist: false}
+    - o3:
+    metrics:
+    - m.json: {cache: false}
+    frozen: true
+    always_changed: true
+",
+    )
+    .unwrap();
+    assert_eq!(pipeline.params, [at("p/all.yaml")]);
+    assert_eq!(pipeline.metrics, [at("p/eval/m.json")]);
+    let stage = &pipeline.stages[0];
+    assert_eq!(stage.wdir, at("p/sub"));
+    assert_eq!(stage.deps, [at("p/sub/y"), at("p/x")]);
+    let Command::List(items) = &stage.command else { panic!("a list") };
+    assert_eq!(&*items[1], "if true; then\n  echo b\nfi\n");
+    let files: Vec<_> = stage.params.iter().map(|params| params.file.as_str()).collect();
+    assert_eq!(files, ["p/sub/other.json", "p/sub/params.yaml", "p/sub/whole.yaml"]);
+    assert_eq!(
+        stage.params[1].keys,
+        ParamKeys::Named(vec!["epochs".parse().unwrap(), "lr".parse().unwrap()])
+    );
+    assert_eq!(stage.params[2].keys, ParamKeys::All);
+    let outs: Vec<_> = stage.outs.iter().map(|out| (out.path.as_str(), out.metric)).collect();
+    assert_eq!(outs, [("p/sub/m.json", true), ("p/sub/o1", false), ("p/sub/o2", false), ("p/sub/o3", false)]);
+    let o2 = &stage.outs[2];
+    assert!(!o2.cache && !o2.push && o2.remote.as_deref() == Some("r"));
+    assert!(stage.frozen && stage.always_changed);
+}
+
+#[test]
+fn empty_files_are_empty_pipelines() {
+    for text in ["", "# nothing\n", "stages:\n", "stages: {}\n", "---\n"] {
+        assert_eq!(read(text).unwrap().stages, [], "{text:?}");
+    }
+}
+
+#[test]
+fn unknown_keys_are_refused_with_line_and_the_nearest_key() {
+    let error = read("stages:\n  s:\n    cmd: x\n    dep: [a]\n").unwrap_err();
+    insta::assert_snapshot!(error.to_string(), @"p/mlv.yaml:4:5: a stage has no key `dep`");
+    insta::assert_snapshot!(std::error::Error::source(&error).unwrap().to_string(), @"line 4 reads `    dep: [a]`");
+    insta::assert_snapshot!(error.problem.hint().unwrap(), @"did you mean `deps`");
+    insta::assert_snapshot!(self::error("stage: {}\n"), @"p/mlv.yaml:1:1: a pipeline has no key `stage`");
+    insta::assert_snapshot!(stage_error("    outs:\n    - o: {cached: false}\n"), @"p/mlv.yaml:5:11: an output has no key `cached`");
+}
+
+#[test]
+fn what_a_later_version_brings_is_refused_by_name() {
+    insta::assert_snapshot!(error("vars: [a]\n"), @"p/mlv.yaml:1:1: `vars` is not supported by this version of mlv");
+    insta::assert_snapshot!(error("stages:\n  s:\n    foreach: [1]\n    do: {cmd: x}\n"), @"p/mlv.yaml:3:5: `foreach` is not supported by this version of mlv");
+    insta::assert_snapshot!(stage_error("    matrix: {a: [1]}\n"), @"p/mlv.yaml:4:5: `matrix` is not supported by this version of mlv");
+    insta::assert_snapshot!(stage_error("    plots: [p.csv]\n"), @"p/mlv.yaml:4:5: `plots` is not supported by this version of mlv");
+    insta::assert_snapshot!(stage_error("    deps: ['${data}']\n"), @"p/mlv.yaml:4:12: the template `${}` (write `\\${` for the text) is not supported by this version of mlv");
+    insta::assert_snapshot!(stage_error("    deps: ['s3://b/k']\n"), @"p/mlv.yaml:4:12: the external path `s3://b/k` is not supported by this version of mlv");
+    insta::assert_snapshot!(stage_error("    outs:\n    - o: {persist: true}\n"), @"p/mlv.yaml:5:11: `persist` is not supported by this version of mlv");
+    insta::assert_snapshot!(stage_error("    params:\n    - p.toml: [a]\n"), @"p/mlv.yaml:5:7: the parameter file `p/p.toml` is not supported by this version of mlv");
+    let escaped = read("stages:\n  s:\n    cmd: echo \\${HOME} $HOME\n").unwrap();
+    assert_eq!(escaped.stages[0].command, Command::Script("echo ${HOME} $HOME".into()));
+}
+
+#[test]
+fn unsafe_names_and_paths_are_refused() {
+    insta::assert_snapshot!(error("stages:\n  ../x: {cmd: x}\n"), @"p/mlv.yaml:2:3: the stage name `../x` is refused: a name has letters, digits, `_`, `-` and single spaces");
+    insta::assert_snapshot!(error("stages:\n  --force: {cmd: x}\n"), @"p/mlv.yaml:2:3: the stage name `--force` is refused: it starts with a dash");
+    insta::assert_snapshot!(stage_error("    outs: [../../x]\n"), @"p/mlv.yaml:4:12: the path `../../x` is refused: it lies outside the repository");
+    insta::assert_snapshot!(stage_error("    outs: [/tmp/x]\n"), @"p/mlv.yaml:4:12: the path `/tmp/x` is refused: it is absolute; paths here are relative");
+    insta::assert_snapshot!(stage_error("    outs: [.git/hooks/x]\n"), @"p/mlv.yaml:4:12: the path `.git/hooks/x` is refused: a path has no part that means `.git` or `.mlv`");
+    insta::assert_snapshot!(stage_error("    wdir: ../..\n"), @"p/mlv.yaml:4:11: the path `../..` is refused: it lies outside the repository");
+    insta::assert_snapshot!(stage_error("    deps: [../../x]\n"), @"p/mlv.yaml:4:12: the path `../../x` is refused: it lies outside the repository");
+    insta::assert_snapshot!(stage_error("    outs: [mlv.yaml]\n"), @"p/mlv.yaml:4:12: the path `mlv.yaml` is refused: mlv's and git's own files are no outputs");
+}
+
+#[test]
+fn contradictions_within_a_stage_are_refused() {
+    insta::assert_snapshot!(stage_error("    deps: [q]\n    outs: [q]\n"), @"p/mlv.yaml:5:12: the output `p/q` of stage `s` overlaps its own input `p/q`");
+    insta::assert_snapshot!(stage_error("    deps: [q/r]\n    outs: [q]\n"), @"p/mlv.yaml:5:12: the output `p/q` of stage `s` overlaps its own input `p/q/r`");
+    insta::assert_snapshot!(stage_error("    params: [a]\n    outs: [params.yaml]\n"), @"p/mlv.yaml:5:12: the output `p/params.yaml` of stage `s` overlaps its own input `p/params.yaml`");
+    insta::assert_snapshot!(stage_error("    outs: [q]\n    metrics: [q]\n"), @"p/mlv.yaml:5:15: the output `q` stands here a second time");
+    insta::assert_snapshot!(stage_error("    outs: [../p]\n"), @"p/mlv.yaml:4:12: the stage runs inside its own output `../p`");
+    insta::assert_snapshot!(stage_error("    wdir: w\n    outs: [../w]\n"), @"p/mlv.yaml:5:12: the stage runs inside its own output `../w`");
+}
+
+#[test]
+fn commands_are_texts() {
+    insta::assert_snapshot!(error("stages:\n  s: {}\n"), @"p/mlv.yaml:2:3: `cmd` is missing");
+    insta::assert_snapshot!(error("stages:\n  s: {cmd: []}\n"), @"p/mlv.yaml:2:12: `cmd` must be a text or a list of texts, not empty, this is a list");
+    insta::assert_snapshot!(error("stages:\n  s: {cmd: ' '}\n"), @"p/mlv.yaml:2:12: `cmd` must be a text or a list of texts, not empty, this is a single value");
+    insta::assert_snapshot!(error("stages:\n  s: {cmd: \"a\\0\"}\n"), @"p/mlv.yaml:2:12: a command has no NUL character");
+    let error = read("stages:\n  s:\n    cmd:\n    - echo a: b\n").unwrap_err();
+    insta::assert_snapshot!(error.to_string(), @"p/mlv.yaml:4:7: `cmd` must be a text or a list of texts, not empty, this is a map");
+    insta::assert_snapshot!(error.problem.hint().unwrap(), @"put the command in quotes: YAML takes `: ` for a key");
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
+        let _ = parse(&at("mlv.yaml"), &bytes);
+    }
+
+    #[test]
+    fn any_damage_is_read_or_refused(place: proptest::sample::Index, with in "[ -~\n]{0,6}") {
+        let mut text = include_str!("../../../fixtures/demo/project/mlv.yaml").to_owned();
+        let offset = place.index(text.len());
+        if text.is_char_boundary(offset) {
+            text.insert_str(offset, &with);
+        }
+        let _ = parse(&at("mlv.yaml"), text.as_bytes());
+    }
+}
