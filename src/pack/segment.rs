@@ -171,6 +171,12 @@ impl SegmentBuilder {
         self.packs.values().map(|(_, entries)| entries.len()).sum()
     }
 
+    /// As [`count`](Self::count), of the records whose hash starts with the first `bits` bits of `prefix`.
+    pub fn count_in(&self, bits: u8, prefix: u32) -> usize {
+        let inside = |entry: &&TableEntry| in_prefix(entry.key.hash, bits, prefix);
+        self.packs.values().map(|(_, entries)| entries.iter().filter(inside).count()).sum()
+    }
+
     /// The segment of the given tier over the records whose hash starts with the first `bits` bits of
     /// `prefix`, and the name it gets with `random`. `None` if there is no such record.
     ///
@@ -482,6 +488,23 @@ impl Segment {
         }
         let same = (low..end).take_while(|&at| self.row(at)[..32] == hash.as_bytes()[..]).count();
         low..low + same
+    }
+
+    /// The hash of the entry at position `at`, which is below [`len`](Self::len).
+    pub fn hash_at(&self, at: usize) -> &[u8] {
+        &self.row(at)[..32]
+    }
+
+    /// The entry at position `at`: its key, the number of its pack in the order of
+    /// [`packs`](Self::packs), and its location.
+    pub fn entry_at(&self, at: usize) -> (RecordKey, u32, Location) {
+        let (key, location) = self.location(at);
+        (key, u32_at(self.row(at), 32), location)
+    }
+
+    /// The positions of the entries with this hash.
+    pub fn positions(&self, hash: Digest) -> Range<usize> {
+        self.rows_of(hash)
     }
 
     /// Where records that serve for `key` lie: several, if several packs hold one.

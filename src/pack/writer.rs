@@ -76,29 +76,33 @@ impl<W: Write> PackWriter<W> {
     ///
     /// Fails if it has no record, or one twice.
     pub fn finish(mut self) -> Result<(SealedPack, W), Error> {
-        self.entries.sort_unstable_by_key(|entry| entry.key);
-        if self.entries.is_empty() || self.entries.windows(2).any(|pair| pair[0].key == pair[1].key) {
-            return Err(Error::pack("it has no record, or one twice"));
-        }
-        let mut tail = Vec::with_capacity(self.entries.len() * ENTRY_LEN + TRAILER_LEN);
-        for entry in &self.entries {
-            format::encode_entry(&mut tail, entry);
-        }
-        let mut hasher = Hasher::new();
-        hasher.update(&self.header);
-        hasher.update(&tail);
-        let id = PackId(hasher.finish());
-        let pack_len = self.sealed_len();
-        let count = self.entries.len() as u32;
-        tail.extend_from_slice(&format::encode_trailer(&Trailer {
-            count,
-            table_offset: self.len,
-            id,
-            pack_len,
-        }));
+        let (sealed, tail) = seal(&self.header, self.entries)?;
         self.out.write_all(&tail).map_err(Error::Write)?;
-        Ok((SealedPack { id, len: pack_len, entries: self.entries }, self.out))
+        Ok((sealed, self.out))
     }
+}
+
+/// The table and trailer of a pack that starts with `header`, and the name that they give it.
+///
+/// The records lie without gaps behind the header. Fails if there is none, or one twice.
+pub fn seal(header: &[u8; HEADER_LEN], mut entries: Vec<TableEntry>) -> Result<(SealedPack, Vec<u8>), Error> {
+    entries.sort_unstable_by_key(|entry| entry.key);
+    if entries.is_empty() || entries.windows(2).any(|pair| pair[0].key == pair[1].key) {
+        return Err(Error::pack("it has no record, or one twice"));
+    }
+    let table_offset = entries.iter().map(TableEntry::end).max().unwrap_or_default();
+    let mut tail = Vec::with_capacity(entries.len() * ENTRY_LEN + TRAILER_LEN);
+    for entry in &entries {
+        format::encode_entry(&mut tail, entry);
+    }
+    let mut hasher = Hasher::new();
+    hasher.update(header);
+    hasher.update(&tail);
+    let id = PackId(hasher.finish());
+    let len = table_offset + (tail.len() + TRAILER_LEN) as u64;
+    let count = entries.len() as u32;
+    tail.extend_from_slice(&format::encode_trailer(&Trailer { count, table_offset, id, pack_len: len }));
+    Ok((SealedPack { id, len, entries }, tail))
 }
 
 /// zstd's fastest level: 501 MiB/s here at the ratio of level 3 on CSV (docs/performance.md).

@@ -204,7 +204,7 @@ impl FolderBackend {
 }
 
 /// Makes the folder at `path` and those above it that are missing, durable.
-fn make_all(path: &Path) -> Result<(), fs::Error> {
+pub(crate) fn make_all(path: &Path) -> Result<(), fs::Error> {
     let refused = || fs::Error::NotAFolder { path: path.to_path_buf() };
     for above in path.ancestors().skip(1) {
         let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };

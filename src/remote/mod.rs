@@ -6,17 +6,25 @@
 //! to a sink that the caller brings.
 
 pub mod backend;
+
+pub mod catalog;
 pub mod census;
+mod collection;
 #[cfg(test)]
 pub(crate) mod conformance;
 pub mod counting;
 pub mod error;
 pub mod folder;
 pub mod memory;
+mod merge;
 pub mod names;
+pub mod open;
 pub mod records;
 pub mod registry;
 pub mod retry;
+mod state;
+pub mod transfer;
 pub mod wants;
 
 pub use error::Error;
+pub use open::{OpenOptions, Remote};

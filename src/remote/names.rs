@@ -13,6 +13,7 @@
 use std::fmt;
 
 use crate::model::digest::{Digest, PackId};
+use crate::pack::segment::SegmentName;
 use crate::remote::backend::Key;
 
 /// The key of the object that says what the remote is.
@@ -95,6 +96,16 @@ pub fn parse_pack_key(key: &Key) -> Option<PackId> {
     (fan == &hex[..2]).then_some(id)
 }
 
+/// The key of an index segment.
+pub fn segment_key(name: &SegmentName) -> Key {
+    key(&format!("{SEGMENTS}{name}"))
+}
+
+/// The segment that `key` names, if it is a segment's.
+pub fn parse_segment_key(key: &Key) -> Option<SegmentName> {
+    SegmentName::parse(key.as_str().strip_prefix(SEGMENTS)?)
+}
+
 /// The key of the object that says what the remote is.
 pub fn format_key() -> Key {
     key(FORMAT_KEY)
@@ -150,10 +161,22 @@ pub struct NoteName {
     pub nonce: Nonce,
 }
 
+impl fmt::Display for MarkName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "m-{}{}", self.id, self.nonce)
+    }
+}
+
 impl MarkName {
+    /// Reads exactly what `Display` prints.
+    pub fn parse(text: &str) -> Option<MarkName> {
+        let (id, nonce) = text.strip_prefix("m-")?.split_at_checked(32)?;
+        Some(MarkName { id: ShortId::parse(id)?, nonce: Nonce::parse(nonce)? })
+    }
+
     /// The name as a key.
     pub fn key(self) -> Key {
-        key(&format!("{COLLECTION}m-{}{}", self.id, self.nonce))
+        key(&format!("{COLLECTION}{self}"))
     }
 }
 

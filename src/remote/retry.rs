@@ -8,7 +8,7 @@ use std::ops::{ControlFlow, Range};
 use std::time::{Duration, SystemTime};
 
 use crate::remote::backend::{
-    Action, Backend, BackendError, ByteSink, Created, Key, Listed, RoundTrip, Situation, Stat,
+    Backend, BackendError, ByteSink, Created, Key, Listed, RoundTrip, Situation, Stat,
 };
 use crate::report::interrupted;
 
@@ -40,6 +40,11 @@ impl<B: Backend> Retrying<B> {
     /// Wraps `inner`.
     pub fn new(inner: B, patience: Patience) -> Retrying<B> {
         Retrying { inner, patience }
+    }
+
+    /// The backend below.
+    pub fn inner(&self) -> &B {
+        &self.inner
     }
 
     fn repeat<T>(&self, mut call: impl FnMut() -> Result<T, BackendError>) -> Result<T, BackendError> {
@@ -117,11 +122,6 @@ impl<B: Backend> Backend for Retrying<B> {
     fn describe(&self) -> String {
         self.inner.describe()
     }
-}
-
-/// The error of a read that brought another number of bytes than was asked for.
-pub fn short_read(backend: &dyn Backend, key: &Key) -> BackendError {
-    BackendError::new(Situation::Invalid, Action::Read, key.as_str(), backend.describe())
 }
 
 #[cfg(test)]

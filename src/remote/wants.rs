@@ -3,11 +3,9 @@
 
 use std::collections::HashMap;
 
+use crate::chunk::cdc::WHOLE;
 use crate::model::digest::{Digest, ObjectId, RunKey, TreeId};
 use crate::model::object::{RecordKey, RecordKind};
-
-/// Files up to this many bytes are one record; larger ones are a recipe and chunks.
-pub const WHOLE_FILE: u64 = 4 << 20;
 
 /// Files of one kind, as far as compression goes: those with one extension.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,7 +25,7 @@ pub struct Want {
 impl Want {
     /// Whether this is a file that is sent in chunks.
     pub fn is_chunked(&self) -> bool {
-        self.key.kind == RecordKind::File && self.size > WHOLE_FILE
+        self.key.kind == RecordKind::File && self.size > WHOLE
     }
 }
 
@@ -36,6 +34,8 @@ impl Want {
 pub struct WantList {
     wants: Vec<Want>,
     classes: HashMap<Box<str>, Class>,
+    /// By number.
+    extensions: Vec<Box<str>>,
 }
 
 impl WantList {
@@ -80,6 +80,18 @@ impl WantList {
         self.wants.is_empty()
     }
 
+    /// What a want's sample for compression is kept under: its extension, or its kind.
+    pub fn extension(&self, want: &Want) -> &str {
+        match (want.key.kind, want.class) {
+            (RecordKind::File, Class(0)) => "",
+            (RecordKind::File, Class(number)) => {
+                self.extensions.get(usize::from(number) - 1).map_or("", |text| text)
+            }
+            // No extension holds a slash.
+            _ => "/structure",
+        }
+    }
+
     fn class(&mut self, path: &str) -> Class {
         let name = path.rsplit('/').next().unwrap_or_default();
         let Some((_, extension)) = name.rsplit_once('.') else { return Class::default() };
@@ -87,8 +99,10 @@ impl WantList {
             return *class;
         }
         // Where there are more extensions than numbers, the last ones share a sample with "none".
-        let class = Class(u16::try_from(self.classes.len() + 1).unwrap_or_default());
+        let Ok(number) = u16::try_from(self.classes.len() + 1) else { return Class::default() };
+        let class = Class(number);
         self.classes.insert(extension.into(), class);
+        self.extensions.push(extension.into());
         class
     }
 }
@@ -133,6 +147,8 @@ mod tests {
         }
         let classes: Vec<u16> = list.wants().iter().map(|want| want.class.0).collect();
         assert_eq!(classes, [1, 1, 0, 2, 3]);
+        let extensions: Vec<&str> = list.wants().iter().map(|want| list.extension(want)).collect();
+        assert_eq!(extensions, ["csv", "csv", "", "CSV", "hidden"]);
     }
 
     #[test]

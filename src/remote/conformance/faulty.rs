@@ -133,3 +133,61 @@ impl<B: Backend> Backend for FaultyBackend<B> {
         self.inner.describe()
     }
 }
+
+/// Does something of its own before each call: what other clients may do at that moment.
+pub(crate) struct Interposed<B, F> {
+    inner: B,
+    before: F,
+    calls: AtomicU64,
+}
+
+impl<B: Backend, F: Fn(&B, u64) + Send + Sync> Interposed<B, F> {
+    /// `before` gets the backend below and the number of the call, from 1.
+    pub(crate) fn new(inner: B, before: F) -> Interposed<B, F> {
+        Interposed { inner, before, calls: AtomicU64::new(0) }
+    }
+
+    fn inner(&self) -> &B {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        (self.before)(&self.inner, call);
+        &self.inner
+    }
+}
+
+impl<B: Backend, F: Fn(&B, u64) + Send + Sync> Backend for Interposed<B, F> {
+    fn get(&self, key: &Key, range: Option<Range<u64>>, sink: &mut ByteSink<'_>) -> Result<(), BackendError> {
+        self.inner().get(key, range, sink)
+    }
+
+    fn put(&self, key: &Key, parts: &[&[u8]]) -> Result<(), BackendError> {
+        self.inner().put(key, parts)
+    }
+
+    fn create(&self, key: &Key, bytes: &[u8]) -> Result<Created, BackendError> {
+        self.inner().create(key, bytes)
+    }
+
+    fn head(&self, key: &Key) -> Result<Option<Stat>, BackendError> {
+        self.inner().head(key)
+    }
+
+    fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed)) -> Result<(), BackendError> {
+        self.inner().list(prefix, each)
+    }
+
+    fn delete(&self, key: &Key) -> Result<(), BackendError> {
+        self.inner().delete(key)
+    }
+
+    fn now(&self) -> Result<SystemTime, BackendError> {
+        self.inner.now()
+    }
+
+    fn round_trip(&self) -> RoundTrip {
+        self.inner.round_trip()
+    }
+
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+}

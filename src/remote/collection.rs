@@ -1,0 +1,110 @@
+//! What collectors and repairers left on a remote: marks on packs, notes of damage.
+//!
+//! A marked pack may be deleted at any time, so it counts as absent; a mark is never
+//! withdrawn, and disappears only after its packs did. A note says that a record was found
+//! damaged or missing: only packs written after it count for that record.
+
+use std::collections::{HashMap, HashSet};
+use std::time::SystemTime;
+
+use crate::model::digest::{Digest, PackId};
+use crate::model::object::{RecordKey, RecordKind};
+use crate::remote::backend::{Backend, list_sorted, read};
+use crate::remote::error::Error;
+use crate::remote::names::{COLLECTION, CollectionName, MarkName, NoteName};
+use crate::remote::records::{MAX_MARK, Mark};
+use crate::remote::state::State;
+
+/// Marks and notes as far as this clone has seen them.
+#[derive(Default)]
+pub(crate) struct Collection {
+    marks: HashMap<MarkName, Vec<PackId>>,
+    marked: HashSet<PackId>,
+    notes: HashMap<Digest, Vec<(NoteName, SystemTime)>>,
+}
+
+impl Collection {
+    /// The marks that were remembered; notes are not, since repairers take them away.
+    pub(crate) fn load(state: &State) -> Collection {
+        let mut collection = Collection::default();
+        for (name, mark) in state.marks() {
+            collection.marks.insert(name, mark.packs);
+        }
+        collection.count();
+        collection
+    }
+
+    fn count(&mut self) {
+        self.marked = self.marks.values().flatten().copied().collect();
+    }
+
+    /// Lists `gc/` and reads the marks that were not seen before.
+    ///
+    /// A mark that cannot be read as such is an error: which packs it takes away is not known (R9).
+    pub(crate) fn refresh(&mut self, backend: &dyn Backend, state: &State) -> Result<(), Error> {
+        let mut listed = HashSet::new();
+        self.notes.clear();
+        for line in list_sorted(backend, COLLECTION)? {
+            match CollectionName::parse(&line.key) {
+                Some(CollectionName::Mark(name)) => drop(listed.insert(name)),
+                Some(CollectionName::Note(name)) => {
+                    self.notes.entry(name.hash).or_default().push((name, line.modified));
+                }
+                None => {}
+            }
+        }
+        for name in self.marks.keys().filter(|name| !listed.contains(name)) {
+            state.forget_mark(*name);
+        }
+        self.marks.retain(|name, _| listed.contains(name));
+        for name in listed {
+            if self.marks.contains_key(&name) {
+                continue;
+            }
+            match read(backend, &name.key(), MAX_MARK) {
+                Ok(bytes) => {
+                    let place = || backend.describe().into();
+                    let mark = Mark::decode_named(name, &bytes);
+                    let mark = mark.map_err(|source| Error::Record { place: place(), source })?;
+                    state.save_mark(name, &bytes);
+                    self.marks.insert(name, mark.packs);
+                }
+                // Purged since it was listed: its packs are gone, which the listing of packs will tell.
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.count();
+        Ok(())
+    }
+
+    /// Whether a pack is about to be deleted.
+    pub(crate) fn is_marked(&self, pack: &PackId) -> bool {
+        self.marked.contains(pack)
+    }
+
+    /// Whether any record was noted as damaged.
+    pub(crate) fn has_notes(&self) -> bool {
+        !self.notes.is_empty()
+    }
+
+    /// When the record was last found damaged or missing, by the store's clock.
+    pub(crate) fn noted(&self, hash: &Digest) -> Option<SystemTime> {
+        self.notes.get(hash)?.iter().map(|(_, modified)| *modified).max()
+    }
+
+    /// The notes on records that `is_repaired`.
+    pub(crate) fn healed_notes(&self, is_repaired: impl Fn(RecordKey) -> bool) -> Vec<NoteName> {
+        use RecordKind::{Chunk, Recipe, RunRecord, TreePage};
+        let repaired = |hash: &Digest| {
+            [Chunk, Recipe, TreePage, RunRecord]
+                .map(|kind| is_repaired(RecordKey { hash: *hash, kind }))
+                .contains(&true)
+        };
+        self.notes
+            .iter()
+            .filter(|(hash, _)| repaired(hash))
+            .flat_map(|(_, notes)| notes.iter().map(|(name, _)| *name))
+            .collect()
+    }
+}

@@ -1,0 +1,146 @@
+//! An opened remote: its backend, what it says of itself, and what this clone knows of it.
+
+use std::path::{Path, PathBuf};
+
+use crate::remote::backend::{Backend, BackendError, read};
+use crate::remote::catalog::{Catalog, Refreshed};
+use crate::remote::collection::Collection;
+use crate::remote::counting::{CountingBackend, Requests};
+use crate::remote::error::Error;
+use crate::remote::names::{RepoId, format_key};
+use crate::remote::records::{MAX_FORMAT, Operation, RecordError, RemoteFormat};
+use crate::remote::retry::{Patience, Retrying};
+use crate::remote::state::{Answers, State};
+
+/// How a remote is opened.
+#[derive(Clone, Debug)]
+pub struct OpenOptions {
+    /// The remote's URL, which together with its id names what is remembered of it.
+    pub url: String,
+    /// The folder of the local cache, below which that is kept; `None` remembers nothing.
+    pub cache: Option<PathBuf>,
+    /// What it is opened for: a feature that this program does not know closes it here.
+    pub operation: Operation,
+    /// How failed calls are repeated.
+    pub patience: Patience,
+}
+
+impl OpenOptions {
+    /// The usual way to open the remote at `url` for `operation`.
+    pub fn new(url: &str, cache: Option<&Path>, operation: Operation) -> OpenOptions {
+        let cache = cache.map(Path::to_path_buf);
+        OpenOptions { url: url.to_owned(), cache, operation, patience: Patience::default() }
+    }
+}
+
+/// A remote that was found, checked and permitted for an operation.
+pub struct Remote {
+    line: Retrying<CountingBackend<Box<dyn Backend>>>,
+    options: OpenOptions,
+    format: Option<RemoteFormat>,
+    pub(crate) state: State,
+    pub(crate) catalog: Catalog,
+    pub(crate) collection: Collection,
+    pub(crate) answers: Answers,
+}
+
+impl Remote {
+    /// Opens the remote behind `backend`: one request.
+    ///
+    /// Where nothing is yet, opening for [`Operation::Write`] succeeds and changes nothing;
+    /// the remote is made by the first push. For others it fails with [`Error::NotARemote`].
+    pub fn open(backend: Box<dyn Backend>, options: OpenOptions) -> Result<Remote, Error> {
+        let line = Retrying::new(CountingBackend::new(backend), options.patience);
+        let mut remote = Remote {
+            line,
+            options,
+            format: None,
+            state: State::none(),
+            catalog: Catalog::default(),
+            collection: Collection::default(),
+            answers: Answers::default(),
+        };
+        match read(&remote.line, &format_key(), MAX_FORMAT) {
+            Ok(bytes) => {
+                remote.accept(&bytes)?;
+                remote.catalog = Catalog::load(&remote.state);
+                remote.collection = Collection::load(&remote.state);
+                remote.answers = remote.state.answers();
+            }
+            Err(error) if error.is_not_found() => {
+                if remote.options.operation != Operation::Write {
+                    return Err(Error::NotARemote { place: remote.place() });
+                }
+                // What was never made holds nothing; should somebody make it meanwhile, the
+                // verification of the push sees it.
+                remote.catalog = Catalog::of_new_remote();
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(remote)
+    }
+
+    fn accept(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let refused = |source: RecordError| Error::Record { place: self.place(), source };
+        let format = RemoteFormat::decode(bytes).map_err(refused)?;
+        format.permit(self.options.operation).map_err(refused)?;
+        if let Some(cache) = &self.options.cache {
+            self.state = State::below(cache, format.repo_id, &self.options.url);
+        }
+        self.format = Some(format);
+        Ok(())
+    }
+
+    /// Makes the remote if there was none when it was opened.
+    ///
+    /// Two clients may do so at once: what stands there afterwards counts, for both.
+    pub(crate) fn make(&mut self) -> Result<(), Error> {
+        if self.format.is_some() {
+            return Ok(());
+        }
+        let id = RepoId(u128::from_le_bytes(crate::fs::random_bytes()));
+        self.line.create(&format_key(), &RemoteFormat::new(id).encode())?;
+        let bytes = read(&self.line, &format_key(), MAX_FORMAT)?;
+        self.accept(&bytes)
+    }
+
+    /// Whether there was something of mlv's when it was opened, or there is now.
+    pub fn exists(&self) -> bool {
+        self.format.is_some()
+    }
+
+    /// The remote's id, if it exists.
+    pub fn id(&self) -> Option<RepoId> {
+        self.format.as_ref().map(|format| format.repo_id)
+    }
+
+    /// The place in words, without credentials.
+    pub fn place(&self) -> Box<str> {
+        self.line.describe().into()
+    }
+
+    /// What was asked of the backend since the remote was opened.
+    pub fn requests(&self) -> Requests {
+        self.line.inner().requests()
+    }
+
+    /// The catalogue at hand.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// The backend, for what is not a push or a fetch.
+    pub fn backend(&self) -> &dyn Backend {
+        &self.line
+    }
+
+    /// Brings the catalogue up to date.
+    pub fn refresh(&mut self) -> Result<Refreshed, BackendError> {
+        self.catalog.refresh(&self.line, &self.state)
+    }
+
+    /// Brings marks and notes up to date.
+    pub(crate) fn refresh_collection(&mut self) -> Result<(), Error> {
+        self.collection.refresh(&self.line, &self.state)
+    }
+}

@@ -1,0 +1,165 @@
+//! Records framed for a pack, in the order in which they will lie there.
+//!
+//! Workers fill parcels of about a megabyte; a pack is a header, some parcels and a table,
+//! written by one vectored call. So workers need no turn-taking, and no byte is copied
+//! from a parcel to a pack.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::model::object::RecordKey;
+use crate::pack::format::{
+    self, Codec, HEADER_LEN, MAX_PACK, MAX_RECORDS, RECORD_LEN, TARGET_PACK, TableEntry,
+};
+use crate::pack::writer::{SealedPack, seal};
+use crate::par::Permit;
+
+/// A parcel is full when it has so many bytes.
+pub(super) const PARCEL: usize = 1 << 20;
+/// A parcel is full when it has so many records: many parcels shall fit in a pack of small ones.
+pub(super) const PARCEL_RECORDS: usize = 4_096;
+
+/// Framed records with the permit for their memory.
+pub(super) struct Parcel<'b> {
+    pub(super) bytes: Vec<u8>,
+    /// Offsets count from the start of the parcel.
+    pub(super) entries: Vec<TableEntry>,
+    /// The large files that have a chunk in here, by their position in the list of wants; sorted.
+    pub(super) files: Vec<u32>,
+    _permit: Permit<'b>,
+}
+
+impl<'b> Parcel<'b> {
+    pub(super) fn new(buffer: Vec<u8>, permit: Permit<'b>) -> Parcel<'b> {
+        Parcel { bytes: buffer, entries: Vec::new(), files: Vec::new(), _permit: permit }
+    }
+
+    pub(super) fn push(&mut self, key: RecordKey, codec: Codec, raw_len: u32, stored: &[u8]) {
+        let offset = self.bytes.len() as u32;
+        let stored_len = stored.len() as u32;
+        let (header, crc) = format::encode_record(key, codec, stored_len, raw_len);
+        self.bytes.extend_from_slice(&header);
+        self.bytes.extend_from_slice(stored);
+        self.entries.push(TableEntry { key, offset, stored_len, raw_len, codec, crc });
+    }
+
+    /// Notes that the last record belongs to the large file at `index`.
+    pub(super) fn belongs_to(&mut self, index: u32) {
+        if self.files.last() != Some(&index) {
+            self.files.push(index);
+        }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes.len() >= PARCEL || self.entries.len() >= PARCEL_RECORDS
+    }
+
+    /// Whether a record of so many bytes would make it much larger than its permit is for.
+    pub(super) fn is_overfull_with(&self, stored_len: usize) -> bool {
+        !self.is_empty() && self.bytes.len() + stored_len > 2 * PARCEL
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+/// Buffers that were used and will be again: a fresh megabyte costs 256 page faults.
+#[derive(Default)]
+pub(super) struct Buffers(Mutex<Vec<Vec<u8>>>);
+
+impl Buffers {
+    pub(super) fn take(&self) -> Vec<u8> {
+        let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        taken.unwrap_or_else(|| Vec::with_capacity(PARCEL + PARCEL / 8))
+    }
+
+    pub(super) fn give_back(&self, mut buffer: Vec<u8>) {
+        // What a single large record blew up is not kept: the budget counts parcels as filled.
+        if buffer.capacity() <= 2 * PARCEL {
+            buffer.clear();
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+        }
+    }
+}
+
+/// A pack that is being put together.
+pub(super) struct Building<'b> {
+    parcels: Vec<Parcel<'b>>,
+    entries: Vec<TableEntry>,
+    len: u64,
+}
+
+/// A pack that is ready to go.
+pub(super) struct Ready<'b> {
+    pub(super) sealed: SealedPack,
+    header: [u8; HEADER_LEN],
+    tail: Vec<u8>,
+    parcels: Vec<Parcel<'b>>,
+}
+
+impl<'b> Building<'b> {
+    pub(super) fn new() -> Building<'b> {
+        Building { parcels: Vec::new(), entries: Vec::new(), len: HEADER_LEN as u64 }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether `parcel` can be added without passing the format's limits.
+    pub(super) fn fits(&self, parcel: &Parcel<'_>) -> bool {
+        let records = self.entries.len() + parcel.entries.len();
+        let tail = (records * format::ENTRY_LEN + format::TRAILER_LEN) as u64;
+        records <= MAX_RECORDS && self.len + parcel.bytes.len() as u64 + tail <= MAX_PACK
+    }
+
+    /// Whether the pack is as large as packs should be.
+    pub(super) fn is_full(&self) -> bool {
+        self.len >= TARGET_PACK || self.entries.len() + PARCEL_RECORDS > MAX_RECORDS
+    }
+
+    pub(super) fn add(&mut self, parcel: Parcel<'b>) {
+        let start = self.len as u32;
+        let moved = parcel.entries.iter().map(|entry| TableEntry { offset: entry.offset + start, ..*entry });
+        self.entries.extend(moved);
+        self.len += parcel.bytes.len() as u64;
+        self.parcels.push(parcel);
+    }
+
+    /// Ends the pack; `nonce` must be random.
+    pub(super) fn seal(self, nonce: [u8; 16]) -> Result<Ready<'b>, crate::pack::Error> {
+        let header = format::encode_header(nonce);
+        let (sealed, tail) = seal(&header, self.entries)?;
+        Ok(Ready { sealed, header, tail, parcels: self.parcels })
+    }
+}
+
+impl Ready<'_> {
+    /// The pack's bytes, piece by piece.
+    pub(super) fn parts(&self) -> Vec<&[u8]> {
+        let parcels = self.parcels.iter().map(|parcel| parcel.bytes.as_slice());
+        std::iter::once(self.header.as_slice()).chain(parcels).chain([self.tail.as_slice()]).collect()
+    }
+
+    /// The large files that have a chunk in here; sorted, each once.
+    pub(super) fn files(&self) -> Vec<u32> {
+        let mut files: Vec<u32> =
+            self.parcels.iter().flat_map(|parcel| parcel.files.iter().copied()).collect();
+        files.sort_unstable();
+        files.dedup();
+        files
+    }
+
+    /// Frees the memory and gives the buffers back; keeps what a segment needs.
+    pub(super) fn into_sealed(self, buffers: &Buffers) -> SealedPack {
+        for parcel in self.parcels {
+            buffers.give_back(parcel.bytes);
+        }
+        self.sealed
+    }
+}
+
+/// The bytes that a record of `raw_len` bytes takes in a parcel at most.
+pub(super) fn framed_len(raw_len: u64) -> u64 {
+    raw_len + RECORD_LEN as u64
+}
