@@ -30,7 +30,7 @@ pub struct Lockfile {
     pub unknown: Vec<(Box<str>, Value)>,
 }
 
-/// What a stage last consumed and produced.
+/// What a stage last consumed and produced. [`StageLock::new`] keeps the lists in order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StageLock {
     /// What was run.
@@ -207,6 +207,22 @@ impl Lockfile {
 }
 
 impl StageLock {
+    /// The entry of a run; the lists may be in any order.
+    pub fn new(
+        command: Command,
+        mut deps: Vec<LockDep>,
+        mut params: Vec<(RepoPath, Vec<(Box<str>, Value)>)>,
+        mut outs: Vec<LockOut>,
+    ) -> StageLock {
+        deps.sort_by(|a, b| a.path.cmp(&b.path));
+        outs.sort_by(|a, b| a.path.cmp(&b.path));
+        params.sort_by(|a, b| a.0.cmp(&b.0));
+        for (_, values) in &mut params {
+            values.sort_by(|a, b| a.0.cmp(&b.0));
+        }
+        StageLock { command, deps, params, outs, unknown: Vec::new(), sum: LockSum::Valid }
+    }
+
     /// Whether the entry was merged or edited since mlv wrote it.
     pub fn is_stale(&self) -> bool {
         self.sum != LockSum::Valid
@@ -214,12 +230,14 @@ impl StageLock {
 
     /// The entry of the output `path`.
     pub fn out(&self, path: &RepoPath) -> Option<&LockOut> {
-        self.outs.iter().find(|out| out.path == *path)
+        let found = self.outs.binary_search_by(|out| out.path.cmp(path));
+        found.ok().map(|index| &self.outs[index])
     }
 
     /// The entry of the input `path`.
     pub fn dep(&self, path: &RepoPath) -> Option<&LockDep> {
-        self.deps.iter().find(|dep| dep.path == *path)
+        let found = self.deps.binary_search_by(|dep| dep.path.cmp(path));
+        found.ok().map(|index| &self.deps[index])
     }
 
     /// This with the flags of its outputs as `stage` defines them now; `None` if they are so already.

@@ -4,13 +4,13 @@
 //! below one, or contains one. Contradictions between stages are found here; those within one
 //! stage were refused by the parser, with their place.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::ops::Bound;
 
 use crate::error::{Advice, ErrorKind};
 use crate::model::path::{RepoPath, fold};
 use crate::model::stage::{Pipeline, Stage};
+use crate::pipeline::paths::PathMap;
 
 /// The name of the pipeline file.
 const PIPELINE: &str = "mlv.yaml";
@@ -98,6 +98,8 @@ impl fmt::Display for Chain<'_> {
 #[derive(Clone, Debug)]
 pub struct Graph {
     stages: Vec<(StageAddress, Stage)>,
+    by_address: HashMap<StageAddress, usize>,
+    makers: PathMap<usize>,
     upstream: Vec<Vec<usize>>,
     downstream: Vec<Vec<usize>>,
     order: Vec<usize>,
@@ -124,8 +126,8 @@ impl Graph {
                 stages.push((address, stage));
             }
         }
-        let makers = Makers::of(&stages)?;
-        let upstream: Vec<Vec<usize>> = stages.iter().map(|(_, stage)| makers.upstream(stage)).collect();
+        let makers = makers(&stages)?;
+        let upstream: Vec<Vec<usize>> = stages.iter().map(|(_, stage)| upstream_of(stage, &makers)).collect();
         let mut downstream = vec![Vec::new(); stages.len()];
         for (index, above) in upstream.iter().enumerate() {
             above.iter().for_each(|&maker| downstream[maker].push(index));
@@ -133,7 +135,9 @@ impl Graph {
         let order = order(&upstream).map_err(|cycle| GraphError::Cycle {
             stages: cycle.into_iter().map(|index| stages[index].0.clone()).collect(),
         })?;
-        Ok(Graph { stages, upstream, downstream, order })
+        let by_address =
+            stages.iter().enumerate().map(|(index, (address, _))| (address.clone(), index)).collect();
+        Ok(Graph { stages, by_address, makers, upstream, downstream, order })
     }
 
     /// How many stages there are.
@@ -163,14 +167,14 @@ impl Graph {
 
     /// The stage of this name in this file.
     pub fn find(&self, file: &RepoPath, name: &str) -> Option<StageIndex> {
-        let found = |(address, _): &(StageAddress, Stage)| address.file == *file && &*address.name == name;
-        self.stages.iter().position(found).map(StageIndex)
+        let address = StageAddress { file: file.clone(), name: name.into() };
+        self.by_address.get(&address).copied().map(StageIndex)
     }
 
     /// The stage that makes `path`, or the output that contains it.
     pub fn maker(&self, path: &RepoPath) -> Option<StageIndex> {
-        let makes = |stage: &Stage| stage.outs.iter().any(|out| path.starts_with(&out.path));
-        self.stages.iter().position(|(_, stage)| makes(stage)).map(StageIndex)
+        let maker = self.makers.get(path).or_else(|| self.makers.above(path).map(|(_, maker)| maker));
+        maker.copied().map(StageIndex)
     }
 
     /// The stages that a stage builds on directly.
@@ -203,69 +207,43 @@ impl Graph {
 }
 
 /// Which stage makes which path.
-struct Makers {
-    by_path: BTreeMap<RepoPath, usize>,
-}
-
-impl Makers {
-    fn of(stages: &[(StageAddress, Stage)]) -> Result<Makers, GraphError> {
-        let pair = |a: usize, b: usize| Box::new([stages[a].0.clone(), stages[b].0.clone()]);
-        let mut by_path = BTreeMap::new();
-        let mut by_fold: HashMap<String, RepoPath> = HashMap::new();
-        for (index, (_, stage)) in stages.iter().enumerate() {
-            for out in &stage.outs {
-                if let Some(other) = by_path.insert(out.path.clone(), index) {
-                    return Err(GraphError::SameOut { path: out.path.clone(), stages: pair(other, index) });
-                }
-                let folded = fold(out.path.as_str()).into_owned();
-                if let Some(twin) = by_fold.insert(folded, out.path.clone()) {
-                    let stages = pair(by_path[&twin], index);
-                    return Err(GraphError::Twins { paths: Box::new([twin, out.path.clone()]), stages });
-                }
+fn makers(stages: &[(StageAddress, Stage)]) -> Result<PathMap<usize>, GraphError> {
+    let pair = |a: usize, b: usize| Box::new([stages[a].0.clone(), stages[b].0.clone()]);
+    let mut makers = PathMap::default();
+    let mut by_fold: HashMap<String, (usize, RepoPath)> = HashMap::new();
+    for (index, (_, stage)) in stages.iter().enumerate() {
+        for out in &stage.outs {
+            if let Some(other) = makers.insert(out.path.clone(), index) {
+                return Err(GraphError::SameOut { path: out.path.clone(), stages: pair(other, index) });
+            }
+            let folded = fold(out.path.as_str()).into_owned();
+            if let Some((other, twin)) = by_fold.insert(folded, (index, out.path.clone())) {
+                let paths = Box::new([twin, out.path.clone()]);
+                return Err(GraphError::Twins { paths, stages: pair(other, index) });
             }
         }
-        for (path, index) in &by_path {
-            if let Some((outer, maker)) = above(&by_path, path) {
-                let stages = pair(maker, *index);
-                return Err(GraphError::Nested { outer, inner: path.clone(), stages });
-            }
+    }
+    for (path, index) in makers.iter() {
+        if let Some((outer, maker)) = makers.above(path) {
+            let stages = pair(*maker, *index);
+            return Err(GraphError::Nested { outer, inner: path.clone(), stages });
         }
-        Ok(Makers { by_path })
     }
-
-    /// The makers of what `stage` reads, in the order of its inputs, without duplicates.
-    fn upstream(&self, stage: &Stage) -> Vec<usize> {
-        let mut makers = Vec::new();
-        let inputs = stage.deps.iter().chain(stage.params.iter().map(|params| &params.file));
-        for input in inputs {
-            makers.extend(self.by_path.get(input).copied());
-            makers.extend(above(&self.by_path, input).map(|(_, maker)| maker));
-            makers.extend(self.below(input));
-        }
-        let mut seen = std::collections::HashSet::new();
-        makers.retain(|maker| seen.insert(*maker));
-        makers
-    }
-
-    fn below<'a>(&'a self, folder: &'a RepoPath) -> impl Iterator<Item = usize> + 'a {
-        let inside = move |(path, _): &(&RepoPath, &usize)| path.starts_with(folder);
-        // Between `a` and `a/` other names sort, such as `a.b`: the range starts behind the slash.
-        let from = if folder.is_root() { String::new() } else { format!("{folder}/") };
-        let range = (Bound::Included(from.as_str()), Bound::Unbounded);
-        self.by_path.range::<str, _>(range).take_while(inside).map(|(_, maker)| *maker)
-    }
+    Ok(makers)
 }
 
-/// The output that contains `path` and is not `path` itself.
-fn above(by_path: &BTreeMap<RepoPath, usize>, path: &RepoPath) -> Option<(RepoPath, usize)> {
-    let mut folder = path.parent()?;
-    while !folder.is_root() {
-        if let Some(maker) = by_path.get(&folder) {
-            return Some((folder, *maker));
-        }
-        folder = folder.parent()?;
+/// The makers of what `stage` reads, in the order of its inputs, without duplicates.
+fn upstream_of(stage: &Stage, makers: &PathMap<usize>) -> Vec<usize> {
+    let mut found = Vec::new();
+    let inputs = stage.deps.iter().chain(stage.params.iter().map(|params| &params.file));
+    for input in inputs {
+        found.extend(makers.get(input).copied());
+        found.extend(makers.above(input).map(|(_, maker)| *maker));
+        found.extend(makers.below(input).copied());
     }
-    None
+    let mut seen = HashSet::new();
+    found.retain(|maker| seen.insert(*maker));
+    found
 }
 
 /// Depth first, makers before readers; fails with the members of a cycle, each reading what the

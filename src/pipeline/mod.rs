@@ -7,4 +7,5 @@
 pub mod exec;
 pub mod graph;
 pub mod parse;
+mod paths;
 pub mod plan;

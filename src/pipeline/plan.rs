@@ -1,1 +1,466 @@
-//! placeholder
+//! What to do with each stage, and why: a pure function of definition, lock and present state.
+//!
+//! [`decide`] answers for one stage whose inputs are in place. A scheduler asks it stage by
+//! stage, after those above have run: so an output that came out the same stops the changes
+//! there. [`plan`] asks it for all stages before anything runs, and says what depends on the
+//! outcome of another stage. The rule is DVC's, but a removed dependency, parameter or output
+//! makes a stage changed too.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::model::lockfile::{LockOut, StageLock};
+use crate::model::object::{ContentId, ContentInfo};
+use crate::model::path::RepoPath;
+use crate::model::stage::{Out, ParamDep, ParamKeys, Stage};
+use crate::model::value::Value;
+use crate::pipeline::graph::{Graph, StageIndex};
+use crate::pipeline::paths::PathMap;
+
+mod inputs;
+
+pub use crate::pipeline::plan::inputs::{MissingInput, missing_inputs, param_values};
+
+/// What is at a path now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Current {
+    /// Nothing.
+    Missing,
+    /// These contents.
+    Present(ContentId),
+    /// What a stage that has not run yet will make.
+    Unknown,
+}
+
+/// What a parameter file holds now.
+#[derive(Clone, Debug)]
+pub enum CurrentParams {
+    /// It is not there.
+    Missing,
+    /// These values.
+    Values(Arc<Value>),
+    /// What a stage that has not run yet will make.
+    Unknown,
+}
+
+/// The present, as far as a decision needs it.
+pub trait State {
+    /// Why the present could not be found out.
+    type Error;
+    /// The contents of a file or directory of the work tree; of one that is only partly here,
+    /// those that its pointer names.
+    fn content(&self, path: &RepoPath) -> Result<Current, Self::Error>;
+    /// The values of a parameter file.
+    fn params(&self, file: &RepoPath) -> Result<CurrentParams, Self::Error>;
+    /// Whether the cache holds all of these contents.
+    fn is_cached(&self, content: &ContentInfo) -> Result<bool, Self::Error>;
+}
+
+/// How a decision is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PlanOptions {
+    /// Run whether anything changed or not.
+    pub force: bool,
+    /// Take what is neither here nor changed in any pointer as it was.
+    pub allow_missing: bool,
+}
+
+/// What to do with a stage.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// Run it.
+    Run {
+        /// Why, at least one reason.
+        reasons: Vec<Reason>,
+    },
+    /// Its inputs are as they were: bring its outputs back without running it.
+    Restore {
+        /// The outputs to repair, at least one.
+        repairs: Vec<Repair>,
+    },
+    /// Leave it alone.
+    Skip {
+        /// Why.
+        why: SkipReason,
+    },
+    /// It depends on what other stages will make. Only where [`State`] answers `Unknown`.
+    Waits {
+        /// The inputs that are not known yet.
+        inputs: Vec<RepoPath>,
+    },
+}
+
+/// Why a stage is left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SkipReason {
+    /// Nothing changed.
+    Unchanged,
+    /// It is frozen, and its command and outputs are as they were.
+    Frozen,
+}
+
+impl SkipReason {
+    /// One word, for events.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SkipReason::Unchanged => "unchanged",
+            SkipReason::Frozen => "frozen",
+        }
+    }
+}
+
+/// Why a stage has to run.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The user asked for it.
+    Forced,
+    /// The lock has no entry of it.
+    NeverRun,
+    /// The lock's entry was merged or edited, never run.
+    StaleEntry,
+    /// `always_changed` is set.
+    AlwaysChanged,
+    /// It has neither inputs nor outputs.
+    NothingDeclared,
+    /// The command is another one.
+    Command,
+    /// A dependency.
+    Dep {
+        /// Which.
+        path: RepoPath,
+        /// What of it.
+        change: InputChange,
+    },
+    /// A parameter.
+    Param {
+        /// The file.
+        file: RepoPath,
+        /// The key.
+        key: Box<str>,
+        /// What of it.
+        change: InputChange,
+        /// The value that was recorded.
+        old: Option<Value>,
+        /// The value now.
+        new: Option<Value>,
+    },
+    /// An output that cannot be brought back.
+    Out {
+        /// Which.
+        path: RepoPath,
+        /// What of it.
+        change: OutChange,
+    },
+}
+
+/// What happened to an input since the lock was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputChange {
+    /// The definition names it, the lock does not.
+    Added,
+    /// The lock names it, the definition does not.
+    Removed,
+    /// It is another.
+    Modified,
+    /// It is not there.
+    Deleted,
+}
+
+/// What happened to an output since the lock was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutChange {
+    /// The definition names it, the lock does not.
+    Added,
+    /// The lock names it, the definition does not.
+    Removed,
+    /// It is another.
+    Modified,
+    /// It is not in the work tree.
+    Deleted,
+    /// It is as it was, but the cache does not hold it.
+    NotCached,
+}
+
+/// An output to bring back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Repair {
+    /// Its path.
+    pub path: RepoPath,
+    /// What belongs there.
+    pub content: ContentInfo,
+    /// What is wrong. `NotCached`: the work tree has the bytes and the cache lacks them; otherwise
+    /// the cache has them, and what is in the work tree, if anything, is displaced.
+    pub change: OutChange,
+}
+
+/// A stage and what to do with it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StageAction {
+    /// The stage.
+    pub stage: StageIndex,
+    /// What to do.
+    pub verdict: Verdict,
+}
+
+/// What to do with `stage`, whose lock entry is `lock`, in the present `state`.
+pub fn decide<S: State>(
+    stage: &Stage,
+    lock: Option<&StageLock>,
+    state: &S,
+    options: PlanOptions,
+) -> Result<Verdict, S::Error> {
+    let mut findings = Findings::default();
+    if options.force {
+        findings.reasons.push(Reason::Forced);
+    }
+    let Some(lock) = lock else {
+        findings.reasons.push(Reason::NeverRun);
+        return Ok(findings.verdict(stage));
+    };
+    if lock.is_stale() {
+        findings.reasons.push(Reason::StaleEntry);
+    }
+    if lock.command != stage.command {
+        findings.reasons.push(Reason::Command);
+    }
+    if !stage.frozen {
+        inputs(stage, lock, state, options, &mut findings)?;
+    }
+    outputs(stage, lock, state, options, &mut findings)?;
+    Ok(findings.verdict(stage))
+}
+
+#[derive(Default)]
+struct Findings {
+    reasons: Vec<Reason>,
+    repairs: Vec<Repair>,
+    unknown: Vec<RepoPath>,
+}
+
+impl Findings {
+    fn verdict(self, stage: &Stage) -> Verdict {
+        if !self.reasons.is_empty() {
+            Verdict::Run { reasons: self.reasons }
+        } else if !self.unknown.is_empty() {
+            Verdict::Waits { inputs: self.unknown }
+        } else if !self.repairs.is_empty() {
+            Verdict::Restore { repairs: self.repairs }
+        } else if stage.frozen {
+            Verdict::Skip { why: SkipReason::Frozen }
+        } else {
+            Verdict::Skip { why: SkipReason::Unchanged }
+        }
+    }
+}
+
+fn inputs<S: State>(
+    stage: &Stage,
+    lock: &StageLock,
+    state: &S,
+    options: PlanOptions,
+    findings: &mut Findings,
+) -> Result<(), S::Error> {
+    if stage.always_changed {
+        findings.reasons.push(Reason::AlwaysChanged);
+    }
+    if stage.is_bare() {
+        findings.reasons.push(Reason::NothingDeclared);
+    }
+    for path in &stage.deps {
+        let change = match (lock.dep(path), state.content(path)?) {
+            (_, Current::Unknown) => {
+                findings.unknown.push(path.clone());
+                continue;
+            }
+            (None, _) => InputChange::Added,
+            (Some(_), Current::Missing) if options.allow_missing => continue,
+            (Some(_), Current::Missing) => InputChange::Deleted,
+            (Some(dep), Current::Present(id)) if dep.content.id == id => continue,
+            (Some(_), Current::Present(_)) => InputChange::Modified,
+        };
+        findings.reasons.push(Reason::Dep { path: path.clone(), change });
+    }
+    for dep in lock.deps.iter().filter(|dep| stage.deps.binary_search(&dep.path).is_err()) {
+        let change = InputChange::Removed;
+        findings.reasons.push(Reason::Dep { path: dep.path.clone(), change });
+    }
+    params(stage, lock, state, findings)
+}
+
+fn params<S: State>(
+    stage: &Stage,
+    lock: &StageLock,
+    state: &S,
+    findings: &mut Findings,
+) -> Result<(), S::Error> {
+    let recorded = |file: &RepoPath| lock.params.iter().find(|(locked, _)| locked == file);
+    for wanted in &stage.params {
+        let root = match state.params(&wanted.file)? {
+            CurrentParams::Unknown => {
+                findings.unknown.push(wanted.file.clone());
+                continue;
+            }
+            CurrentParams::Missing => None,
+            CurrentParams::Values(root) => Some(root),
+        };
+        let old = recorded(&wanted.file).map_or(&[][..], |(_, values)| values);
+        compare_params(wanted, root.as_deref(), old, findings);
+    }
+    for (file, values) in &lock.params {
+        if !stage.params.iter().any(|wanted| wanted.file == *file) {
+            for (key, old) in values {
+                findings.reasons.push(param(file, key, Some(old), None, InputChange::Removed));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn compare_params(
+    wanted: &ParamDep,
+    root: Option<&Value>,
+    old: &[(Box<str>, Value)],
+    findings: &mut Findings,
+) {
+    let new = inputs::find_params(wanted, root);
+    let mut old: HashMap<&str, &Value> = old.iter().map(|(key, value)| (&**key, value)).collect();
+    for (key, value) in new {
+        let before = old.remove(&*key);
+        let change = match (before, value) {
+            (Some(before), Some(value)) if before.same(value) => continue,
+            (Some(_), Some(_)) => InputChange::Modified,
+            (_, None) => InputChange::Deleted,
+            (None, Some(_)) => InputChange::Added,
+        };
+        findings.reasons.push(param(&wanted.file, &key, before, value, change));
+    }
+    // With all of a file, a key that is gone was deleted there; otherwise the stage gave it up.
+    let change = match wanted.keys {
+        ParamKeys::All => InputChange::Deleted,
+        ParamKeys::Named(_) => InputChange::Removed,
+    };
+    let mut gone: Vec<(&str, &Value)> = old.into_iter().collect();
+    gone.sort_by_key(|(key, _)| *key);
+    let gone = gone.into_iter().map(|(key, value)| param(&wanted.file, key, Some(value), None, change));
+    findings.reasons.extend(gone);
+}
+
+fn param(
+    file: &RepoPath,
+    key: &str,
+    old: Option<&Value>,
+    new: Option<&Value>,
+    change: InputChange,
+) -> Reason {
+    Reason::Param { file: file.clone(), key: key.into(), change, old: old.cloned(), new: new.cloned() }
+}
+
+fn outputs<S: State>(
+    stage: &Stage,
+    lock: &StageLock,
+    state: &S,
+    options: PlanOptions,
+    findings: &mut Findings,
+) -> Result<(), S::Error> {
+    for out in &stage.outs {
+        let Some(made) = lock.out(&out.path) else {
+            findings.reasons.push(Reason::Out { path: out.path.clone(), change: OutChange::Added });
+            continue;
+        };
+        output(out, made, state, options, findings)?;
+    }
+    for made in &lock.outs {
+        if stage.outs.binary_search_by(|out| out.path.cmp(&made.path)).is_err() {
+            findings.reasons.push(Reason::Out { path: made.path.clone(), change: OutChange::Removed });
+        }
+    }
+    Ok(())
+}
+
+fn output<S: State>(
+    out: &Out,
+    made: &LockOut,
+    state: &S,
+    options: PlanOptions,
+    findings: &mut Findings,
+) -> Result<(), S::Error> {
+    let change = match state.content(&out.path)? {
+        Current::Missing if options.allow_missing => return Ok(()),
+        Current::Missing | Current::Unknown => OutChange::Deleted,
+        Current::Present(id) if id != made.content.id => OutChange::Modified,
+        Current::Present(_) if !out.cache || state.is_cached(&made.content)? => return Ok(()),
+        Current::Present(_) => OutChange::NotCached,
+    };
+    // What the lock names can be had without a run from the cache, or (not cached) from here.
+    if change == OutChange::NotCached || (out.cache && state.is_cached(&made.content)?) {
+        findings.repairs.push(Repair { path: out.path.clone(), content: made.content, change });
+    } else {
+        findings.reasons.push(Reason::Out { path: out.path.clone(), change });
+    }
+    Ok(())
+}
+
+/// What to do with each of `selected`, which are in the graph's order, before anything ran.
+///
+/// A stage whose inputs another stage of the selection will make, and that has no reason of its
+/// own to run, [waits](Verdict::Waits).
+pub fn plan<'a, S: State>(
+    graph: &Graph,
+    selected: &[StageIndex],
+    lock_of: impl Fn(StageIndex) -> Option<&'a StageLock>,
+    state: &S,
+    options: PlanOptions,
+) -> Result<Vec<StageAction>, S::Error> {
+    let mut ahead = Ahead { state, open: PathMap::default(), restored: HashMap::new() };
+    let mut actions = Vec::with_capacity(selected.len());
+    for &index in selected {
+        let stage = graph.stage(index);
+        let verdict = decide(stage, lock_of(index), &ahead, options)?;
+        match &verdict {
+            Verdict::Run { .. } | Verdict::Waits { .. } => {
+                for out in &stage.outs {
+                    ahead.open.insert(out.path.clone(), ());
+                }
+            }
+            Verdict::Restore { repairs } => {
+                let known = repairs.iter().map(|repair| (repair.path.clone(), repair.content.id));
+                ahead.restored.extend(known);
+            }
+            Verdict::Skip { .. } => {}
+        }
+        actions.push(StageAction { stage: index, verdict });
+    }
+    Ok(actions)
+}
+
+/// The present, but for what the stages planned so far will have made of it.
+struct Ahead<'a, S> {
+    state: &'a S,
+    /// Outputs of stages that will or may run.
+    open: PathMap<()>,
+    /// Outputs that will be brought back.
+    restored: HashMap<RepoPath, ContentId>,
+}
+
+impl<S: State> State for Ahead<'_, S> {
+    type Error = S::Error;
+
+    fn content(&self, path: &RepoPath) -> Result<Current, S::Error> {
+        if let Some(id) = self.restored.get(path) {
+            return Ok(Current::Present(*id));
+        }
+        if self.open.overlaps(path) { Ok(Current::Unknown) } else { self.state.content(path) }
+    }
+
+    fn params(&self, file: &RepoPath) -> Result<CurrentParams, S::Error> {
+        if self.open.overlaps(file) { Ok(CurrentParams::Unknown) } else { self.state.params(file) }
+    }
+
+    fn is_cached(&self, content: &ContentInfo) -> Result<bool, S::Error> {
+        self.state.is_cached(content)
+    }
+}
+
+#[cfg(test)]
+mod tests;

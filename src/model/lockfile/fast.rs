@@ -8,8 +8,8 @@
 use std::borrow::Cow;
 
 use crate::model::emit::is_plain;
-use crate::model::lockfile::read::{check_content, check_name, input_path, normalize, output_path};
-use crate::model::lockfile::{LockDep, LockOut, LockSum, Lockfile, StageLock, write};
+use crate::model::lockfile::read::{check_content, check_name, check_twice, input_path, output_path};
+use crate::model::lockfile::{LockDep, LockOut, Lockfile, StageLock, write};
 use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
 use crate::model::stage::Command;
@@ -93,8 +93,8 @@ fn stage(folder: &RepoPath, lines: &mut Lines<'_>) -> Option<(Box<str>, StageLoc
     if lines.take("    sum: ")? != write::sum(body) {
         return None;
     }
-    let mut entry = StageLock { command, deps, params, outs, unknown: Vec::new(), sum: LockSum::Valid };
-    normalize(&mut entry).ok()?;
+    let entry = StageLock::new(command, deps, params, outs);
+    check_twice(&entry).ok()?;
     Some((name.into(), entry))
 }
 

@@ -51,15 +51,14 @@ pub(super) fn check_name(name: &str) -> Result<(), LockProblem> {
 fn stage(folder: &RepoPath, name: &str, node: &Node<'_>) -> Result<StageLock, Refusal> {
     let map = map_of(node, "a stage")?;
     let command = map.get("cmd").ok_or((node.mark, LockProblem::Missing { key: "cmd" }))?;
-    let mut entry = StageLock {
-        command: self::command(command)?,
-        deps: items(folder, map, "deps", dep)?,
-        params: params(folder, map)?,
-        outs: items(folder, map, "outs", out)?,
-        unknown: unknown(map, &["cmd", "deps", "params", "outs", "sum"]),
-        sum: LockSum::Valid,
-    };
-    normalize(&mut entry).map_err(|problem| (node.mark, problem))?;
+    let mut entry = StageLock::new(
+        self::command(command)?,
+        items(folder, map, "deps", dep)?,
+        params(folder, map)?,
+        items(folder, map, "outs", out)?,
+    );
+    entry.unknown = unknown(map, &["cmd", "deps", "params", "outs", "sum"]);
+    check_twice(&entry).map_err(|problem| (node.mark, problem))?;
     let written = map.get("sum").and_then(Node::text);
     let mut text = String::new();
     write::body(&mut text, folder, name, &entry);
@@ -69,14 +68,8 @@ fn stage(folder: &RepoPath, name: &str, node: &Node<'_>) -> Result<StageLock, Re
     Ok(entry)
 }
 
-/// Sorts the lists as the writer has them, and refuses a path that stands in one twice.
-pub(super) fn normalize(entry: &mut StageLock) -> Result<(), LockProblem> {
-    entry.deps.sort_by(|a, b| a.path.cmp(&b.path));
-    entry.outs.sort_by(|a, b| a.path.cmp(&b.path));
-    entry.params.sort_by(|a, b| a.0.cmp(&b.0));
-    for (_, values) in &mut entry.params {
-        values.sort_by(|a, b| a.0.cmp(&b.0));
-    }
+/// Refuses a path that stands in one list twice.
+pub(super) fn check_twice(entry: &StageLock) -> Result<(), LockProblem> {
     let twice = |path: &RepoPath| Err(LockProblem::Twice { path: path.as_str().into() });
     if let Some(pair) = entry.deps.windows(2).find(|pair| pair[0].path == pair[1].path) {
         return twice(&pair[0].path);
