@@ -195,14 +195,19 @@ impl serde::Serialize for RepoPath {
 /// Checks the rule for every stored path: relative, `/`-separated, UTF-8 by type, no empty, `.` or `..`
 /// part, no control character, no backslash, no part that means `.git` or `.mlv`, within the limits.
 pub fn check_stored(text: &str) -> Result<(), PathError> {
-    if text.len() > MAX_PATH {
+    check_stored_after(text, 0)
+}
+
+/// As [`check_stored`], for a text whose first `known` bytes stand at the start of a path that has
+/// passed: neighbours in a directory share most of their folders, which are then checked once.
+pub(super) fn check_stored_after(text: &str, known: usize) -> Result<(), PathError> {
+    let bytes = text.as_bytes();
+    if bytes.len() > MAX_PATH {
         return Err(PathError::TooLong);
     }
-    let mut depth = 0;
-    for part in text.split('/') {
-        depth += 1;
-        check_part(part)?;
-    }
+    let start = bytes[..known].iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+    text[start..].split('/').try_for_each(check_part)?;
+    let depth = bytes.iter().filter(|&&byte| byte == b'/').count() + 1;
     if depth > MAX_DEPTH { Err(PathError::TooLong) } else { Ok(()) }
 }
 
@@ -213,36 +218,43 @@ fn check_part(part: &str) -> Result<(), PathError> {
         _ if part.len() > MAX_PART => return Err(PathError::TooLong),
         _ => {}
     }
-    // One pass over the bytes settles nearly all names: only a dot, a tilde or a byte over 0x7f asks for more.
-    let mut suspicious = false;
+    // No branch and no allocation for the names that nearly all names are: this is the check of every
+    // entry of every directory that is read.
+    let (mut backslash, mut control, mut beyond_ascii) = (false, false, false);
     for byte in part.bytes() {
-        match byte {
-            b'\\' => return Err(PathError::Backslash),
-            0..=0x1f | 0x7f => return Err(PathError::Control),
-            b'.' | b'~' | 0x80.. => suspicious = true,
-            _ => {}
-        }
+        backslash |= byte == b'\\';
+        control |= byte < 0x20 || byte == 0x7f;
+        beyond_ascii |= byte >= 0x80;
     }
-    if !suspicious {
-        return Ok(());
+    if backslash {
+        return Err(PathError::Backslash);
     }
-    if part.chars().any(char::is_control) {
+    if control || (beyond_ascii && part.chars().any(char::is_control)) {
         return Err(PathError::Control);
     }
-    if is_reserved(part) { Err(PathError::Reserved) } else { Ok(()) }
+    let reserved = if beyond_ascii { is_reserved(&visible_and_folded(part)) } else { is_reserved(part) };
+    if reserved { Err(PathError::Reserved) } else { Ok(()) }
 }
 
-/// Whether some file system takes `part` for git's or mlv's folder: HFS+ ignores code points and folds
-/// case, NTFS drops trailing dots and spaces and has short names (`git~1`).
-fn is_reserved(part: &str) -> bool {
+/// What HFS+ compares: it ignores code points, composes and folds case.
+fn visible_and_folded(part: &str) -> String {
     let visible: String = part.chars().filter(|c| !is_default_ignorable(*c)).collect();
-    let folded = fold(&visible);
-    let name = folded.trim_end_matches(['.', ' ']);
-    let short = |stem: &str| {
-        name.strip_prefix(stem)
-            .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit()))
+    fold(&visible).into_owned()
+}
+
+/// Whether some file system takes `part` for git's or mlv's folder: NTFS drops trailing dots and spaces
+/// and has short names (`git~1`).
+fn is_reserved(part: &str) -> bool {
+    let starts = |text: &str, stem: &str| {
+        text.as_bytes().get(..stem.len()).is_some_and(|head| head.eq_ignore_ascii_case(stem.as_bytes()))
     };
-    matches!(name, ".git" | ".mlv") || short("git~") || short("mlv~")
+    let folder =
+        |stem| starts(part, stem) && part[stem.len()..].bytes().all(|byte| matches!(byte, b'.' | b' '));
+    let short = |stem| {
+        let digits = |rest: &str| !rest.is_empty() && rest.bytes().all(|digit| digit.is_ascii_digit());
+        starts(part, stem) && digits(part[stem.len()..].trim_end_matches(['.', ' ']))
+    };
+    folder(".git") || folder(".mlv") || short("git~") || short("mlv~")
 }
 
 /// Unicode's Default_Ignorable_Code_Point (DerivedCoreProperties.txt), which is closed but for unassigned
@@ -300,6 +312,8 @@ pub fn check_portable(path: &str) -> Result<(), PathError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn path(text: &str) -> RepoPath {
@@ -340,6 +354,59 @@ mod tests {
         }
         for good in ["data", "model.bin", "com10", "console"] {
             assert_eq!(check_output_name(&path(good)), Ok(()), "{good:?}");
+        }
+    }
+
+    /// The rule as docs/formats.md states it, word by word and slowly.
+    fn is_allowed_by_the_book(text: &str) -> bool {
+        let part_is_allowed = |part: &str| {
+            let visible: String = part.chars().filter(|c| !is_default_ignorable(*c)).collect();
+            let composed: String = visible.nfc().collect();
+            let folded = caseless::default_case_fold_str(&composed);
+            let name = folded.trim_end_matches(['.', ' ']);
+            let numbered = ["git~", "mlv~"].iter().any(|stem| {
+                name.strip_prefix(stem)
+                    .is_some_and(|n| !n.is_empty() && n.chars().all(|c| c.is_ascii_digit()))
+            });
+            let reserved = name == ".git" || name == ".mlv" || numbered;
+            !part.is_empty() && part != "." && part != ".." && part.len() <= MAX_PART && !reserved
+        };
+        let parts: Vec<&str> = text.split('/').collect();
+        text.len() <= MAX_PATH
+            && parts.len() <= MAX_DEPTH
+            && !text.contains(|c: char| c.is_control() || c == '\\')
+            && parts.into_iter().all(part_is_allowed)
+    }
+
+    fn arbitrary_path() -> impl Strategy<Value = String> {
+        let disguise = "[.\u{feff}\u{ad}]?[gGmM][iIlL\u{200d}]{0,2}[tTvVı\u{307}]?[~.]?[0-9]{0,2}[. ]{0,2}";
+        let long = (0..300usize).prop_map(|len| "x".repeat(len));
+        let part = prop_oneof![3 => disguise, 2 => "[a-zÄ.~ ]{0,4}", 1 => any::<String>(), 1 => long];
+        let few = prop_oneof![9 => 1..4usize, 1 => 100..140usize];
+        few.prop_flat_map(move |count| proptest::collection::vec(part.clone(), count))
+            .prop_map(|p| p.join("/"))
+    }
+
+    proptest! {
+        #[test]
+        fn the_parser_takes_what_the_rule_allows_and_nothing_else(text in arbitrary_path()) {
+            let parsed = RepoPath::parse(&text);
+            prop_assert_eq!(parsed.is_ok(), is_allowed_by_the_book(&text), "{:?}", text);
+            let Ok(path) = parsed else { return Ok(()) };
+            prop_assert_eq!(path.to_string().parse::<RepoPath>(), Ok(path.clone()));
+            let parent = path.parent().unwrap();
+            prop_assert_eq!(parent.join_str(path.file_name()), Ok(path.clone()));
+            prop_assert!(path.starts_with(&parent));
+            let _ = (check_output_name(&path), check_portable(path.as_str()), fold(path.as_str()));
+        }
+
+        #[test]
+        fn what_a_neighbour_settled_needs_no_second_check(a in arbitrary_path(), b in arbitrary_path()) {
+            prop_assume!(check_stored(&a).is_ok());
+            let shared = a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
+            prop_assert_eq!(check_stored_after(&b, shared).is_ok(), check_stored(&b).is_ok());
+            let glued = format!("{a}/{b}");
+            prop_assert_eq!(check_stored_after(&glued, a.len()), check_stored(&glued));
         }
     }
 }
