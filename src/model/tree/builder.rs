@@ -75,7 +75,6 @@ struct Level {
     page: Vec<u8>,
     count: u32,
     first: Box<str>,
-    last: String,
     sums: (u64, u64, u64),
     closed: u64,
     last_closed: TreeId,
@@ -89,7 +88,6 @@ impl Level {
             page,
             count: 0,
             first: "".into(),
-            last: String::new(),
             sums: (0, 0, 0),
             closed: 0,
             last_closed: TreeId(Digest::ZERO),
@@ -99,37 +97,32 @@ impl Level {
 
 /// What goes into a page: an entry into a leaf, a child into an inner page.
 enum Item<'i> {
-    Entry(&'i TreeEntry),
+    /// With the number of bytes that its path shares with the one before.
+    Entry(&'i TreeEntry, usize),
     Child(&'i Child),
 }
 
 impl Item<'_> {
     fn path(&self) -> &str {
         match self {
-            Item::Entry(entry) => &entry.path,
+            Item::Entry(entry, _) => &entry.path,
             Item::Child(child) => &child.first,
         }
     }
 
     fn sums(&self) -> (u64, u64, u64) {
         match self {
-            Item::Entry(entry) if entry.kind.is_file() => (1, 1, entry.size),
-            Item::Entry(_) => (1, 0, 0),
+            Item::Entry(entry, _) if entry.kind.is_file() => (1, 1, entry.size),
+            Item::Entry(..) => (1, 0, 0),
             Item::Child(child) => (child.entries, child.files, child.bytes),
         }
     }
 
     fn put(&self, level: &mut Level) {
         match self {
-            Item::Entry(entry) => {
-                let shared = if level.count == 0 {
-                    0
-                } else {
-                    super::common(level.last.as_bytes(), entry.path.as_bytes())
-                };
+            Item::Entry(entry, shared) => {
+                let shared = if level.count == 0 { 0 } else { *shared };
                 page::put_leaf_entry(&mut level.page, shared, entry);
-                level.last.clear();
-                level.last.push_str(&entry.path);
             }
             Item::Child(child) => page::put_child(&mut level.page, child),
         }
@@ -148,11 +141,11 @@ impl<'a, E> TreeBuilder<'a, E> {
     /// Fails if its path is unsafe, not behind the last one, or below an entry that is no folder.
     pub fn push(&mut self, entry: &TreeEntry) -> Result<(), BuildError<E>> {
         let path = || entry.path.clone();
-        if !is_right_path(&entry.path, entry.kind) {
+        let shared = self.order.shared_with(entry.path.as_bytes());
+        if !is_right_path(&entry.path, shared, entry.kind) {
             return Err(BuildError::Path { path: path() });
         }
-        let shared = self.order.shared_with(&entry.path);
-        self.order.accept(&entry.path, shared).map_err(|fault| match fault {
+        self.order.push(shared, &entry.path.as_bytes()[shared..]).map_err(|fault| match fault {
             OrderFault::NotRising => BuildError::Order { path: path() },
             OrderFault::BelowEntry => BuildError::BelowEntry { path: path() },
         })?;
@@ -165,7 +158,7 @@ impl<'a, E> TreeBuilder<'a, E> {
         if !target_fits || self.summary.entries > MAX_ENTRIES || self.summary.size > MAX_SIZE {
             return Err(BuildError::Limit { path: path() });
         }
-        self.put(0, &Item::Entry(entry))
+        self.put(0, &Item::Entry(entry, shared))
     }
 
     /// Ends the tree, hands on the pages still open, and tells the tree's name.

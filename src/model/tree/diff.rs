@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use crate::model::digest::TreeId;
 use crate::model::tree::TreeEntry;
 use crate::model::tree::page::{Child, Page};
-use crate::model::tree::read::{LoadPage, TreeError, load_child, load_root};
+use crate::model::tree::read::{LoadPage, Pages, TreeError};
 
 /// A path on which two trees differ; at least one side is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,39 +22,44 @@ enum Head {
     Page(Child, u8),
 }
 
-/// One side of the comparison: a stack of what is still to come, nearest last.
-struct Side(Vec<Head>);
+/// One side of the comparison.
+struct Side {
+    /// What is still to come, nearest last.
+    heads: Vec<Head>,
+    pages: Pages,
+}
 
 impl Side {
     fn open<E>(root: TreeId, load: &mut LoadPage<'_, E>) -> Result<Side, TreeError<E>> {
-        let mut side = Side(Vec::new());
-        side.push(load_root(root, load)?);
+        let mut side = Side { heads: Vec::new(), pages: Pages::default() };
+        let page = side.pages.root(root, load)?;
+        side.push(page);
         Ok(side)
     }
 
     fn push(&mut self, page: Page) {
         match page {
-            Page::Leaf(entries) => self.0.extend(entries.into_iter().rev().map(Head::Entry)),
+            Page::Leaf(entries) => self.heads.extend(entries.into_iter().rev().map(Head::Entry)),
             Page::Inner { level, children } => {
-                self.0.extend(children.into_iter().rev().map(|child| Head::Page(child, level - 1)));
+                self.heads.extend(children.into_iter().rev().map(|child| Head::Page(child, level - 1)));
             }
         }
     }
 
     /// Replaces the page at the head by what it holds.
     fn expand<E>(&mut self, load: &mut LoadPage<'_, E>) -> Result<(), TreeError<E>> {
-        if let Some(Head::Page(child, level)) = self.0.pop() {
-            let page = load_child(&child, level, load)?;
+        if let Some(Head::Page(child, level)) = self.heads.pop() {
+            let page = self.pages.child(&child, level, load)?;
             self.push(page);
         }
         Ok(())
     }
 
     fn entry(&mut self) -> Option<TreeEntry> {
-        match self.0.pop()? {
+        match self.heads.pop()? {
             Head::Entry(entry) => Some(entry),
             page => {
-                self.0.push(page);
+                self.heads.push(page);
                 None
             }
         }
@@ -112,11 +117,11 @@ pub fn diff<E>(
     let mut left = Side::open(old, load)?;
     let mut right = Side::open(new, load)?;
     loop {
-        let change = match step(left.0.last(), right.0.last()) {
+        let change = match step(left.heads.last(), right.heads.last()) {
             Step::Done => return Ok(()),
             Step::SkipBoth => {
-                left.0.pop();
-                right.0.pop();
+                left.heads.pop();
+                right.heads.pop();
                 continue;
             }
             Step::ExpandOld => {

@@ -192,6 +192,12 @@ impl<'a> Input<'a> {
 ///
 /// The caller has checked the page's hash. Sums against the page above are checked by the readers.
 pub fn decode_page(bytes: &[u8]) -> Result<Page, PageError> {
+    decode_page_after(&mut OrderCheck::default(), bytes)
+}
+
+/// As [`decode_page`], for a page behind others: a leaf's entries also have to follow those of `order`,
+/// which then stands at the last of them.
+pub(super) fn decode_page_after(order: &mut OrderCheck, bytes: &[u8]) -> Result<Page, PageError> {
     if bytes.len() > MAX_PAGE {
         return Err(PageError::Limit);
     }
@@ -213,32 +219,43 @@ pub fn decode_page(bytes: &[u8]) -> Result<Page, PageError> {
         return Err(PageError::Malformed);
     }
     let page = match level {
-        0 => Page::Leaf(decode_leaf(&mut input, count)?),
+        0 => Page::Leaf(decode_leaf(&mut input, count, order)?),
         _ => Page::Inner { level, children: decode_inner(&mut input, count)? },
     };
     if input.0.is_empty() { Ok(page) } else { Err(PageError::Malformed) }
 }
 
-fn decode_leaf(input: &mut Input<'_>, count: usize) -> Result<Vec<TreeEntry>, PageError> {
+fn decode_leaf(
+    input: &mut Input<'_>,
+    count: usize,
+    order: &mut OrderCheck,
+) -> Result<Vec<TreeEntry>, PageError> {
     let mut entries = Vec::with_capacity(count);
-    let mut order = OrderCheck::default();
-    let mut path = Vec::with_capacity(256);
-    for _ in 0..count {
-        let shared = input.length()?;
+    for at in 0..count {
+        let mut shared = input.length()?;
         let rest_len = input.length()?;
-        let rest = input.take(rest_len)?;
-        // The shared part is the longest possible, so the byte after it differs (or the last path ended).
-        if shared > path.len() || (path.get(shared).is_some() && path.get(shared) == rest.first()) {
+        let mut rest = input.take(rest_len)?;
+        let longest = match (at, order.last.get(shared), rest.first()) {
+            (0, ..) => shared == 0,
+            (_, Some(old), Some(new)) => old != new,
+            (_, Some(_), None) => true,
+            (_, None, _) => shared == order.last.len(),
+        };
+        if !longest {
             return Err(PageError::Malformed);
         }
-        path.truncate(shared);
-        path.extend_from_slice(rest);
+        if at == 0 {
+            // Spelled out, whatever the page before ends with.
+            shared = order.shared_with(rest);
+            rest = &rest[shared..];
+        }
+        order.push(shared, rest).map_err(|_: OrderFault| PageError::Order)?;
         let kind = EntryKind::from_byte(input.byte()?).ok_or(PageError::Header)?;
-        let text = std::str::from_utf8(&path).map_err(|_| PageError::Path)?;
-        if !is_right_path(text, kind) {
+        let path = std::str::from_utf8(&order.last).map_err(|_| PageError::Path)?;
+        if !is_right_path(path, shared, kind) {
             return Err(PageError::Path);
         }
-        order.accept(text, shared).map_err(|_: OrderFault| PageError::Order)?;
+        let path = path.into();
         let (size, hash) = match kind {
             EntryKind::EmptyDir => (0, Digest::ZERO),
             EntryKind::Symlink => (input.bounded(MAX_TARGET)?, input.digest()?),
@@ -247,7 +264,7 @@ fn decode_leaf(input: &mut Input<'_>, count: usize) -> Result<Vec<TreeEntry>, Pa
         if kind == EntryKind::Symlink && size == 0 {
             return Err(PageError::Limit);
         }
-        entries.push(TreeEntry { path: text.into(), kind, size, hash });
+        entries.push(TreeEntry { path, kind, size, hash });
     }
     Ok(entries)
 }

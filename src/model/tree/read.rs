@@ -1,7 +1,7 @@
 //! Reads trees page by page, with the checks that only several pages together allow.
 
 use crate::model::digest::TreeId;
-use crate::model::tree::page::{Child, Page, PageError, decode_page};
+use crate::model::tree::page::{Child, Page, PageError, decode_page, decode_page_after};
 use crate::model::tree::{OrderCheck, TreeEntry};
 
 /// Hands out the bytes of a page whose hash is right.
@@ -30,30 +30,41 @@ pub enum TreeError<E> {
     Load(E),
 }
 
-/// Loads and decodes one page.
-pub(super) fn load_page<E>(id: TreeId, load: &mut LoadPage<'_, E>) -> Result<Page, TreeError<E>> {
-    let bytes = load(id).map_err(TreeError::Load)?;
-    decode_page(&bytes).map_err(|source| TreeError::Page { page: id, source })
+/// The pages of one tree, loaded in order; each leaf's entries have to follow those of the leaves before.
+#[derive(Default)]
+pub(super) struct Pages {
+    order: OrderCheck,
 }
 
-/// Loads a page and checks it against what the page above says of it.
-pub(super) fn load_child<E>(
-    child: &Child,
-    level: u8,
-    load: &mut LoadPage<'_, E>,
-) -> Result<Page, TreeError<E>> {
-    let page = load_page(child.id, load)?;
-    let fits = page.level() == level
-        && page.first_path() == Some(&*child.first)
-        && page.sums() == Some((child.entries, child.files, child.bytes));
-    if fits { Ok(page) } else { Err(TreeError::Misfit { page: child.id }) }
-}
+impl Pages {
+    fn load<E>(&mut self, id: TreeId, load: &mut LoadPage<'_, E>) -> Result<Page, TreeError<E>> {
+        let bytes = load(id).map_err(TreeError::Load)?;
+        decode_page_after(&mut self.order, &bytes).map_err(|source| match source {
+            PageError::Order if decode_page(&bytes).is_ok() => TreeError::Misfit { page: id },
+            _ => TreeError::Page { page: id, source },
+        })
+    }
 
-/// Loads the root page; an inner root has at least two entries.
-pub(super) fn load_root<E>(root: TreeId, load: &mut LoadPage<'_, E>) -> Result<Page, TreeError<E>> {
-    let page = load_page(root, load)?;
-    let lonely = matches!(&page, Page::Inner { children, .. } if children.len() < 2);
-    if lonely || page.sums().is_none() { Err(TreeError::Misfit { page: root }) } else { Ok(page) }
+    /// The root page; an inner one has at least two entries.
+    pub(super) fn root<E>(&mut self, id: TreeId, load: &mut LoadPage<'_, E>) -> Result<Page, TreeError<E>> {
+        let page = self.load(id, load)?;
+        let lonely = matches!(&page, Page::Inner { children, .. } if children.len() < 2);
+        if lonely || page.sums().is_none() { Err(TreeError::Misfit { page: id }) } else { Ok(page) }
+    }
+
+    /// The page `child`, of which the page above says what it holds.
+    pub(super) fn child<E>(
+        &mut self,
+        child: &Child,
+        level: u8,
+        load: &mut LoadPage<'_, E>,
+    ) -> Result<Page, TreeError<E>> {
+        let page = self.load(child.id, load)?;
+        let fits = page.level() == level
+            && page.first_path() == Some(&*child.first)
+            && page.sums() == Some((child.entries, child.files, child.bytes));
+        if fits { Ok(page) } else { Err(TreeError::Misfit { page: child.id }) }
+    }
 }
 
 /// What a walk over a tree meets.
@@ -64,7 +75,7 @@ enum Found {
 
 struct Walk<'w, 'l, E> {
     load: &'w mut LoadPage<'l, E>,
-    order: OrderCheck,
+    pages: Pages,
     /// Pages wholly before this text are skipped.
     low: &'w str,
     /// Pages wholly at or behind this text are skipped; `None`: no upper bound.
@@ -80,13 +91,7 @@ impl<E> Walk<'_, '_, E> {
     ) -> Result<(), TreeError<E>> {
         found(Found::Page(id)).map_err(TreeError::Load)?;
         match page {
-            Page::Leaf(entries) => {
-                for entry in &entries {
-                    let shared = self.order.shared_with(&entry.path);
-                    self.order.accept(&entry.path, shared).map_err(|_| TreeError::Misfit { page: id })?;
-                }
-                found(Found::Entries(entries)).map_err(TreeError::Load)
-            }
+            Page::Leaf(entries) => found(Found::Entries(entries)).map_err(TreeError::Load),
             Page::Inner { level, children } => {
                 for (at, child) in children.iter().enumerate() {
                     let starts_behind = self.high.is_some_and(|high| &*child.first >= high);
@@ -94,7 +99,7 @@ impl<E> Walk<'_, '_, E> {
                     if starts_behind || ends_before {
                         continue;
                     }
-                    let below = load_child(child, level - 1, self.load)?;
+                    let below = self.pages.child(child, level - 1, self.load)?;
                     self.page(child.id, below, found)?;
                 }
                 Ok(())
@@ -109,8 +114,9 @@ fn walk<E>(
     load: &mut LoadPage<'_, E>,
     found: &mut dyn FnMut(Found) -> Result<(), E>,
 ) -> Result<(), TreeError<E>> {
-    let page = load_root(root, load)?;
-    Walk { load, order: OrderCheck::default(), low, high }.page(root, page, found)
+    let mut pages = Pages::default();
+    let page = pages.root(root, load)?;
+    Walk { load, pages, low, high }.page(root, page, found)
 }
 
 /// Calls `each` with every entry, in order.

@@ -255,3 +255,55 @@ fn a_page_that_does_not_fit_its_parent_is_refused() {
         Err(TreeError::Misfit { page }) if page == children[0].id
     ));
 }
+
+/// A tree of two leaves with these paths, and an inner page over them.
+fn two_leaves(first: &[&str], second: &[&str]) -> (TreeId, Pages) {
+    let mut pages = Pages::new();
+    let mut root = Vec::new();
+    page::put_header(&mut root, 1);
+    page::set_count(&mut root, 2);
+    for paths in [first, second] {
+        let mut leaf = Vec::new();
+        page::put_header(&mut leaf, 0);
+        page::set_count(&mut leaf, paths.len() as u32);
+        let mut last = "";
+        for &path in paths {
+            let kind = if path.ends_with('/') { EntryKind::EmptyDir } else { EntryKind::File };
+            page::put_leaf_entry(
+                &mut leaf,
+                common(last.as_bytes(), path.as_bytes()),
+                &entry(path, kind, b"x"),
+            );
+            last = path;
+        }
+        let id = TreeId(Digest::of_domain(Domain::TreePage, &leaf));
+        let files = paths.iter().filter(|path| !path.ends_with('/')).count() as u64;
+        let entries = paths.len() as u64;
+        page::put_child(&mut root, &Child { first: paths[0].into(), id, entries, files, bytes: files });
+        pages.insert(id, leaf);
+    }
+    let id = TreeId(Digest::of_domain(Domain::TreePage, &root));
+    pages.insert(id, root);
+    (id, pages)
+}
+
+#[test]
+fn order_is_checked_from_page_to_page() {
+    let (root, pages) = two_leaves(&["a", "a-x"], &["a.b", "b/"]);
+    assert_eq!(read_all(root, &mut loader(&pages)).unwrap().len(), 4);
+    for (first, second) in [
+        // `a` is a folder of `a/c`, and they are no neighbours.
+        (&["a", "a-x"][..], &["a.b", "a/c"][..]),
+        (&["a/"], &["a/c"]),
+        // The second page starts behind the first page's start, and before its end.
+        (&["a", "c"], &["b", "d"]),
+        (&["a", "b"], &["b", "c"]),
+    ] {
+        let (root, mut pages) = two_leaves(first, second);
+        assert!(matches!(read_all(root, &mut loader(&pages)), Err(TreeError::Misfit { .. })), "{second:?}");
+        let (empty, more) = build(&[]).unwrap();
+        pages.extend(more);
+        let diffed = diff(root, empty.id, &mut loader(&pages), &mut |_| Ok(()));
+        assert!(matches!(diffed, Err(TreeError::Misfit { .. })), "{second:?}");
+    }
+}
