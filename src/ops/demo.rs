@@ -281,6 +281,8 @@ impl io::Write for HashSink {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::graph::Graph;
+    use crate::pipeline::parse::parse;
 
     #[test]
     fn walk_names_only_files_that_the_program_carries() {
@@ -289,6 +291,17 @@ mod tests {
                 assert!(FILES.iter().any(|(path, _)| path.strip_prefix("download/") == Some(word)), "{word}");
             }
         }
+    }
+
+    #[test]
+    fn pipeline_orders_prepare_train_evaluate() {
+        let file = RepoPath::parse("mlv.yaml").expect("a plain path");
+        let (_, bytes) = FILES.iter().find(|(path, _)| *path == "project/mlv.yaml").expect("it is carried");
+        let graph = Graph::build(vec![parse(&file, bytes).expect("a pipeline")]).expect("no contradictions");
+        let names: Vec<&str> = graph.order().map(|index| &*graph.address(index).name).collect();
+        let at = |stage| names.iter().position(|name| *name == stage).expect("the stage is there");
+        assert!(at("prepare-train") < at("train") && at("train") < at("evaluate"), "{names:?}");
+        assert!(at("prepare-test") < at("evaluate"), "{names:?}");
     }
 
     #[test]
