@@ -39,6 +39,7 @@ pub struct Repo {
     git: Option<GitRepo>,
     dir: Dir,
     mlv: Arc<Dir>,
+    waits: bool,
 }
 
 impl Repo {
@@ -61,7 +62,27 @@ impl Repo {
         let git =
             if config.no_scm()? { None } else { GitRepo::discover(&root)?.filter(|git| !git.is_bare()) };
         let prefix = path_below(&root, &cwd).ok_or(Error::UnsafeFolder { path: cwd })?;
-        Ok(Repo { root, prefix, sources, config, git, dir: dir.with_temp_home(mlv.clone()), mlv })
+        Ok(Repo {
+            root,
+            prefix,
+            sources,
+            config,
+            git,
+            dir: dir.with_temp_home(mlv.clone()),
+            mlv,
+            waits: true,
+        })
+    }
+
+    /// The same, for a command that gives up at once where another process is in the way.
+    pub fn without_waiting(mut self) -> Repo {
+        self.waits = false;
+        self
+    }
+
+    /// Whether to wait for other processes.
+    pub fn waits(&self) -> bool {
+        self.waits
     }
 
     /// The root, absolute and without symlinks.
@@ -126,13 +147,24 @@ impl Repo {
     /// it behind a symlink says so in the local configuration.
     pub fn cache_dir(&self) -> Result<PathBuf, Error> {
         match self.config.cache_dir()? {
-            Some((dir, origin)) if origin.level() != Level::Project => Ok(self.root.join(dir)),
+            Some((dir, origin)) if origin.level() != Level::Project => Ok(self.place(dir)),
             Some((dir, _)) => without_links(&self.root, &dir),
             None => {
                 let root = self.main_root()?;
                 without_links(&root, &Path::new(OWN_FOLDER).join(CACHE_FOLDER))
             }
         }
+    }
+
+    /// A folder that the configuration names: absolute, or relative to the root; above it too.
+    pub fn place(&self, folder: impl AsRef<Path>) -> PathBuf {
+        let mut below = folder.as_ref();
+        let mut root = self.root.as_path();
+        // The root has no symlinks, so that its parents are what `..` means.
+        while let (Ok(rest), Some(parent)) = (below.strip_prefix(".."), root.parent()) {
+            (below, root) = (rest, parent);
+        }
+        root.join(below)
     }
 
     /// The project's root in the main git work tree, which may be this one.

@@ -1,0 +1,192 @@
+//! What can go wrong in an operation, as situations that a user knows.
+
+use crate::config;
+use crate::error::{Advice, ErrorKind, Hint};
+use crate::fs;
+use crate::git;
+use crate::model::path::{PathError, RepoPath};
+use crate::model::pointer::PointerError;
+use crate::model::resolve::ResolveError;
+use crate::ops::tracked::Source;
+use crate::repo;
+
+/// A failure of an operation.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpError {
+    /// A target that is neither tracked nor a stage.
+    #[error("nothing is tracked as `{target}`")]
+    NoSuchTarget {
+        /// The target as given.
+        target: String,
+        /// Targets that are near it, nearest first.
+        near: Vec<String>,
+    },
+    /// A stage name that several pipelines have.
+    #[error("several pipelines have a stage `{target}`")]
+    AmbiguousTarget {
+        /// The target as given.
+        target: String,
+        /// The unambiguous targets.
+        candidates: Vec<String>,
+    },
+    /// A target that names nothing in the repository.
+    #[error("`{target}` is no path in the repository: {reason}")]
+    BadTarget {
+        /// The target as given.
+        target: String,
+        /// Why.
+        reason: ResolveError,
+    },
+    /// A target that is no pattern.
+    #[error("`{target}` is no pattern")]
+    BadPattern {
+        /// The target as given.
+        target: String,
+        /// Why.
+        source: globset::Error,
+    },
+    /// A remote that is configured only outside of the project.
+    #[error("the remote `{name}` stands in the {level} configuration, which other projects use too")]
+    RemoteElsewhere {
+        /// The remote.
+        name: String,
+        /// Where it is configured.
+        level: config::Level,
+    },
+    /// Two pointers or stages have one output.
+    #[error("`{path}` is an output of {first} and of {second}")]
+    SameOutput {
+        /// The output.
+        path: RepoPath,
+        /// Where it is declared.
+        first: Source,
+        /// Where it is declared again.
+        second: Source,
+    },
+    /// An output inside of another.
+    #[error("`{inner}`, an output of {second}, lies in `{outer}`, an output of {first}")]
+    NestedOutputs {
+        /// The containing output.
+        outer: RepoPath,
+        /// The contained output.
+        inner: RepoPath,
+        /// Where the outer is declared.
+        first: Source,
+        /// Where the inner is declared.
+        second: Source,
+    },
+    /// Two outputs that some file systems cannot tell apart.
+    #[error("`{one}` and `{other}` are one name where case or accents do not count")]
+    TwinOutputs {
+        /// The first.
+        one: RepoPath,
+        /// The second.
+        other: RepoPath,
+    },
+    /// A lock entry that cannot be used.
+    #[error("the entry of the stage `{stage}` in `{file}` cannot be used")]
+    LockEntry {
+        /// The lock file.
+        file: RepoPath,
+        /// The stage.
+        stage: Box<str>,
+    },
+    /// A file whose name mlv cannot store.
+    #[error("`{path}` cannot be tracked")]
+    BadName {
+        /// The path.
+        path: RepoPath,
+        /// Why.
+        source: PathError,
+    },
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// A pointer that cannot be read.
+    #[error(transparent)]
+    Pointer(#[from] Box<PointerError>),
+    /// The project.
+    #[error(transparent)]
+    Repo(#[from] repo::Error),
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// git.
+    #[error(transparent)]
+    Git(#[from] git::Error),
+    /// Files.
+    #[error(transparent)]
+    Fs(#[from] fs::Error),
+}
+
+impl From<PointerError> for OpError {
+    fn from(error: PointerError) -> OpError {
+        OpError::Pointer(Box::new(error))
+    }
+}
+
+impl OpError {
+    /// The error of the layer below that this stands for, if it is one.
+    fn lower(&self) -> Option<&dyn Advice> {
+        match self {
+            OpError::Pointer(error) => Some(&**error),
+            OpError::Repo(error) => Some(error),
+            OpError::Config(error) => Some(error),
+            OpError::Git(error) => Some(error),
+            OpError::Fs(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl Advice for OpError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            OpError::NoSuchTarget { .. } | OpError::AmbiguousTarget { .. } => ErrorKind::NoSuchTarget,
+            OpError::BadPattern { .. } | OpError::RemoteElsewhere { .. } => ErrorKind::Usage,
+            OpError::BadTarget { .. } | OpError::BadName { .. } => ErrorKind::UnsafePath,
+            OpError::SameOutput { .. } | OpError::NestedOutputs { .. } | OpError::TwinOutputs { .. } => {
+                ErrorKind::InvalidPipeline
+            }
+            OpError::LockEntry { .. } => ErrorKind::InvalidFile,
+            OpError::Interrupted => ErrorKind::Interrupted,
+            _ => self.lower().map_or(ErrorKind::Io, Advice::kind),
+        }
+    }
+
+    fn hints(&self) -> Vec<Hint> {
+        match self {
+            OpError::NoSuchTarget { near, .. } if !near.is_empty() => {
+                vec![Hint::new(format!("did you mean `{}`?", near.join("` or `")))]
+            }
+            OpError::AmbiguousTarget { candidates, .. } => {
+                vec![Hint::new(format!("name one of `{}`", candidates.join("`, `")))]
+            }
+            OpError::RemoteElsewhere { name, level } => {
+                let flag = if *level == config::Level::System { "--system" } else { "--global" };
+                vec![Hint::new(format!("mlv remote remove {flag} {name}"))]
+            }
+            OpError::SameOutput { first: Source::Pointer { file }, .. } => {
+                vec![Hint::new(format!("mlv remove {file}"))]
+            }
+            OpError::LockEntry { stage, .. } => vec![Hint::new(format!("mlv repro {stage}"))],
+            _ => self.lower().map_or_else(Vec::new, Advice::hints),
+        }
+    }
+
+    fn subject(&self) -> Option<String> {
+        match self {
+            OpError::NoSuchTarget { target, .. }
+            | OpError::AmbiguousTarget { target, .. }
+            | OpError::BadTarget { target, .. }
+            | OpError::BadPattern { target, .. } => Some(target.clone()),
+            OpError::SameOutput { path, .. } | OpError::BadName { path, .. } => Some(path.to_string()),
+            OpError::NestedOutputs { inner: path, .. } | OpError::TwinOutputs { other: path, .. } => {
+                Some(path.to_string())
+            }
+            OpError::LockEntry { file, .. } => Some(file.to_string()),
+            _ => self.lower().and_then(Advice::subject),
+        }
+    }
+}

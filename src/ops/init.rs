@@ -1,0 +1,44 @@
+//! `init`: makes a folder a project.
+
+use crate::ops::{OpError, surroundings::Surroundings};
+use crate::repo::{self, Creation};
+
+/// What to make, and how.
+#[derive(Clone, Debug, Default)]
+pub struct InitOptions {
+    /// The folder, relative to the current one; that one if none.
+    pub folder: Option<String>,
+    /// Without git.
+    pub no_scm: bool,
+    /// As a project of its own inside of another.
+    pub subdir: bool,
+    /// Also where there is one: what is missing is added, nothing is replaced.
+    pub force: bool,
+}
+
+/// What was made.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct InitReport {
+    /// The project's root, absolute.
+    pub root: String,
+    /// Whether the project was there before.
+    pub existed: bool,
+    /// The files that were written, relative to the root, sorted.
+    pub created: Vec<String>,
+    /// What to hand to `git add`, relative to the root; empty without git.
+    pub git_add: Vec<String>,
+}
+
+/// Makes the project. A cache that is there stays as it is, whatever the options.
+pub fn run(around: &Surroundings<'_>, options: &InitOptions) -> Result<InitReport, OpError> {
+    let folder = around.cwd.join(options.folder.as_deref().unwrap_or_default());
+    let creation = Creation { no_scm: options.no_scm, subdir: options.subdir, force: options.force };
+    let created = repo::create(&folder, &creation, around.sources.clone())?;
+    let git_add = if created.has_git { created.files.clone() } else { Vec::new() };
+    Ok(InitReport {
+        root: created.root.display().to_string(),
+        existed: created.existed,
+        created: created.files,
+        git_add,
+    })
+}
