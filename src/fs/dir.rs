@@ -62,6 +62,38 @@ impl Dir {
         Ok(Dir { fd, path: path.to_path_buf(), temp_home: None })
     }
 
+    /// Opens the folder at `path`, made with those above it where they are missing, durable.
+    ///
+    /// With a `mode` the folders that are made get exactly these permission bits.
+    pub fn create(path: &Path, mode: Option<u32>) -> Result<Dir, Error> {
+        match Dir::open(path) {
+            Err(error) if error.is_not_found() => {}
+            other => return other,
+        }
+        let refused = || Error::NotAFolder { path: path.to_path_buf() };
+        for above in path.ancestors().skip(1) {
+            let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+            let dir = match Dir::open(above) {
+                Err(error) if error.is_not_found() => continue,
+                other => other?,
+            };
+            let rest = path.strip_prefix(above).ok().and_then(Path::to_str).ok_or_else(refused)?;
+            if rest.split('/').any(|name| matches!(name, "." | "..")) {
+                return Err(refused());
+            }
+            dir.ensure_dir(rest, mode)?;
+            let mut folder = rest;
+            while let Some((parent, _)) = folder.rsplit_once('/') {
+                folder = parent;
+                let synced = dir.open_at(folder, FOLDER).and_then(sync_folder);
+                synced.map_err(|error| dir.failed(folder, "sync", error))?;
+            }
+            sync_folder(&dir).map_err(|error| dir.failed("", "sync", error))?;
+            return Dir::open(path);
+        }
+        Err(refused())
+    }
+
     /// The same folder, with temporary files going to the folder `tmp` of `home`.
     ///
     /// A process that is killed then leaves nothing among the user's files, and
@@ -139,12 +171,17 @@ impl Dir {
 
     /// Opens a regular file for reading and tells its stamp at that moment.
     pub fn open_file_stamped(&self, path: &RepoPath) -> Result<(File, FileStamp), Error> {
-        let failed = |error: io::Error| self.failed(path.as_str(), "open", error);
-        let file = File::from(self.open_at(path.as_str(), READ_FLAGS).map_err(failed)?);
+        self.open_for_reading(path.as_str())
+    }
+
+    /// As [`Dir::open_file_stamped`], of a path that a walk of this folder found.
+    pub(crate) fn open_for_reading(&self, path: &str) -> Result<(File, FileStamp), Error> {
+        let failed = |error: io::Error| self.failed(path, "open", error);
+        let file = File::from(self.open_at(path, READ_FLAGS).map_err(failed)?);
         let stamp = stamp_of(&file).map_err(failed)?;
         match stamp.kind {
             FileKind::File => Ok((file, stamp)),
-            other => Err(Error::NotAFile { path: self.full(path), found: other.noun() }),
+            other => Err(Error::NotAFile { path: self.full_str(path), found: other.noun() }),
         }
     }
 
@@ -166,11 +203,18 @@ impl Dir {
 
     /// The target text of the symlink at `path`.
     pub fn read_link(&self, path: &RepoPath) -> Result<String, Error> {
-        let outcome = self
-            .place(path)
-            .and_then(|place| Ok(rustix::fs::readlinkat(place.fd(), place.name, Vec::new())?));
-        let target = outcome.map_err(|error| self.failed(path.as_str(), "read the link", error))?;
-        target.into_string().map_err(|_| Error::NotUtf8 { path: self.full(path) })
+        self.read_link_stamped(path.as_str()).map(|(target, _)| target)
+    }
+
+    /// The target text and the stamp of the symlink at a path that a walk of this folder found.
+    pub(crate) fn read_link_stamped(&self, path: &str) -> Result<(String, FileStamp), Error> {
+        let outcome = self.place_str(path).and_then(|place| {
+            let target = rustix::fs::readlinkat(place.fd(), place.name, Vec::new())?;
+            Ok((target, FileStamp::of(&sys::stat(place.fd(), place.name)?)))
+        });
+        let (target, stamp) = outcome.map_err(|error| self.failed(path, "read the link", error))?;
+        let target = target.into_string().map_err(|_| Error::NotUtf8 { path: self.full_str(path) })?;
+        Ok((target, stamp))
     }
 
     /// The names in the folder `path`, sorted; without those that are not UTF-8.
@@ -229,6 +273,12 @@ impl Dir {
     pub fn remove_file(&self, path: &RepoPath) -> Result<(), Error> {
         let outcome = self.place(path).and_then(|place| sys::unlink(place.fd(), place.name));
         self.unless_absent(path, "remove", outcome)
+    }
+
+    /// Sets the permission bits of a regular file, whatever the umask.
+    pub fn set_mode(&self, path: &RepoPath, mode: u32) -> Result<(), Error> {
+        let file = self.open_file(path)?;
+        sys::chmod(&file, mode).map_err(|error| self.failed(path.as_str(), "set the mode of", error))
     }
 
     /// Removes an empty folder; false if it holds something.

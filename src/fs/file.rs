@@ -105,6 +105,13 @@ pub fn read_full(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
+/// Appends to `out` what one read call gives, of at most what `out` then has room for and at
+/// least `wanted` bytes of room; returns the number of bytes, 0 at the end of the file.
+pub fn append_from(file: &File, out: &mut Vec<u8>, wanted: usize) -> io::Result<usize> {
+    out.reserve(wanted);
+    sys::retry(|| rustix::io::read(file, rustix::buffer::spare_capacity(out)))
+}
+
 /// The next range of a file that holds data, from `position`; nothing if only a hole follows.
 ///
 /// A file system that knows no holes answers "all of it".

@@ -1,0 +1,372 @@
+//! The cache: every object, page and recipe of this machine, wherever it lies.
+//!
+//! Readers take no lock and trust nothing: whatever is read is hashed, what does not match goes
+//! to `bad/`, and the next source is tried (R4). Content-addressed files are created whole
+//! under their final name and never changed (I4).
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use crate::fs::dir::Dir;
+use crate::fs::link::LinkMode;
+use crate::fs::lock::{Patience, UseLock};
+use crate::fs::{self, at};
+use crate::model::digest::{Digest, Hasher, ObjectId};
+use crate::model::object::{RecordKey, RecordKind};
+use crate::pack::format::MAX_RAW;
+use crate::pack::reader::is_named;
+use crate::pack::segment::Location;
+use crate::store::layout::{self, loose_path, own};
+use crate::store::packed::{Packed, ReadError};
+use crate::store::presence::Presence;
+use crate::store::writer::CacheWriter;
+use crate::store::{Error, Trust};
+
+/// How a cache stores and hands out objects.
+#[derive(Clone, Debug)]
+pub struct CacheOptions {
+    /// Files of fewer bytes go to packs, when an operation brings many; 0 packs none.
+    pub pack_below: u64,
+    /// From how many small records on an operation packs them.
+    pub pack_from: usize,
+    /// How checkout links loose objects: the first that works, copying if none does.
+    pub links: Vec<LinkMode>,
+    /// Whom a new cache is made for; an existing one says so itself.
+    pub trust: Trust,
+}
+
+impl Default for CacheOptions {
+    fn default() -> CacheOptions {
+        CacheOptions {
+            pack_below: 128 << 10,
+            pack_from: 64,
+            links: vec![LinkMode::Reflink, LinkMode::Copy],
+            trust: Trust::Own,
+        }
+    }
+}
+
+/// The local store of objects, tree pages, recipes and run records.
+pub struct Cache {
+    root: PathBuf,
+    options: CacheOptions,
+    opened: OnceLock<Opened>,
+    packed: RwLock<Option<Arc<Packed>>>,
+}
+
+pub(super) struct Opened {
+    pub(super) dir: Arc<Dir>,
+    pub(super) trust: Trust,
+}
+
+impl Cache {
+    /// A cache at `root`, which is made by the first write.
+    ///
+    /// Fails with `UnknownCache` if another version of the format lies there.
+    pub fn open(root: &Path, options: CacheOptions) -> Result<Cache, Error> {
+        let cache =
+            Cache { root: root.to_path_buf(), options, opened: OnceLock::new(), packed: RwLock::new(None) };
+        cache.look()?;
+        Ok(cache)
+    }
+
+    /// Opens the folder if a cache lies there.
+    fn look(&self) -> Result<(), Error> {
+        let dir = match Dir::open(&self.root) {
+            Err(error) if error.is_not_found() => return Ok(()),
+            other => other?,
+        };
+        if let Some(trust) = layout::read_marker(&dir)? {
+            // Of two threads that look at once the first one's handle stays.
+            let _ = self.opened.set(Opened { dir: Arc::new(dir), trust });
+        }
+        Ok(())
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// How it stores and hands out.
+    pub fn options(&self) -> &CacheOptions {
+        &self.options
+    }
+
+    /// The cache's folder, if it was made, perhaps by another process and just now.
+    pub(super) fn dir(&self) -> Option<&Arc<Dir>> {
+        if self.opened.get().is_none() {
+            self.look().ok()?;
+        }
+        self.opened.get().map(|opened| &opened.dir)
+    }
+
+    /// The cache's folder, made if it is missing.
+    pub(super) fn created(&self) -> Result<&Opened, Error> {
+        if let Some(opened) = self.opened.get() {
+            return Ok(opened);
+        }
+        let trust = self.options.trust;
+        let dir = Dir::create(&self.root, Some(trust.dir_mode()))?;
+        let trust = match layout::read_marker(&dir)? {
+            Some(trust) => trust,
+            None => {
+                layout::write_marker(&dir, trust)?;
+                trust
+            }
+        };
+        Ok(self.opened.get_or_init(|| Opened { dir: Arc::new(dir), trust }))
+    }
+
+    /// The packed records, read at the first question.
+    pub(super) fn packed(&self) -> Option<Arc<Packed>> {
+        let dir = self.dir()?;
+        let known = self.packed.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if known.is_some() {
+            return known;
+        }
+        let mut slot = self.packed.write().unwrap_or_else(PoisonError::into_inner);
+        Some(slot.get_or_insert_with(|| Arc::new(Packed::load(dir.clone()))).clone())
+    }
+
+    /// Forgets what was read of packs, so that the next question reads it again.
+    pub(super) fn forget_packed(&self) {
+        *self.packed.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Whether the record, or one that serves, is there. Sees what others wrote meanwhile.
+    pub fn has(&self, key: RecordKey) -> bool {
+        let is_here = || {
+            let is_packed = self.packed().is_some_and(|packed| packed.contains(key));
+            is_packed || self.loose_len(key).is_some()
+        };
+        is_here() || (self.has_news() && is_here())
+    }
+
+    /// True if packs came or went since they were read, which are then read again.
+    fn has_news(&self) -> bool {
+        let stale = self.packed().is_some_and(|packed| !packed.is_current());
+        if stale {
+            self.forget_packed();
+        }
+        stale
+    }
+
+    /// Answers many questions about what is there, as of now.
+    pub fn snapshot(&self) -> Presence {
+        if self.packed().is_some_and(|packed| !packed.is_current()) {
+            self.forget_packed();
+        }
+        Presence::new(self.dir().cloned(), self.packed())
+    }
+
+    fn loose_len(&self, key: RecordKey) -> Option<u64> {
+        let stamp = self.dir()?.stat(&loose_path(key)).ok()??;
+        (stamp.kind == fs::stamp::FileKind::File).then_some(stamp.size)
+    }
+
+    /// Size of an object in bytes, if it is there.
+    pub fn object_len(&self, id: ObjectId) -> Option<u64> {
+        let key = RecordKey { hash: id.digest(), kind: RecordKind::File };
+        let packed = || self.packed()?.find(key).next().map(|at| u64::from(at.raw_len));
+        packed().or_else(|| self.loose_len(key)).or_else(|| if self.has_news() { packed() } else { None })
+    }
+
+    /// The verified bytes of a record of up to 16 MiB.
+    ///
+    /// Fails with `Missing`, or with `Damaged` when all that is there does not match its hash.
+    pub fn read_record(&self, key: RecordKey) -> Result<Vec<u8>, Error> {
+        let mut is_damaged = false;
+        for attempt in 0..2 {
+            if let Some(bytes) = self.read_packed(key, &mut is_damaged)? {
+                return Ok(bytes);
+            }
+            if let Some(bytes) = self.read_loose(key, &mut is_damaged)? {
+                return Ok(bytes);
+            }
+            if attempt == 0 && !self.has_news() {
+                break;
+            }
+        }
+        Err(if is_damaged { Error::Damaged { key } } else { Error::Missing { key } })
+    }
+
+    fn read_packed(&self, key: RecordKey, is_damaged: &mut bool) -> Result<Option<Vec<u8>>, Error> {
+        let Some(packed) = self.packed() else { return Ok(None) };
+        for place in packed.find(key) {
+            match packed.read(key, &place) {
+                Ok(bytes) => return Ok(Some(bytes)),
+                Err(ReadError::Vanished) => self.forget_packed(),
+                Err(ReadError::Damaged) => {
+                    *is_damaged = true;
+                    self.note_damage(&place);
+                }
+                Err(ReadError::Io(source)) => {
+                    let path = self.root.join(layout::pack_path(place.pack).as_str());
+                    return Err(at(&path, "read")(source).into());
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn read_loose(&self, key: RecordKey, is_damaged: &mut bool) -> Result<Option<Vec<u8>>, Error> {
+        let Some(dir) = self.dir() else { return Ok(None) };
+        match dir.read_file(&loose_path(key), u64::from(MAX_RAW)) {
+            Ok(bytes) if is_named(key, &bytes) => Ok(Some(bytes)),
+            Ok(_) => {
+                *is_damaged = true;
+                self.quarantine(key);
+                Ok(None)
+            }
+            Err(fs::Error::TooLarge { size, .. }) => Err(Error::TooLarge { key, size }),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens an object of any size for reading from its start.
+    ///
+    /// The reader's [`finish`](ObjectReader::finish) says whether the bytes were right.
+    pub fn open_object(&self, id: ObjectId) -> Result<ObjectReader<'_>, Error> {
+        let key = RecordKey { hash: id.digest(), kind: RecordKind::File };
+        if let Some(file) = self.open_loose(key)? {
+            return Ok(ObjectReader {
+                cache: self,
+                key,
+                source: Source::Loose(Box::new((file, Hasher::new()))),
+            });
+        }
+        let bytes = self.read_record(key)?;
+        Ok(ObjectReader { cache: self, key, source: Source::Packed(io::Cursor::new(bytes)) })
+    }
+
+    /// Fills `bytes` with what an object holds from `offset`; returns how many there were.
+    ///
+    /// For slices of large objects: what comes back is not verified, the caller knows the
+    /// slice's own hash.
+    pub fn read_object_at(&self, id: ObjectId, offset: u64, bytes: &mut [u8]) -> Result<usize, Error> {
+        let key = RecordKey { hash: id.digest(), kind: RecordKind::File };
+        let Some(file) = self.open_loose(key)? else {
+            let whole = self.read_record(key)?;
+            let from = whole.get(usize::try_from(offset).unwrap_or(usize::MAX)..).unwrap_or_default();
+            let count = from.len().min(bytes.len());
+            bytes[..count].copy_from_slice(&from[..count]);
+            return Ok(count);
+        };
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match file.read_at(&mut bytes[filled..], offset + filled as u64) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(at(&self.root.join(loose_path(key).as_str()), "read")(error).into()),
+            }
+        }
+        Ok(filled)
+    }
+
+    /// A loose object's file; nothing if it is not there.
+    pub(super) fn open_loose(&self, key: RecordKey) -> Result<Option<File>, Error> {
+        let Some(dir) = self.dir() else { return Ok(None) };
+        match dir.open_file(&loose_path(key)) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Starts to store; nothing of it counts before [`CacheWriter::finish`].
+    pub fn writer(&self) -> Result<CacheWriter<'_>, Error> {
+        CacheWriter::new(self)
+    }
+
+    /// Held from before objects are stored or relied on until what names them is in place.
+    ///
+    /// Many hold it at once; the sweep of a collection waits for them or gives up.
+    pub fn use_lock(&self, patience: &Patience<'_>) -> Result<UseLock, Error> {
+        Ok(UseLock::shared(&self.created()?.dir, &own(layout::USE_LOCK), patience)?)
+    }
+
+    /// Moves a damaged loose record to `bad/`, where nothing reads it.
+    ///
+    /// Best effort: in a cache that cannot be written, it stays and is refused again.
+    pub fn quarantine(&self, key: RecordKey) {
+        let Some(dir) = self.dir() else { return };
+        let random = fs::random_bytes::<4>();
+        let name = format!("{}/{}-{:08x}", layout::BAD, key.hash, u32::from_le_bytes(random));
+        if dir.create_dir_all(&own(layout::BAD)).is_ok() {
+            let _ = dir.rename_new(&loose_path(key), &own(&name));
+        }
+    }
+
+    /// Notes that one record of a pack is damaged: it is not read any more, and may be stored anew.
+    pub(super) fn note_damage(&self, place: &Location) {
+        let Some(dir) = self.dir() else { return };
+        if dir.create_dir_all(&own(layout::BAD)).is_ok() {
+            let _ = dir.create_file(&layout::bad_note(place.pack, place.offset), 0o444);
+        }
+        self.forget_packed();
+    }
+}
+
+/// Reads one object and hashes it on the way.
+pub struct ObjectReader<'c> {
+    cache: &'c Cache,
+    key: RecordKey,
+    source: Source,
+}
+
+enum Source {
+    Loose(Box<(File, Hasher)>),
+    /// Verified when it was read.
+    Packed(io::Cursor<Vec<u8>>),
+}
+
+impl Read for ObjectReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.source {
+            Source::Packed(bytes) => bytes.read(buffer),
+            Source::Loose(loose) => {
+                let count = loose.0.read(buffer)?;
+                loose.1.update(&buffer[..count]);
+                Ok(count)
+            }
+        }
+    }
+}
+
+impl ObjectReader<'_> {
+    /// The length in bytes, as far as the file system says.
+    pub fn len(&self) -> u64 {
+        match &self.source {
+            Source::Packed(bytes) => bytes.get_ref().len() as u64,
+            Source::Loose(loose) => loose.0.metadata().map_or(0, |meta| meta.len()),
+        }
+    }
+
+    /// Whether the object has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Reads what is left and checks the hash of all; a damaged object goes to quarantine.
+    pub fn finish(mut self) -> Result<(), Error> {
+        let mut rest = vec![0; 64 << 10];
+        while self.read(&mut rest).map_err(at(&self.cache.root, "read an object in")).map_err(Error::Fs)? > 0
+        {
+        }
+        let found: Option<Digest> = match &self.source {
+            Source::Packed(_) => None,
+            Source::Loose(loose) => Some(loose.1.finish()),
+        };
+        if found.is_some_and(|found| found != self.key.hash) {
+            self.cache.quarantine(self.key);
+            return Err(Error::Damaged { key: self.key });
+        }
+        Ok(())
+    }
+}

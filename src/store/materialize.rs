@@ -1,0 +1,1 @@
+//! Turns objects of the cache into files of a work tree.

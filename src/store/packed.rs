@@ -1,0 +1,193 @@
+//! The cache's packs and the segments that say what is in them.
+//!
+//! Everything here is advisory (R10): a segment that cannot be read is passed over, one that
+//! names an absent pack is ignored for that pack, and each record is checked against its hash
+//! when it is read.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use crate::fs::dir::Dir;
+use crate::model::digest::PackId;
+use crate::model::object::RecordKey;
+use crate::model::path::RepoPath;
+use crate::pack::reader::decode_record;
+use crate::pack::segment::{Location, MAX_SEGMENT, Segment, SegmentId, SegmentName};
+use crate::store::layout::{self, own, pack_path, segment_path};
+
+/// The packed records of a cache as they were at one moment.
+pub(super) struct Packed {
+    dir: Arc<Dir>,
+    /// In the order of their names, largest tier first.
+    segments: Vec<(SegmentName, Segment)>,
+    /// All names that were listed, sorted.
+    listing: Vec<SegmentName>,
+    damaged: HashSet<(PackId, u32)>,
+    absent: OnceLock<HashSet<PackId>>,
+    files: Mutex<Vec<(PackId, Arc<File>)>>,
+}
+
+/// Packs held open. A run of reads is within one pack; a few threads each have theirs.
+const OPEN_PACKS: usize = 32;
+/// How often the segments are listed again when one vanished between listing and reading.
+const TRIES: usize = 4;
+
+/// Why a record could not be read from its place.
+#[derive(Debug)]
+pub(super) enum ReadError {
+    /// The pack is gone: the segments are out of date.
+    Vanished,
+    /// The bytes there are not the record.
+    Damaged,
+    /// The system's own failure.
+    Io(io::Error),
+}
+
+impl Packed {
+    /// Reads the segments of a cache.
+    pub(super) fn load(dir: Arc<Dir>) -> Packed {
+        let mut packed = Packed {
+            segments: Vec::new(),
+            listing: Vec::new(),
+            damaged: damaged(&dir),
+            absent: OnceLock::new(),
+            files: Mutex::default(),
+            dir,
+        };
+        for _ in 0..TRIES {
+            packed.listing = list(&packed.dir);
+            if packed.read_segments() {
+                break;
+            }
+        }
+        packed
+    }
+
+    /// False if a listed segment is gone: another process merged it meanwhile.
+    fn read_segments(&mut self) -> bool {
+        self.segments.clear();
+        let mut superseded: HashSet<SegmentId> = HashSet::new();
+        // Merged segments have higher tiers: they are read first and say which to leave out.
+        for name in self.listing.iter().rev() {
+            if superseded.contains(&name.id) {
+                continue;
+            }
+            let bytes = match self.dir.read_file(&segment_path(name), MAX_SEGMENT) {
+                Ok(bytes) => bytes,
+                Err(error) if error.is_not_found() => return false,
+                Err(_) => continue,
+            };
+            let Ok(segment) = Segment::parse(bytes) else { continue };
+            // Only over the whole range of hashes does one segment cover what it was made from.
+            if segment.range().1 == 0 {
+                superseded.extend(segment.superseded());
+            }
+            self.segments.push((*name, segment));
+        }
+        true
+    }
+
+    /// Whether the folder of segments still lists what this was read from.
+    pub(super) fn is_current(&self) -> bool {
+        list(&self.dir) == self.listing
+    }
+
+    /// Segments that are in use, largest tier first.
+    pub(super) fn segments(&self) -> &[(SegmentName, Segment)] {
+        &self.segments
+    }
+
+    /// Where the record can be read, best first.
+    pub(super) fn find(&self, key: RecordKey) -> impl Iterator<Item = Location> + '_ {
+        let usable = |at: &Location| !self.absent().contains(&at.pack) && !self.is_damaged(at);
+        self.segments.iter().flat_map(move |(_, segment)| segment.find(key)).filter(usable)
+    }
+
+    /// Whether a record that serves is in a pack that exists.
+    pub(super) fn contains(&self, key: RecordKey) -> bool {
+        self.find(key).next().is_some()
+    }
+
+    fn is_damaged(&self, at: &Location) -> bool {
+        !self.damaged.is_empty() && self.damaged.contains(&(at.pack, at.offset))
+    }
+
+    /// Packs that a segment names and that are not there; looked for once.
+    fn absent(&self) -> &HashSet<PackId> {
+        self.absent.get_or_init(|| {
+            let named: HashSet<(PackId, u64)> =
+                self.segments.iter().flat_map(|(_, segment)| segment.packs()).collect();
+            let is_there = |id: PackId, len: u64| {
+                matches!(self.dir.stat(&pack_path(id)), Ok(Some(stamp)) if stamp.size == len)
+            };
+            named.into_iter().filter(|(id, len)| !is_there(*id, *len)).map(|(id, _)| id).collect()
+        })
+    }
+
+    /// The verified bytes of the record at a place.
+    pub(super) fn read(&self, key: RecordKey, at: &Location) -> Result<Vec<u8>, ReadError> {
+        let range = at.range();
+        let bytes = self.read_range(at.pack, range.start, (range.end - range.start) as usize)?;
+        decode_record(&bytes, key).map(Cow::into_owned).map_err(|_| ReadError::Damaged)
+    }
+
+    /// Bytes of a pack; a pack that ends before is damaged.
+    pub(super) fn read_range(&self, pack: PackId, start: u64, len: usize) -> Result<Vec<u8>, ReadError> {
+        let mut bytes = vec![0; len];
+        self.read_range_into(pack, start, &mut bytes).map(|()| bytes)
+    }
+
+    /// Fills `bytes` from a pack.
+    pub(super) fn read_range_into(
+        &self,
+        pack: PackId,
+        start: u64,
+        bytes: &mut [u8],
+    ) -> Result<(), ReadError> {
+        let file = self.open(pack)?;
+        file.read_exact_at(bytes, start).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => ReadError::Damaged,
+            _ => ReadError::Io(error),
+        })
+    }
+
+    fn open(&self, pack: PackId) -> Result<Arc<File>, ReadError> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = files.iter().position(|(id, _)| *id == pack) {
+            files[..=at].rotate_right(1);
+            return Ok(files[0].1.clone());
+        }
+        let file = match self.dir.open_file(&pack_path(pack)) {
+            Ok(file) => Arc::new(file),
+            Err(error) if error.is_not_found() => return Err(ReadError::Vanished),
+            Err(crate::fs::Error::Io { source, .. }) => return Err(ReadError::Io(source)),
+            Err(_) => return Err(ReadError::Damaged),
+        };
+        files.truncate(OPEN_PACKS - 1);
+        files.insert(0, (pack, file.clone()));
+        Ok(file)
+    }
+}
+
+/// The names in the folder of segments, sorted.
+fn list(dir: &Dir) -> Vec<SegmentName> {
+    let entries = dir.read_dir(&own(layout::SEGMENTS)).unwrap_or_default();
+    let mut names: Vec<_> = entries.iter().filter_map(|entry| SegmentName::parse(&entry.name)).collect();
+    names.sort_unstable();
+    names
+}
+
+/// Records of packs that were found damaged.
+fn damaged(dir: &Dir) -> HashSet<(PackId, u32)> {
+    let entries = dir.read_dir(&own(layout::BAD)).unwrap_or_default();
+    entries.iter().filter_map(|entry| layout::parse_bad_note(&entry.name)).collect()
+}
+
+/// Names in a folder, for `RepoPath`s of loose records.
+pub(super) fn names(dir: &Dir, folder: &RepoPath) -> Vec<String> {
+    dir.read_dir(folder).unwrap_or_default().into_iter().map(|entry| entry.name).collect()
+}

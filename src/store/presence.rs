@@ -1,0 +1,69 @@
+//! What a cache holds, asked about many records at once.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::fs::dir::Dir;
+use crate::model::digest::Digest;
+use crate::model::object::{RecordKey, RecordKind};
+use crate::store::layout::{self, loose_path, own};
+use crate::store::packed::{self, Packed};
+
+/// The contents of a cache at one moment.
+///
+/// Packed records are looked up in the segments as they were read, with nothing allocated for
+/// each. Of loose ones the first few are looked for one by one; then the folder that each would
+/// lie in is listed once.
+pub struct Presence {
+    dir: Option<Arc<Dir>>,
+    packed: Option<Arc<Packed>>,
+    loose: Mutex<Loose>,
+}
+
+#[derive(Debug, Default)]
+struct Loose {
+    asked: usize,
+    /// By folder and first byte of the hash: the rest of the hashes.
+    listed: HashMap<(&'static str, u8), HashSet<[u8; 31]>>,
+}
+
+/// So many loose records are looked for one by one: listing a folder costs about as much.
+const ONE_BY_ONE: usize = 16;
+
+impl Presence {
+    pub(super) fn new(dir: Option<Arc<Dir>>, packed: Option<Arc<Packed>>) -> Presence {
+        Presence { dir, packed, loose: Mutex::default() }
+    }
+
+    /// Whether the cache held the record, or one that serves for it.
+    pub fn has(&self, key: RecordKey) -> bool {
+        self.packed.as_ref().is_some_and(|packed| packed.contains(key)) || self.has_loose(key)
+    }
+
+    /// Whether it held the object with these bytes.
+    pub fn has_object(&self, hash: Digest) -> bool {
+        self.has(RecordKey { hash, kind: RecordKind::File })
+    }
+
+    fn has_loose(&self, key: RecordKey) -> bool {
+        let Some(dir) = &self.dir else { return false };
+        let mut loose = self.loose.lock().unwrap_or_else(PoisonError::into_inner);
+        loose.asked += 1;
+        if loose.asked <= ONE_BY_ONE {
+            return matches!(dir.stat(&loose_path(key)), Ok(Some(_)));
+        }
+        let (first, rest) = key.hash.as_bytes().split_first().unwrap_or((&0, &[]));
+        let folder = layout::folder(key.kind);
+        let listed = loose.listed.entry((folder, *first)).or_insert_with(|| list(dir, folder, *first));
+        listed.contains(rest)
+    }
+}
+
+fn list(dir: &Dir, folder: &str, first: u8) -> HashSet<[u8; 31]> {
+    let names = packed::names(dir, &own(&format!("{folder}/{first:02x}")));
+    let rest_of = |name: &String| -> Option<[u8; 31]> {
+        let digest: Digest = format!("{first:02x}{name}").parse().ok()?;
+        digest.as_bytes()[1..].try_into().ok()
+    };
+    names.iter().filter_map(rest_of).collect()
+}
