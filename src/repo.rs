@@ -6,11 +6,12 @@
 mod create;
 mod error;
 mod identity;
+mod storage;
 #[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::config::{Config, Level, Sources};
 use crate::fs::dir::{Dir, OWN_FOLDER};
@@ -18,6 +19,7 @@ use crate::fs::ignore::IgnoreFiles;
 use crate::fs::lock::{MetaLock, Patience};
 use crate::git::repo::GitRepo;
 use crate::model::path::RepoPath;
+use crate::store::Cache;
 
 pub use create::{Created, Creation, create};
 pub use error::Error;
@@ -40,6 +42,7 @@ pub struct Repo {
     dir: Dir,
     mlv: Arc<Dir>,
     waits: bool,
+    cache: OnceLock<Cache>,
 }
 
 impl Repo {
@@ -71,6 +74,7 @@ impl Repo {
             dir: dir.with_temp_home(mlv.clone()),
             mlv,
             waits: true,
+            cache: OnceLock::new(),
         })
     }
 

@@ -6,6 +6,7 @@ use crate::config;
 use crate::error::{Advice, ErrorKind, Hint};
 use crate::fs;
 use crate::git;
+use crate::store;
 
 /// A failure of finding, opening or making a project.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +86,9 @@ pub enum Error {
     /// git.
     #[error(transparent)]
     Git(#[from] git::Error),
+    /// The cache.
+    #[error(transparent)]
+    Store(#[from] store::Error),
     /// Files.
     #[error(transparent)]
     Fs(#[from] fs::Error),
@@ -101,6 +105,7 @@ impl Advice for Error {
             Error::CacheDirNeeded { .. } | Error::NoProjectId { .. } => ErrorKind::Config,
             Error::Config(error) => error.kind(),
             Error::Git(error) => error.kind(),
+            Error::Store(error) => error.kind(),
             Error::Fs(error) => error.kind(),
         }
     }
@@ -122,6 +127,7 @@ impl Advice for Error {
             Error::NeedsGit { .. } => one("git init && mlv config core.no_scm false"),
             Error::Config(error) => error.hints(),
             Error::Git(error) => error.hints(),
+            Error::Store(error) => error.hints(),
             Error::Fs(error) => error.hints(),
             _ => Vec::new(),
         }
@@ -142,6 +148,7 @@ impl Advice for Error {
             | Error::NeedsGit { root: path } => Some(path.display().to_string()),
             Error::Config(error) => error.subject(),
             Error::Git(error) => error.subject(),
+            Error::Store(error) => error.subject(),
             Error::Fs(error) => error.subject(),
         }
     }

@@ -1,0 +1,47 @@
+//! The cache and the stat index of a project.
+
+use super::{Error, Repo, own};
+use crate::fs::link::LinkMode;
+use crate::store::statindex::{StatIndex, StatIndexUpdate};
+use crate::store::{Cache, CacheOptions, Trust};
+
+/// The stat index, below mlv's own folder.
+const INDEX_FILE: &str = "index";
+
+impl Repo {
+    /// The cache, opened when it is first asked for; made by the first write into it.
+    pub fn cache(&self) -> Result<&Cache, Error> {
+        if let Some(cache) = self.cache.get() {
+            return Ok(cache);
+        }
+        let cache = Cache::open(&self.cache_dir()?, self.cache_options()?)?;
+        Ok(self.cache.get_or_init(|| cache))
+    }
+
+    /// The cache's options as the configuration has them.
+    fn cache_options(&self) -> Result<CacheOptions, Error> {
+        let mut options = CacheOptions::default();
+        if let Some(pack_below) = self.config.pack_below()? {
+            options.pack_below = pack_below;
+        }
+        let links: Vec<LinkMode> =
+            self.config.link_types()?.iter().filter_map(|word| word.parse().ok()).collect();
+        if !links.is_empty() {
+            options.links = links;
+        }
+        if self.config.is_cache_shared()? {
+            options.trust = Trust::Group;
+        }
+        Ok(options)
+    }
+
+    /// What is known of the files of the work tree; empty where nothing is.
+    pub fn stat_index(&self) -> StatIndex {
+        StatIndex::load(&self.mlv, &own(INDEX_FILE))
+    }
+
+    /// Merges what a command learned into the stat index.
+    pub fn save_stat_index(&self, old: &StatIndex, update: StatIndexUpdate) -> Result<(), Error> {
+        Ok(update.save(old, &self.mlv, &own(INDEX_FILE))?)
+    }
+}
