@@ -1,1 +1,288 @@
-//! placeholder
+//! Running a stage's command: the only code of the library that runs what a repository names.
+//!
+//! A script is given to `/bin/sh -e`, whatever the user's login shell is, in a process group of
+//! its own, so that it ends as a whole. What it prints goes line by line to the reporter and
+//! byte by byte to a log, within bounds. Nothing that a command leaves behind can hold mlv up.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command as Process, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use process_wrap::std::{ChildWrapper, CommandWrap};
+
+use crate::error::{Advice, ErrorKind};
+use crate::model::stage::Command;
+use crate::pipeline::exec::output::{Output, Received};
+use crate::report::{Event, Reporter, interrupted};
+
+mod output;
+
+/// By absolute path: a `sh` in the work tree or in PATH is not asked (R11).
+const SHELL: &str = "/bin/sh";
+/// How often a running command is looked at.
+const TICK: Duration = Duration::from_millis(50);
+/// How long output is still read from processes that outlive the command.
+const DRAIN: Duration = Duration::from_millis(200);
+
+/// What to run and where.
+#[derive(Clone, Copy)]
+pub struct Execution<'a> {
+    /// The stage's name as a target: in events and in `MLV_STAGE`.
+    pub stage: &'a str,
+    /// What is run.
+    pub command: &'a Command,
+    /// The folder that it is run in, absolute.
+    pub folder: &'a Path,
+    /// The repository's root, absolute: `MLV_ROOT`.
+    pub root: &'a Path,
+}
+
+/// How it is run.
+#[derive(Clone, Copy)]
+pub struct ExecOptions {
+    /// How long processes have between SIGTERM and SIGKILL.
+    pub grace: Duration,
+    /// The most bytes of output that the log takes.
+    pub log_limit: u64,
+    /// Whether the user asked to stop.
+    pub interrupted: fn() -> bool,
+}
+
+impl Default for ExecOptions {
+    fn default() -> ExecOptions {
+        ExecOptions { grace: Duration::from_secs(5), log_limit: 64 << 20, interrupted }
+    }
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// With exit code 0.
+    Success,
+    /// With another exit code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+    /// mlv ended it, because the user asked to stop.
+    Interrupted,
+}
+
+/// Why a command could not be run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExecError {
+    /// The folder is not there.
+    #[error("the folder `{}` that stage `{stage}` runs in does not exist", folder.display())]
+    NoFolder {
+        /// The stage.
+        stage: Box<str>,
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The shell could not be started.
+    #[error("cannot start `{SHELL}` for stage `{stage}`")]
+    Start {
+        /// The stage.
+        stage: Box<str>,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The shell's end could not be learnt.
+    #[error("cannot wait for the command of stage `{stage}`")]
+    Wait {
+        /// The stage.
+        stage: Box<str>,
+        /// What the operating system says.
+        source: io::Error,
+    },
+}
+
+impl Advice for ExecError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            ExecError::NoFolder { .. } => ErrorKind::StageInvalid,
+            ExecError::Start { source, .. } | ExecError::Wait { source, .. } => ErrorKind::of_io(source),
+        }
+    }
+}
+
+/// Runs the scripts of a command one after the other, up to the first that does not succeed.
+///
+/// Processes of the command's group that are left when it ends are ended too, with a warning.
+pub fn run(
+    execution: &Execution<'_>,
+    log: &mut dyn Write,
+    reporter: &dyn Reporter,
+    options: ExecOptions,
+) -> Result<End, ExecError> {
+    if !execution.folder.is_dir() {
+        let folder = execution.folder.to_owned();
+        return Err(ExecError::NoFolder { stage: execution.stage.into(), folder });
+    }
+    let mut output = Output::new(execution.stage, log, reporter, options.log_limit);
+    let mut end = End::Success;
+    for script in execution.command.scripts() {
+        if (options.interrupted)() {
+            end = End::Interrupted;
+        }
+        if end != End::Success {
+            break;
+        }
+        end = run_script(execution, script, &mut output, options)?;
+    }
+    output.finish();
+    Ok(end)
+}
+
+fn run_script(
+    execution: &Execution<'_>,
+    script: &str,
+    output: &mut Output<'_>,
+    options: ExecOptions,
+) -> Result<End, ExecError> {
+    let failed = |source| ExecError::Start { stage: execution.stage.into(), source };
+    let (reader, writer) = io::pipe().map_err(failed)?;
+    // `--`, because `sh -c -x` takes a script that starts with a dash for an option.
+    let mut process = Process::new(SHELL);
+    process
+        .args(["-e", "-c", "--", script])
+        .current_dir(execution.folder)
+        .env("MLV_ROOT", execution.root)
+        .env("MLV_STAGE", execution.stage)
+        .stdin(Stdio::null())
+        .stdout(writer.try_clone().map_err(failed)?)
+        .stderr(writer);
+    let mut wrapped = CommandWrap::from(process);
+    #[cfg(unix)]
+    wrapped.wrap(process_wrap::std::ProcessGroup::leader());
+    let child = wrapped.spawn().map_err(failed)?;
+    // It holds the pipe's writing end: while this is open, the reader sees no end.
+    drop(wrapped);
+    output.follow(reader).map_err(failed)?;
+    let mut running = Running { child, status: None, open: true, asked: None, killed: false };
+    let end = running.until_end(output, options);
+    end.map_err(|source| ExecError::Wait { stage: execution.stage.into(), source })
+}
+
+/// A started shell and what is known of it.
+struct Running {
+    child: Box<dyn ChildWrapper>,
+    status: Option<ExitStatus>,
+    /// Whether some process may still write to the pipe.
+    open: bool,
+    /// When the group was asked to end.
+    asked: Option<Instant>,
+    killed: bool,
+}
+
+impl Running {
+    fn until_end(&mut self, output: &mut Output<'_>, options: ExecOptions) -> io::Result<End> {
+        let mut looked = Instant::now();
+        let mut pause = Duration::from_micros(200);
+        while self.status.is_none() {
+            if self.open {
+                match output.receive(TICK) {
+                    Received::Bytes if looked.elapsed() < TICK => continue,
+                    Received::Bytes | Received::Nothing => {}
+                    Received::End => self.open = false,
+                }
+            } else {
+                // It closed its output: nearly always because it is ending just now.
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(TICK);
+            }
+            looked = Instant::now();
+            self.status = self.child.try_wait()?;
+            self.obey(options);
+        }
+        let interrupted = self.asked.is_some();
+        self.drain(output, DRAIN);
+        if self.end_group(options) && !interrupted {
+            output.warn("processes that the command left behind were ended");
+        }
+        self.drain(output, DRAIN);
+        output.unfollow();
+        Ok(if interrupted { End::Interrupted } else { self.end() })
+    }
+
+    /// Ends the group if the user asked for it: politely first.
+    fn obey(&mut self, options: ExecOptions) {
+        match self.asked {
+            None if self.status.is_none() && (options.interrupted)() => {
+                self.asked = Some(Instant::now());
+                signal(&*self.child, Signal::Term);
+            }
+            Some(asked) if !self.killed && asked.elapsed() >= options.grace => {
+                self.killed = true;
+                signal(&*self.child, Signal::Kill);
+            }
+            _ => {}
+        }
+    }
+
+    fn drain(&mut self, output: &mut Output<'_>, most: Duration) {
+        let start = Instant::now();
+        while self.open && start.elapsed() < most {
+            self.open = output.receive(TICK.min(most)) != Received::End;
+        }
+    }
+
+    /// Ends what is left of the group behind its leader; returns whether there was anything.
+    fn end_group(&mut self, options: ExecOptions) -> bool {
+        if !signal(&*self.child, Signal::Term) {
+            return false;
+        }
+        let start = Instant::now();
+        let mut pause = Duration::from_millis(1);
+        while start.elapsed() < options.grace {
+            std::thread::sleep(pause);
+            // Signals that arrive again do no harm; none arrives once the group is gone.
+            if !signal(&*self.child, Signal::Term) {
+                return true;
+            }
+            pause = (pause * 2).min(TICK);
+        }
+        signal(&*self.child, Signal::Kill);
+        true
+    }
+
+    fn end(&self) -> End {
+        let Some(status) = self.status else { return End::Interrupted };
+        match status.code() {
+            Some(0) => End::Success,
+            Some(code) => End::Code(code),
+            None => End::Signal(signal_of(status)),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Signal {
+    Term = 15,
+    Kill = 9,
+}
+
+/// Sends a signal to the whole group; returns whether there was anybody to get it.
+#[cfg(unix)]
+fn signal(child: &dyn ChildWrapper, signal: Signal) -> bool {
+    child.signal(signal as i32).is_ok()
+}
+
+#[cfg(not(unix))]
+fn signal(_child: &dyn ChildWrapper, _signal: Signal) -> bool {
+    false
+}
+
+#[cfg(unix)]
+fn signal_of(status: ExitStatus) -> i32 {
+    std::os::unix::process::ExitStatusExt::signal(&status).unwrap_or_default()
+}
+
+#[cfg(not(unix))]
+fn signal_of(_status: ExitStatus) -> i32 {
+    0
+}
+
+#[cfg(all(test, unix))]
+mod tests;
