@@ -7,8 +7,10 @@ use crate::git;
 use crate::model::path::{PathError, RepoPath};
 use crate::model::pointer::PointerError;
 use crate::model::resolve::ResolveError;
+use crate::ops::output_error::OutputError;
 use crate::ops::tracked::Source;
 use crate::repo;
+use crate::store;
 
 /// A failure of an operation.
 #[derive(Debug, thiserror::Error)]
@@ -118,6 +120,24 @@ pub enum OpError {
     /// Files.
     #[error(transparent)]
     Fs(#[from] fs::Error),
+    /// An output or the data in it.
+    #[error(transparent)]
+    Output(#[from] Box<OutputError>),
+    /// The cache.
+    #[error(transparent)]
+    Store(#[from] Box<store::Error>),
+}
+
+impl From<OutputError> for OpError {
+    fn from(error: OutputError) -> OpError {
+        OpError::Output(Box::new(error))
+    }
+}
+
+impl From<store::Error> for OpError {
+    fn from(error: store::Error) -> OpError {
+        OpError::Store(Box::new(error))
+    }
 }
 
 impl From<PointerError> for OpError {
@@ -135,6 +155,8 @@ impl OpError {
             OpError::Config(error) => Some(error),
             OpError::Git(error) => Some(error),
             OpError::Fs(error) => Some(error),
+            OpError::Output(error) => Some(&**error),
+            OpError::Store(error) => Some(&**error),
             _ => None,
         }
     }

@@ -1,15 +1,25 @@
 //! What the commands do, one file a verb: options in, a report or an error out.
 
 pub mod cache_dir;
+pub mod checkout_plan;
+pub mod compare;
 pub mod config;
 pub mod demo;
 mod error;
+pub mod held;
 pub mod init;
+pub mod links;
+mod output_error;
+pub mod record;
 pub mod remote;
 pub mod root;
+pub mod scan;
+pub mod state;
 pub mod surroundings;
 #[cfg(test)]
 mod tests;
 pub mod tracked;
+pub mod trees;
 
 pub use error::OpError;
+pub use output_error::OutputError;

@@ -92,6 +92,9 @@ pub enum Error {
     /// Files.
     #[error(transparent)]
     Fs(#[from] fs::Error),
+    /// The cache.
+    #[error(transparent)]
+    Store(#[from] Box<store::Error>),
 }
 
 impl Advice for Error {
@@ -107,6 +110,7 @@ impl Advice for Error {
             Error::Git(error) => error.kind(),
             Error::Store(error) => error.kind(),
             Error::Fs(error) => error.kind(),
+            Error::Store(error) => error.kind(),
         }
     }
 
@@ -129,6 +133,7 @@ impl Advice for Error {
             Error::Git(error) => error.hints(),
             Error::Store(error) => error.hints(),
             Error::Fs(error) => error.hints(),
+            Error::Store(error) => error.hints(),
             _ => Vec::new(),
         }
     }
@@ -150,6 +155,7 @@ impl Advice for Error {
             Error::Git(error) => error.subject(),
             Error::Store(error) => error.subject(),
             Error::Fs(error) => error.subject(),
+            Error::Store(error) => error.subject(),
         }
     }
 }

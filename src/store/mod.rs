@@ -7,6 +7,7 @@
 
 mod cache;
 mod error;
+mod hash;
 pub mod here;
 mod ingest;
 mod layout;
@@ -21,6 +22,7 @@ mod writer;
 
 pub use cache::{Cache, CacheOptions, ObjectReader};
 pub use error::Error;
+pub use hash::hash_all;
 pub use ingest::Ingested;
 pub use layout::Trust;
 pub use presence::Presence;

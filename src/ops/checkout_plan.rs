@@ -1,0 +1,161 @@
+//! Decides what `checkout` does to one directory: a pure function of three sorted lists.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::tree::{EntryKind, TreeEntry};
+
+/// What is done to one path of the work tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing is there; the entry is written.
+    Create(TreeEntry),
+    /// Something else is there; it gives way to the entry.
+    Replace {
+        /// What is there.
+        old: TreeEntry,
+        /// What comes.
+        new: TreeEntry,
+    },
+    /// An entry that the wanted state does not have goes.
+    Remove(TreeEntry),
+}
+
+/// What a path holds that stands in the way, and that mlv may not remove without being told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsaved {
+    /// The path, relative to the directory.
+    pub path: Box<str>,
+    /// Whether the wanted state has something at this path (else it is an extra entry).
+    pub wanted: bool,
+}
+
+/// The decision about one directory (or, with one entry of empty path, one file).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DirectoryPlan {
+    /// What to do, sorted by path; removals of what stands in the way come first.
+    pub actions: Vec<Action>,
+    /// What has to go to rescue before the actions, or stops the command without `--force`.
+    pub unsaved: Vec<TreeEntry>,
+    /// Entries that stay although the wanted state does not have them.
+    pub extra: Vec<Box<str>>,
+    /// How many entries are right already.
+    pub unchanged: u64,
+}
+
+/// What `plan_directory` is asked to decide about.
+pub struct Question<'a> {
+    /// What the work tree should hold, sorted by path.
+    pub wanted: &'a [TreeEntry],
+    /// What it holds, sorted by path, every hash known.
+    pub present: &'a [TreeEntry],
+    /// What mlv last put or recorded here, sorted by path: unchanged entries of it may go.
+    pub placed: &'a [TreeEntry],
+    /// Whether the contents are saved in the cache.
+    pub is_saved: &'a dyn Fn(&TreeEntry) -> bool,
+    /// Whether extra entries go to rescue instead of staying.
+    pub clean: bool,
+}
+
+/// Decides what leads from the present state to the wanted one without losing a byte.
+pub fn plan_directory(question: &Question<'_>) -> DirectoryPlan {
+    let wanted: BTreeMap<&str, &TreeEntry> =
+        question.wanted.iter().map(|entry| (bare(&entry.path), entry)).collect();
+    let present: BTreeMap<&str, &TreeEntry> =
+        question.present.iter().map(|entry| (bare(&entry.path), entry)).collect();
+    let placed: BTreeMap<&str, &TreeEntry> =
+        question.placed.iter().map(|entry| (bare(&entry.path), entry)).collect();
+    let folders = parents(wanted.keys().copied());
+    let mut plan = DirectoryPlan::default();
+    let mut creations = Vec::new();
+    for (path, old) in &present {
+        let old = *old;
+        match wanted.get(path) {
+            Some(new) if *new == old => plan.unchanged += 1,
+            Some(new) => {
+                if !(question.is_saved)(old) {
+                    plan.unsaved.push(old.clone());
+                }
+                plan.actions.push(Action::Replace { old: old.clone(), new: (*new).clone() });
+            }
+            None => plan_unwanted(question, old, placed.get(path).copied(), &wanted, &folders, &mut plan),
+        }
+    }
+    for (path, new) in &wanted {
+        if !present.contains_key(path) && !(new.kind == EntryKind::EmptyDir && holds_entries(path, &present))
+        {
+            creations.push(Action::Create((*new).clone()));
+        }
+    }
+    plan.actions.append(&mut creations);
+    plan
+}
+
+/// An entry that is there and not wanted: it goes if it stands in the way, or if mlv put it there
+/// and it did not change since; otherwise it stays as an extra entry.
+fn plan_unwanted(
+    question: &Question<'_>,
+    old: &TreeEntry,
+    placed: Option<&TreeEntry>,
+    wanted: &BTreeMap<&str, &TreeEntry>,
+    folders: &BTreeSet<&str>,
+    plan: &mut DirectoryPlan,
+) {
+    let path = bare(&old.path);
+    let saved = (question.is_saved)(old);
+    if old.kind == EntryKind::EmptyDir {
+        // An empty folder holds no bytes: it goes where mlv made it, and becomes a parent where one is needed.
+        if !folders.contains(path) && (placed.is_some() || under_wanted_file(path, wanted)) {
+            plan.actions.push(Action::Remove(old.clone()));
+        }
+    } else if folders.contains(path) || under_wanted_file(path, wanted) {
+        if !saved {
+            plan.unsaved.push(old.clone());
+        }
+        plan.actions.push(Action::Remove(old.clone()));
+    } else if placed == Some(old) && saved {
+        plan.actions.push(Action::Remove(old.clone()));
+    } else if question.clean {
+        if !saved {
+            plan.unsaved.push(old.clone());
+        }
+        plan.actions.push(Action::Remove(old.clone()));
+    } else {
+        plan.extra.push(old.path.clone());
+    }
+}
+
+/// The path without the slash that marks an empty folder.
+fn bare(path: &str) -> &str {
+    path.strip_suffix('/').unwrap_or(path)
+}
+
+/// Every folder above one of `paths`.
+fn parents<'a>(paths: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
+    let mut folders = BTreeSet::new();
+    for path in paths {
+        let mut rest = path;
+        while let Some((folder, _)) = rest.rsplit_once('/') {
+            if !folders.insert(folder) {
+                break;
+            }
+            rest = folder;
+        }
+    }
+    folders
+}
+
+fn under_wanted_file(path: &str, wanted: &BTreeMap<&str, &TreeEntry>) -> bool {
+    let mut rest = path;
+    while let Some((folder, _)) = rest.rsplit_once('/') {
+        if wanted.get(folder).is_some_and(|entry| entry.kind != EntryKind::EmptyDir) {
+            return true;
+        }
+        rest = folder;
+    }
+    false
+}
+
+fn holds_entries(folder: &str, present: &BTreeMap<&str, &TreeEntry>) -> bool {
+    let start = format!("{folder}/");
+    present.range(start.as_str()..).next().is_some_and(|(path, _)| path.starts_with(&start))
+}

@@ -1,0 +1,260 @@
+//! What can be wrong with an output or the data in it.
+
+use crate::error::{Advice, ErrorKind, Hint};
+use crate::model::digest::TreeId;
+use crate::model::path::RepoPath;
+use crate::model::tree::{BuildError, TreeError};
+use crate::store;
+
+/// A failure that is about one output.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutputError {
+    /// A FIFO, socket or device.
+    #[error("`{path}` is a {found}, which cannot be tracked")]
+    NotTrackable {
+        /// Where it stands.
+        path: RepoPath,
+        /// What it is.
+        found: &'static str,
+    },
+    /// A path that does not exist.
+    #[error("`{path}` does not exist")]
+    Vanished {
+        /// The path.
+        path: RepoPath,
+    },
+    /// A path inside a tracked directory that is neither here nor recorded.
+    #[error("nothing is at `{path}`, and nothing of it was here before")]
+    NothingAt {
+        /// The path.
+        path: RepoPath,
+    },
+    /// A symlink as an output of its own.
+    #[error("`{path}` is a symbolic link")]
+    SymlinkOutput {
+        /// The link.
+        path: RepoPath,
+    },
+    /// A symlink whose target may not be recorded.
+    #[error("the symbolic link `{path}` {why}: `{target}`")]
+    SymlinkTarget {
+        /// The link.
+        path: RepoPath,
+        /// Its target text.
+        target: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A path below an output that is a file.
+    #[error("`{path}` is tracked as a file, not as a directory")]
+    NotADirectory {
+        /// The output.
+        path: RepoPath,
+    },
+    /// The root of the repository as an output.
+    #[error("the whole repository cannot be one output")]
+    WholeRepository,
+    /// One of mlv's or git's own files, or a name that not every platform can hold.
+    #[error("`{path}` cannot be an output: {reason}")]
+    BadOutput {
+        /// The path.
+        path: RepoPath,
+        /// Why.
+        reason: crate::model::path::PathError,
+    },
+    /// A path that git tracks.
+    #[error("`{path}` is tracked by git")]
+    TrackedByGit {
+        /// The path, or one below it.
+        path: RepoPath,
+        /// What was to be tracked.
+        output: RepoPath,
+    },
+    /// An output of a stage, which only the stage or `commit` records.
+    #[error("`{path}` is an output of the stage `{stage}`")]
+    StageOutput {
+        /// The output.
+        path: RepoPath,
+        /// The stage.
+        stage: Box<str>,
+    },
+    /// A folder that holds outputs that are tracked by themselves.
+    #[error("`{path}` holds `{inner}`, which is tracked already")]
+    HoldsOutput {
+        /// The folder.
+        path: RepoPath,
+        /// The output in it.
+        inner: RepoPath,
+        /// What removes the inner output.
+        pointer: Option<RepoPath>,
+    },
+    /// A name that equals another output's where case or accents do not count.
+    #[error("`{path}` and `{other}` are one name where case or accents do not count")]
+    Twin {
+        /// The new output.
+        path: RepoPath,
+        /// The tracked one.
+        other: RepoPath,
+    },
+    /// A pointer that git would not see.
+    #[error("git ignores `{pointer}`")]
+    IgnoredPointer {
+        /// The pointer's path.
+        pointer: RepoPath,
+    },
+    /// A directory's tree that was never downloaded.
+    #[error("the list of files of `{path}` is not in the cache")]
+    TreeNotDownloaded {
+        /// The output.
+        path: RepoPath,
+        /// The tree.
+        tree: TreeId,
+    },
+    /// A directory's tree that cannot be read.
+    #[error("the list of files of `{path}` cannot be read")]
+    BadTree {
+        /// The output.
+        path: RepoPath,
+        /// Why.
+        source: Box<TreeError<store::Error>>,
+    },
+    /// Entries that make no tree.
+    #[error("`{path}` cannot be recorded")]
+    BadEntries {
+        /// The output.
+        path: RepoPath,
+        /// Why.
+        source: Box<BuildError<store::Error>>,
+    },
+    /// Data that is not saved stands in the way.
+    #[error("{} not saved: `{}`{}", not_saved(paths), paths[0], and_more(paths))]
+    WouldOverwrite {
+        /// The paths, sorted; at least one.
+        paths: Vec<RepoPath>,
+        /// A command that records them, as the user would type it.
+        keep: String,
+        /// A command that goes on nevertheless.
+        force: String,
+    },
+    /// An object that is neither in the cache nor on a remote.
+    #[error("the data of `{path}` is not in the cache")]
+    NotDownloaded {
+        /// The path.
+        path: RepoPath,
+    },
+}
+
+fn not_saved(paths: &[RepoPath]) -> String {
+    if paths.len() == 1 { "this change is".to_owned() } else { format!("these {} changes are", paths.len()) }
+}
+
+fn and_more(paths: &[RepoPath]) -> String {
+    if paths.len() == 1 { String::new() } else { format!(" and {} more", paths.len() - 1) }
+}
+
+impl OutputError {
+    /// Tells why the tree of `output` could not be read.
+    pub fn of_tree(output: &RepoPath, tree: TreeId, error: TreeError<store::Error>) -> OutputError {
+        match error {
+            TreeError::Load(source) if source.kind() == ErrorKind::NotDownloaded => {
+                OutputError::TreeNotDownloaded { path: output.clone(), tree }
+            }
+            error => OutputError::BadTree { path: output.clone(), source: Box::new(error) },
+        }
+    }
+
+    fn path(&self) -> Option<&RepoPath> {
+        match self {
+            OutputError::WholeRepository => None,
+            OutputError::WouldOverwrite { paths, .. } => paths.first(),
+            OutputError::IgnoredPointer { pointer } => Some(pointer),
+            OutputError::NotTrackable { path, .. }
+            | OutputError::Vanished { path }
+            | OutputError::NothingAt { path }
+            | OutputError::SymlinkOutput { path }
+            | OutputError::SymlinkTarget { path, .. }
+            | OutputError::NotADirectory { path }
+            | OutputError::BadOutput { path, .. }
+            | OutputError::TrackedByGit { path, .. }
+            | OutputError::StageOutput { path, .. }
+            | OutputError::HoldsOutput { path, .. }
+            | OutputError::Twin { path, .. }
+            | OutputError::TreeNotDownloaded { path, .. }
+            | OutputError::BadTree { path, .. }
+            | OutputError::BadEntries { path, .. }
+            | OutputError::NotDownloaded { path } => Some(path),
+        }
+    }
+}
+
+impl Advice for OutputError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            OutputError::Vanished { .. } | OutputError::NothingAt { .. } => ErrorKind::NoSuchTarget,
+            OutputError::TrackedByGit { .. }
+            | OutputError::StageOutput { .. }
+            | OutputError::HoldsOutput { .. }
+            | OutputError::Twin { .. } => ErrorKind::AlreadyTracked,
+            OutputError::IgnoredPointer { .. } | OutputError::WholeRepository => ErrorKind::Usage,
+            OutputError::TreeNotDownloaded { .. } | OutputError::NotDownloaded { .. } => {
+                ErrorKind::NotDownloaded
+            }
+            OutputError::BadTree { source, .. } => match &**source {
+                TreeError::Load(source) => source.kind(),
+                _ => ErrorKind::Damaged,
+            },
+            OutputError::BadEntries { source, .. } => match &**source {
+                BuildError::Sink(source) => source.kind(),
+                _ => ErrorKind::UnsafePath,
+            },
+            OutputError::WouldOverwrite { .. } => ErrorKind::WouldOverwrite,
+            OutputError::NotTrackable { .. }
+            | OutputError::SymlinkOutput { .. }
+            | OutputError::SymlinkTarget { .. }
+            | OutputError::NotADirectory { .. }
+            | OutputError::BadOutput { .. } => ErrorKind::UnsafePath,
+        }
+    }
+
+    fn hints(&self) -> Vec<Hint> {
+        let hint = match self {
+            OutputError::TrackedByGit { output, .. } => {
+                format!("git rm -r --cached {output} && git commit -m 'stop tracking {output} in git'")
+            }
+            OutputError::StageOutput { stage, .. } => {
+                format!("run `mlv repro {stage}`, or `mlv commit {stage}` to record it as it is")
+            }
+            OutputError::HoldsOutput { path, pointer: Some(pointer), .. } => {
+                format!("mlv remove {pointer} && mlv add {path}")
+            }
+            OutputError::IgnoredPointer { pointer } => {
+                format!(
+                    "take the line that matches out of `.gitignore` (`git check-ignore -v {pointer}` shows it)"
+                )
+            }
+            OutputError::TreeNotDownloaded { path, .. } | OutputError::NotDownloaded { path } => {
+                format!("mlv fetch {path}")
+            }
+            OutputError::WouldOverwrite { keep, force, .. } => {
+                format!("run `{keep}` to keep them, or `{force}` to put them into `.mlv/rescue`")
+            }
+            OutputError::SymlinkOutput { .. } => {
+                "add what it leads to, or the folder that it is in".to_owned()
+            }
+            OutputError::SymlinkTarget { .. } => {
+                "replace it by a copy of what it leads to, or list it in `.mlvignore`".to_owned()
+            }
+            OutputError::WholeRepository => {
+                "name the files and folders to track, as in `mlv add data`".to_owned()
+            }
+            OutputError::NotTrackable { .. } => "remove it, or list it in `.mlvignore`".to_owned(),
+            _ => return Vec::new(),
+        };
+        vec![Hint::new(hint)]
+    }
+
+    fn subject(&self) -> Option<String> {
+        self.path().map(ToString::to_string)
+    }
+}

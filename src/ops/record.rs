@@ -1,0 +1,302 @@
+//! Records outputs: reads them, stores what is new, and says what a pointer or lock should hold.
+//!
+//! Used by `add`, `commit` and `repro`. The order is the invariant I1: [`Recording::output`] for
+//! each output, then [`Recording::publish`] makes all of it durable, then the caller writes
+//! pointers or the lock, then [`Published::settle`] updates what only saves time.
+
+use crate::fs::lock::Patience;
+use crate::model::object::{ContentId, ContentInfo};
+use crate::model::path::RepoPath;
+use crate::model::tree::{EntryKind, TreeEntry};
+use crate::ops::compare::{self, ChangeCounts};
+use crate::ops::held;
+use crate::ops::scan::{Present, Scanner};
+use crate::ops::{OpError, OutputError, links, trees};
+use crate::repo::Repo;
+use crate::report::Reporter;
+use crate::store::here::Here;
+use crate::store::statindex::{StatIndex, StatIndexUpdate};
+use crate::store::{CacheWriter, WriteStats};
+
+/// What was found at one output.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// What to write into the pointer or lock.
+    pub info: ContentInfo,
+    /// What differs from what was recorded before.
+    pub changes: ChangeCounts,
+    /// Entries kept although they are not here.
+    pub kept: u64,
+}
+
+/// What to record of an output.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The output.
+    pub output: &'a RepoPath,
+    /// What is recorded of it now, if it is known already.
+    pub known: Option<&'a ContentInfo>,
+    /// Paths inside the output to which the recording is confined; empty: all of it.
+    pub inside: &'a [Box<str>],
+    /// Whether file bytes go to the cache, or only trees.
+    pub store: bool,
+}
+
+/// The recording of several outputs, published together.
+pub struct Recording<'a> {
+    repo: &'a Repo,
+    index: StatIndex,
+    here: Here,
+    writer: CacheWriter<'a>,
+    update: StatIndexUpdate,
+    claims: Vec<Claim>,
+    reporter: &'a dyn Reporter,
+}
+
+/// What will be known to be here: all of the contents, or the given paths of them.
+struct Claim {
+    output: RepoPath,
+    content: ContentId,
+    paths: Option<Vec<String>>,
+}
+
+/// A recording whose bytes are durable; pointers may name them now.
+pub struct Published<'a> {
+    /// What was new to the cache.
+    pub stats: WriteStats,
+    repo: &'a Repo,
+    index: StatIndex,
+    update: StatIndexUpdate,
+    claims: Vec<Claim>,
+}
+
+impl<'a> Recording<'a> {
+    /// Starts a recording into the repository's cache.
+    pub fn begin(repo: &'a Repo, reporter: &'a dyn Reporter) -> Result<Recording<'a>, OpError> {
+        Ok(Recording {
+            repo,
+            index: repo.stat_index(),
+            here: Here::load(repo.mlv()),
+            writer: repo.cache()?.writer()?,
+            update: StatIndexUpdate::new(),
+            claims: Vec::new(),
+            reporter,
+        })
+    }
+
+    /// Reads an output, hands what is new to the cache, and says what to record of it.
+    ///
+    /// Absent is not deleted: entries that the recorded tree names and that never were here are kept.
+    pub fn output(&mut self, request: Request<'_>) -> Result<Recorded, OpError> {
+        if !request.inside.is_empty() {
+            return self.part(request);
+        }
+        let output = request.output;
+        let present = self.read(output, request.store)?;
+        match &present {
+            Present::Absent => Err(OutputError::Vanished { path: output.clone() }.into()),
+            Present::File(file) if file.kind == EntryKind::Symlink => {
+                Err(OutputError::SymlinkOutput { path: output.clone() }.into())
+            }
+            Present::File(_) => self.file(request, &present.tree_entries()),
+            Present::Directory(_) => {
+                links::check(self.repo, output, &present)?;
+                self.directory(request, present.tree_entries())
+            }
+        }
+    }
+
+    /// Looks at a path, hashes what is not known, and notes its stamps.
+    fn read(&mut self, path: &RepoPath, store: bool) -> Result<Present, OpError> {
+        let scanner = Scanner::new(self.repo, &self.index, self.reporter);
+        let mut present = scanner.look(path)?;
+        scanner.hash(path, &mut present, store.then_some(&self.writer))?;
+        self.update.forget_below(path.as_str());
+        present.note_stamps(path, &mut self.update);
+        Ok(present)
+    }
+
+    fn file(&mut self, request: Request<'_>, entries: &[TreeEntry]) -> Result<Recorded, OpError> {
+        let Some(entry) = entries.first() else {
+            return Err(OutputError::Vanished { path: request.output.clone() }.into());
+        };
+        let info = trees::file_info(entry);
+        self.claims.push(Claim { output: request.output.clone(), content: info.id, paths: None });
+        let mut changes = ChangeCounts::default();
+        match request.known {
+            None => changes.added = 1,
+            Some(known) if *known != info => changes.modified = 1,
+            Some(_) => {}
+        }
+        Ok(Recorded { info, changes, kept: 0 })
+    }
+
+    /// A whole directory: what is here, and what is kept of the recorded tree.
+    fn directory(&mut self, request: Request<'_>, present: Vec<TreeEntry>) -> Result<Recorded, OpError> {
+        let output = request.output;
+        let known = match request.known.map(|info| info.id) {
+            Some(ContentId::Tree(id)) => Some(id),
+            _ => None,
+        };
+        let complete = known.is_none_or(|id| held::is_all_here(&self.here, output, ContentId::Tree(id)));
+        let old = match known {
+            Some(id) if !complete => Some(trees::read(self.repo, id, output)?),
+            _ => None,
+        };
+        let kept = match &old {
+            Some(old) => held::kept_entries(old, &present, &held::placed(self.repo, &self.here, output)),
+            None => Vec::new(),
+        };
+        let paths = (!kept.is_empty()).then(|| held::covering_paths(&present, &kept));
+        let count = kept.len() as u64;
+        let entries = merge(present, kept);
+        let info = self.build(output, &entries)?;
+        self.claims.push(Claim { output: output.clone(), content: info.id, paths });
+        let changes = match known {
+            Some(id) if info.id == ContentId::Tree(id) => ChangeCounts::default(),
+            // Counting is all that the old tree is read for: where it cannot be, the rest still holds.
+            Some(id) => {
+                let old = old.or_else(|| trees::read(self.repo, id, output).ok()).unwrap_or_default();
+                count_changes(&old, &entries)
+            }
+            None => count_changes(&[], &entries),
+        };
+        Ok(Recorded { info, changes, kept: count })
+    }
+
+    /// Some paths inside a directory: everything else of the recorded tree stays as it is.
+    fn part(&mut self, request: Request<'_>) -> Result<Recorded, OpError> {
+        let output = request.output;
+        let Some(ContentId::Tree(id)) = request.known.map(|info| info.id) else {
+            return Err(OutputError::NotADirectory { path: output.clone() }.into());
+        };
+        let old = trees::read(self.repo, id, output)?;
+        let placed = held::placed(self.repo, &self.here, output);
+        let mut entries = old.clone();
+        let mut paths = Vec::new();
+        for inside in request.inside {
+            let path = output.join_entry(inside);
+            let present = self.read(&path, request.store)?;
+            links::check(self.repo, output, &present)?;
+            let found = below(inside, &present);
+            let recorded: Vec<TreeEntry> =
+                old.iter().filter(|entry| trees::is_within(entry.bare_path(), inside)).cloned().collect();
+            let kept = held::kept_entries(&recorded, &found, &placed);
+            if found.is_empty() && kept.len() == recorded.len() {
+                return Err(OutputError::NothingAt { path }.into());
+            }
+            if kept.is_empty() && !found.is_empty() {
+                paths.push(inside.to_string());
+            } else {
+                paths.extend(held::covering_paths(&found, &kept));
+            }
+            entries.retain(|entry| {
+                let path = entry.bare_path();
+                !trees::is_within(path, inside) && !held::ancestors(inside).any(|above| above == path)
+            });
+            entries = merge(merge(entries, kept), found);
+        }
+        entries = with_empty_folders(entries, &old);
+        let info = self.build(output, &entries)?;
+        let still_all = held::is_all_here(&self.here, output, ContentId::Tree(id));
+        let mut here_now = held::covering_paths(
+            &placed
+                .iter()
+                .filter(|entry| entries.binary_search_by(|e| e.path.cmp(&entry.path)).is_ok())
+                .cloned()
+                .collect::<Vec<_>>(),
+            &entries
+                .iter()
+                .filter(|entry| placed.binary_search_by(|e| e.path.cmp(&entry.path)).is_err())
+                .cloned()
+                .collect::<Vec<_>>(),
+        );
+        here_now.append(&mut paths);
+        let paths = (!still_all).then_some(here_now);
+        self.claims.push(Claim { output: output.clone(), content: info.id, paths });
+        Ok(Recorded { info, changes: count_changes(&old, &entries), kept: 0 })
+    }
+
+    fn build(&self, output: &RepoPath, entries: &[TreeEntry]) -> Result<ContentInfo, OpError> {
+        let summary = trees::build(output, entries, Some(&self.writer))?;
+        Ok(trees::content_info(&summary))
+    }
+
+    /// Makes everything that was handed to the cache durable and visible.
+    pub fn publish(self) -> Result<Published<'a>, OpError> {
+        let stats = self.writer.finish()?;
+        Ok(Published { stats, repo: self.repo, index: self.index, update: self.update, claims: self.claims })
+    }
+}
+
+impl Published<'_> {
+    /// Updates the stat index and what is known to be here; after the pointers are written.
+    pub fn settle(self) -> Result<(), OpError> {
+        let claims = self.claims;
+        Here::update(self.repo.mlv(), &Patience::NONE, |here| {
+            for claim in claims {
+                match claim.paths {
+                    None => here.set_complete(&claim.output, claim.content),
+                    Some(paths) => {
+                        for path in paths {
+                            here.add_path(&claim.output, claim.content, &path);
+                        }
+                    }
+                }
+            }
+        })?;
+        Ok(self.repo.save_stat_index(&self.index, self.update)?)
+    }
+}
+
+/// The entries found at `inside` of a directory, under their paths in the directory.
+fn below(inside: &str, present: &Present) -> Vec<TreeEntry> {
+    let mut entries = present.tree_entries();
+    for entry in &mut entries {
+        entry.path =
+            if entry.path.is_empty() { inside.into() } else { format!("{inside}/{}", entry.path).into() };
+    }
+    if entries.is_empty() && matches!(present, Present::Directory(_)) {
+        entries.push(empty_folder(inside));
+    }
+    entries
+}
+
+fn empty_folder(path: &str) -> TreeEntry {
+    let path = format!("{path}/").into();
+    TreeEntry { path, kind: EntryKind::EmptyDir, size: 0, hash: crate::model::digest::Digest::ZERO }
+}
+
+/// A folder that lost its last entry by this recording stays, empty: nobody removed it.
+fn with_empty_folders(entries: Vec<TreeEntry>, _old: &[TreeEntry]) -> Vec<TreeEntry> {
+    let folders: Vec<String> = entries
+        .iter()
+        .filter(|entry| entry.kind == EntryKind::EmptyDir)
+        .filter(|entry| {
+            entries
+                .iter()
+                .any(|other| other.path.len() > entry.path.len() && other.path.starts_with(&*entry.path))
+        })
+        .map(|entry| entry.path.to_string())
+        .collect();
+    entries.into_iter().filter(|entry| !folders.iter().any(|folder| **folder == *entry.path)).collect()
+}
+
+/// Two sorted lists as one; of two entries of one path that of `b` counts.
+fn merge(a: Vec<TreeEntry>, b: Vec<TreeEntry>) -> Vec<TreeEntry> {
+    if b.is_empty() {
+        return a;
+    }
+    let mut all = b;
+    all.extend(a);
+    // Stable: of equal paths the one from `b` comes first and stays.
+    all.sort_by(|x, y| x.path.cmp(&y.path));
+    all.dedup_by(|later, first| later.path == first.path);
+    all
+}
+
+fn count_changes(old: &[TreeEntry], new: &[TreeEntry]) -> ChangeCounts {
+    let mut changes = compare::compare(old, new);
+    let renames = compare::take_renames(&mut changes);
+    ChangeCounts::of(&changes, &renames)
+}

@@ -1,0 +1,195 @@
+//! Reads the state of an output in the work tree: one walk, one merge with the stat index,
+//! and hashing of what neither has answered.
+
+use crate::fs::stamp::{FileKind, FileStamp};
+use crate::fs::walk;
+use crate::model::digest::Digest;
+use crate::model::object::{RecordKey, RecordKind};
+use crate::model::path::RepoPath;
+use crate::model::tree::{EntryKind, TreeEntry};
+use crate::ops::{OpError, OutputError};
+use crate::par;
+use crate::repo::Repo;
+use crate::report::{Reporter, Task, Unit};
+use crate::store::statindex::{StatIndex, StatIndexUpdate};
+use crate::store::{self, CacheWriter, Ingested};
+
+/// One entry of an output as it stands in the work tree.
+#[derive(Clone, Debug)]
+pub struct Scanned {
+    /// Path relative to the output, as stored; empty for an output that is a file.
+    pub path: Box<str>,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Identity, size and times when it was looked at.
+    pub stamp: FileStamp,
+    /// Its hash, if the stat index knows it or it was read since.
+    pub hash: Option<Digest>,
+    /// Whether the stat index may remember the stamp with the hash.
+    settled: bool,
+}
+
+impl Scanned {
+    fn of(path: Box<str>, stamp: FileStamp) -> Scanned {
+        let kind = match stamp.kind {
+            FileKind::Symlink => EntryKind::Symlink,
+            FileKind::Dir => EntryKind::EmptyDir,
+            _ if stamp.mode_x => EntryKind::Executable,
+            _ => EntryKind::File,
+        };
+        let hash = (kind == EntryKind::EmptyDir).then_some(Digest::ZERO);
+        Scanned { path, kind, stamp, hash, settled: true }
+    }
+
+    /// Takes over what was read of the file.
+    fn take(&mut self, read: &Ingested) {
+        self.hash = Some(read.id.digest());
+        self.stamp = FileStamp { size: read.size, ..read.stamp };
+        self.settled = read.is_settled;
+        if read.stamp.kind == FileKind::File {
+            self.kind = if read.stamp.mode_x { EntryKind::Executable } else { EntryKind::File };
+        }
+    }
+
+    /// The entry as a directory tree has it; `None` while the hash is not known.
+    pub fn entry(&self) -> Option<TreeEntry> {
+        let size = if self.kind == EntryKind::EmptyDir { 0 } else { self.stamp.size };
+        Some(TreeEntry { path: self.path.clone(), kind: self.kind, size, hash: self.hash? })
+    }
+}
+
+/// What stands at an output's path.
+#[derive(Clone, Debug)]
+pub enum Present {
+    /// Nothing.
+    Absent,
+    /// A file or a symlink.
+    File(Scanned),
+    /// A directory with its entries, sorted by path.
+    Directory(Vec<Scanned>),
+}
+
+impl Present {
+    /// The entries, whatever it is: none, one of empty path, or those of the directory.
+    pub fn entries(&self) -> &[Scanned] {
+        match self {
+            Present::Absent => &[],
+            Present::File(file) => std::slice::from_ref(file),
+            Present::Directory(entries) => entries,
+        }
+    }
+
+    /// The same, to change.
+    pub fn entries_mut(&mut self) -> &mut [Scanned] {
+        match self {
+            Present::Absent => &mut [],
+            Present::File(file) => std::slice::from_mut(file),
+            Present::Directory(entries) => entries,
+        }
+    }
+
+    /// The entries in the form of a tree, sorted by path. An entry whose hash is not known is left
+    /// out: ask after [`Scanner::hash`].
+    pub fn tree_entries(&self) -> Vec<TreeEntry> {
+        self.entries().iter().filter_map(Scanned::entry).collect()
+    }
+
+    /// Notes what the stat index may remember of the entries below `base`.
+    pub fn note_stamps(&self, base: &RepoPath, update: &mut StatIndexUpdate) {
+        for entry in self.entries() {
+            if let (Some(hash), true, true) = (entry.hash, entry.settled, entry.kind.has_object()) {
+                update.put(base.as_str(), &entry.path, &entry.stamp, hash);
+            }
+        }
+    }
+
+    /// Whether nothing is there.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Present::Absent)
+    }
+}
+
+/// Looks at outputs of one work tree with one stat index.
+pub struct Scanner<'a> {
+    repo: &'a Repo,
+    index: &'a StatIndex,
+    reporter: &'a dyn Reporter,
+}
+
+impl<'a> Scanner<'a> {
+    /// A scanner of `repo`'s work tree that trusts `index`.
+    pub fn new(repo: &'a Repo, index: &'a StatIndex, reporter: &'a dyn Reporter) -> Scanner<'a> {
+        Scanner { repo, index, reporter }
+    }
+
+    /// What stands at `path`, with the hashes that the stat index knows.
+    ///
+    /// Fails where a folder cannot be read or an entry cannot be tracked (FIFO, device, name
+    /// that is not UTF-8), naming it.
+    pub fn look(&self, path: &RepoPath) -> Result<Present, OpError> {
+        let Some(stamp) = self.repo.dir().stat(path)? else { return Ok(Present::Absent) };
+        let mut present = match stamp.kind {
+            FileKind::Dir => Present::Directory(self.walk(path)?),
+            FileKind::File | FileKind::Symlink => Present::File(Scanned::of("".into(), stamp)),
+            other => {
+                return Err(OutputError::NotTrackable { path: path.clone(), found: other.noun() }.into());
+            }
+        };
+        let mut known = self.index.below(path.as_str());
+        for entry in present.entries_mut().iter_mut().filter(|entry| entry.hash.is_none()) {
+            entry.hash = known.at(&entry.path, &entry.stamp);
+        }
+        Ok(present)
+    }
+
+    fn walk(&self, path: &RepoPath) -> Result<Vec<Scanned>, OpError> {
+        let ignore = self.repo.ignore();
+        let mut found = walk::walk(self.repo.dir(), path, &|path, dir| ignore.is_ignored(path, dir), 1)?;
+        if let Some((_, error)) = found.unreadable.drain(..).next() {
+            return Err(error.into());
+        }
+        if let Some(error) = ignore.take_errors().into_iter().next() {
+            return Err(error.into());
+        }
+        Ok(found.entries.into_iter().map(|entry| Scanned::of(entry.path, entry.stamp)).collect())
+    }
+
+    /// Reads and hashes the entries of the output at `base` whose hash is not known.
+    ///
+    /// With a writer their bytes go to the cache in the same pass, and entries whose hash is known
+    /// but whose bytes the cache has not are read too. Fails at the first file that cannot be read.
+    pub fn hash(
+        &self,
+        base: &RepoPath,
+        present: &mut Present,
+        writer: Option<&CacheWriter<'_>>,
+    ) -> Result<(), OpError> {
+        let object = |hash| RecordKey { hash, kind: RecordKind::File };
+        let mut todo: Vec<&mut Scanned> = present
+            .entries_mut()
+            .iter_mut()
+            .filter(|entry| match (entry.hash, writer) {
+                _ if entry.kind == EntryKind::EmptyDir => false,
+                (None, _) => true,
+                (Some(hash), Some(writer)) => !writer.has(object(hash)),
+                (Some(_), None) => false,
+            })
+            .collect();
+        if todo.is_empty() {
+            return Ok(());
+        }
+        let bytes = todo.iter().map(|entry| entry.stamp.size).sum();
+        let meter = self.reporter.meter(Task { verb: "Hashing", unit: Unit::Bytes, total: Some(bytes) });
+        let files: Vec<(&str, FileKind)> =
+            todo.iter().map(|entry| (&*entry.path, entry.stamp.kind)).collect();
+        let results = match writer {
+            Some(writer) => writer.ingest_all(self.repo.dir(), base, &files, par::threads(None), &*meter)?,
+            None => store::hash_all(self.repo.dir(), base, &files, par::threads(None), &*meter)?,
+        };
+        drop(files);
+        for (entry, result) in todo.iter_mut().zip(results) {
+            entry.take(&result?);
+        }
+        Ok(())
+    }
+}

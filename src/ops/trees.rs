@@ -1,0 +1,77 @@
+//! Directory trees for operations: read from the cache or, where a page was never
+//! downloaded, from the remote; built from entries into the cache.
+
+use crate::model::digest::TreeId;
+use crate::model::object::{ContentId, ContentInfo, RecordKey, RecordKind};
+use crate::model::path::RepoPath;
+use crate::model::tree::{self, EntryKind, TreeBuilder, TreeEntry, TreeSummary};
+use crate::ops::{OpError, OutputError};
+use crate::repo::Repo;
+use crate::store::CacheWriter;
+
+/// All entries of the tree `id` of `output`, sorted by path.
+///
+/// Fails with `TreeNotDownloaded` if a page is not in the cache.
+pub fn read(repo: &Repo, id: TreeId, output: &RepoPath) -> Result<Vec<TreeEntry>, OpError> {
+    let cache = repo.cache()?;
+    let mut load =
+        |page: TreeId| cache.read_record(RecordKey { hash: page.digest(), kind: RecordKind::TreePage });
+    tree::read_all(id, &mut load).map_err(|error| OutputError::of_tree(output, id, error).into())
+}
+
+/// The entries of whatever `info` names: of a file one entry with an empty path.
+pub fn read_content(repo: &Repo, info: &ContentInfo, output: &RepoPath) -> Result<Vec<TreeEntry>, OpError> {
+    match info.id {
+        ContentId::Tree(id) => read(repo, id, output),
+        ContentId::File(id) => Ok(vec![TreeEntry {
+            path: "".into(),
+            kind: if info.executable { EntryKind::Executable } else { EntryKind::File },
+            size: info.size,
+            hash: id.digest(),
+        }]),
+    }
+}
+
+/// Builds the tree of `output` from `entries`, sorted by path; its pages go to `writer` if there is one.
+pub fn build(
+    output: &RepoPath,
+    entries: &[TreeEntry],
+    writer: Option<&CacheWriter<'_>>,
+) -> Result<TreeSummary, OpError> {
+    let mut sink = |id: TreeId, page: &[u8]| match writer {
+        Some(writer) => {
+            writer.put_verified(RecordKey { hash: id.digest(), kind: RecordKind::TreePage }, page).map(drop)
+        }
+        None => Ok(()),
+    };
+    let failed = |source| OutputError::BadEntries { path: output.clone(), source: Box::new(source) };
+    let mut builder = TreeBuilder::new(&mut sink);
+    entries.iter().try_for_each(|entry| builder.push(entry)).map_err(failed)?;
+    Ok(builder.finish().map_err(failed)?)
+}
+
+/// What a pointer records of a directory with this summary.
+pub fn content_info(summary: &TreeSummary) -> ContentInfo {
+    ContentInfo {
+        id: ContentId::Tree(summary.id),
+        size: summary.size,
+        nfiles: Some(summary.nfiles),
+        executable: false,
+    }
+}
+
+/// What a pointer records of a file with this entry.
+pub fn file_info(entry: &TreeEntry) -> ContentInfo {
+    ContentInfo {
+        id: ContentId::File(entry.hash.into()),
+        size: entry.size,
+        nfiles: None,
+        executable: entry.kind == EntryKind::Executable,
+    }
+}
+
+/// Whether `path` is `folder` or lies below it; the empty folder holds everything.
+pub fn is_within(path: &str, folder: &str) -> bool {
+    folder.is_empty()
+        || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
