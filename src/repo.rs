@@ -4,7 +4,6 @@
 //! disk. What a command may not need (the cache, the stat index) is opened when it is asked for.
 
 mod create;
-mod data;
 mod error;
 mod identity;
 mod storage;

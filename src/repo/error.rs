@@ -92,9 +92,6 @@ pub enum Error {
     /// Files.
     #[error(transparent)]
     Fs(#[from] fs::Error),
-    /// The cache.
-    #[error(transparent)]
-    Store(#[from] Box<store::Error>),
 }
 
 impl Advice for Error {
@@ -110,7 +107,6 @@ impl Advice for Error {
             Error::Git(error) => error.kind(),
             Error::Store(error) => error.kind(),
             Error::Fs(error) => error.kind(),
-            Error::Store(error) => error.kind(),
         }
     }
 
@@ -133,7 +129,6 @@ impl Advice for Error {
             Error::Git(error) => error.hints(),
             Error::Store(error) => error.hints(),
             Error::Fs(error) => error.hints(),
-            Error::Store(error) => error.hints(),
             _ => Vec::new(),
         }
     }
@@ -155,7 +150,6 @@ impl Advice for Error {
             Error::Git(error) => error.subject(),
             Error::Store(error) => error.subject(),
             Error::Fs(error) => error.subject(),
-            Error::Store(error) => error.subject(),
         }
     }
 }
