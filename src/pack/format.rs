@@ -184,17 +184,29 @@ pub(super) fn entry(
 ) -> Result<TableEntry, Error> {
     let kind = RecordKind::from_byte(kind).ok_or(Error::record("its type is not known"))?;
     let codec = Codec::from_byte(codec).ok_or(Error::record("its codec is not known"))?;
+    check_lengths(kind, codec, stored_len, raw_len)?;
+    Ok(TableEntry { key: RecordKey { hash, kind }, offset, stored_len, raw_len, codec, crc })
+}
+
+/// The rule for the lengths of a record: a frame is smaller than what it holds, only files are empty.
+pub(super) fn check_lengths(
+    kind: RecordKind,
+    codec: Codec,
+    stored_len: u32,
+    raw_len: u32,
+) -> Result<(), Error> {
     if raw_len > MAX_RAW {
         return Err(Error::Limit { what: "bytes of a record", limit: MAX_RAW.into(), found: raw_len.into() });
     }
     let fits = match codec {
         Codec::Raw => stored_len == raw_len,
-        Codec::Zstd => stored_len < raw_len,
+        Codec::Zstd => (1..raw_len).contains(&stored_len),
     };
-    if !fits || (raw_len == 0 && kind != RecordKind::File) {
-        return Err(Error::record("its lengths do not fit each other"));
+    if fits && (raw_len > 0 || kind == RecordKind::File) {
+        Ok(())
+    } else {
+        Err(Error::record("its lengths do not fit each other"))
     }
-    Ok(TableEntry { key: RecordKey { hash, kind }, offset, stored_len, raw_len, codec, crc })
 }
 
 /// Appends one line of the table.

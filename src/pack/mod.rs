@@ -4,6 +4,7 @@
 //! records. The cache and the remotes use the same format (docs/formats.md, "Packs" and
 //! "Index segments"). Writers take any `std::io::Write`; readers take byte slices.
 
+mod codec;
 mod error;
 pub mod format;
 pub mod reader;

@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
-use crate::model::digest::{Digest, Domain};
-use crate::model::digest::{Hasher, PackId};
+use crate::model::digest::{Digest, Domain, Hasher, PackId};
 use crate::model::object::{RecordKey, RecordKind};
 use crate::model::recipe;
-use crate::pack::Error;
 use crate::pack::format::{self, Codec, ENTRY_LEN, HEADER_LEN, RECORD_LEN, TRAILER_LEN, TableEntry, Trailer};
+use crate::pack::{Error, codec};
 
 /// Where the table of a pack lies, from its last [`TRAILER_LEN`] bytes and its length.
 pub fn read_trailer(last: &[u8], pack_len: u64) -> Result<Trailer, Error> {
@@ -76,7 +75,7 @@ pub fn decode_record(bytes: &[u8], wanted: RecordKey) -> Result<Cow<'_, [u8]>, E
     };
     let raw = match entry.codec {
         Codec::Raw => Cow::Borrowed(stored),
-        Codec::Zstd => Cow::Owned(decompress(stored, entry.raw_len as usize)?),
+        Codec::Zstd => Cow::Owned(codec::decompress(stored, entry.raw_len)?),
     };
     if is_named(entry.key, &raw) { Ok(raw) } else { Err(Error::Damaged { hash: wanted.hash }) }
 }
@@ -100,21 +99,6 @@ pub fn is_named(key: RecordKey, raw: &[u8]) -> bool {
             .position(|&byte| byte == b'\n')
             .is_some_and(|end| Digest::of_domain(Domain::RunRecord, &raw[..=end]) == key.hash),
     }
-}
-
-/// Exactly one frame of exactly `raw_len` bytes, with a window of at most 4 MiB.
-fn decompress(frame: &[u8], raw_len: usize) -> Result<Vec<u8>, Error> {
-    const MAX_WINDOW_LOG: u32 = 22;
-    let malformed = || Error::record("its compressed bytes are malformed");
-    if zstd::zstd_safe::find_frame_compressed_size(frame).ok() != Some(frame.len())
-        || !frame.starts_with(&[0x28, 0xB5, 0x2F, 0xFD])
-    {
-        return Err(malformed());
-    }
-    let mut decoder = zstd::bulk::Decompressor::new().map_err(|_| malformed())?;
-    decoder.window_log_max(MAX_WINDOW_LOG).map_err(|_| malformed())?;
-    let raw = decoder.decompress(frame, raw_len).map_err(|_| malformed())?;
-    if raw.len() == raw_len { Ok(raw) } else { Err(malformed()) }
 }
 
 /// What can be read of a pack from its start, without its table: for salvage.

@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::format::{Codec, HEADER_LEN, RECORD_LEN};
+use super::Error;
+use super::format::{Codec, HEADER_LEN, MAX_PACK, MAX_RAW, RECORD_LEN, encode_record};
 use super::reader::{decode_record, is_named, read_pack, walk_records};
 use super::segment::{Segment, SegmentBuilder, SegmentId, SegmentName};
 use super::writer::{PackWriter, SealedPack, compress_if_it_pays};
@@ -100,9 +101,92 @@ fn compressible_records_are_stored_smaller_and_come_back() {
 fn a_frame_that_expands_past_its_header_is_refused() {
     let bomb = zstd::bulk::compress(&vec![0; 32 << 20], 1).unwrap();
     let key = file_key(b"x");
-    let (header, _) = super::format::encode_record(key, Codec::Zstd, bomb.len() as u32, 16 << 20);
+    let (header, _) = encode_record(key, Codec::Zstd, bomb.len() as u32, 16 << 20);
     let record = [&header[..], &bomb].concat();
     assert!(decode_record(&record, key).is_err());
+}
+
+/// A record of `raw_len` bytes whose stored bytes are `frame`.
+fn record_of(frame: &[u8], raw: &[u8]) -> (Vec<u8>, RecordKey) {
+    let key = file_key(raw);
+    let (header, _) = encode_record(key, Codec::Zstd, frame.len() as u32, raw.len() as u32);
+    ([&header[..], frame].concat(), key)
+}
+
+#[test]
+fn a_frame_is_one_frame_of_a_small_window_and_no_more() {
+    let raw = b"value,".repeat(900_000);
+    let good = compress_if_it_pays(&raw).unwrap();
+    let (record, key) = record_of(&good, &raw);
+    assert_eq!(*decode_record(&record, key).unwrap(), raw[..]);
+
+    let skippable = [&0x184D_2A50u32.to_le_bytes()[..], &4u32.to_le_bytes(), b"skip"].concat();
+    let half = raw.len() / 2;
+    let halves = [zstd::bulk::compress(&raw[..half], 1), zstd::bulk::compress(&raw[half..], 1)];
+    let two = halves.map(Result::unwrap).concat();
+    let mut wide = zstd::bulk::Compressor::new(1).unwrap();
+    wide.window_log(23).unwrap();
+    let wide = wide.compress(&raw).unwrap();
+    let mut dictionary = zstd::bulk::Compressor::with_dictionary(1, &raw[..100_000]).unwrap();
+    let with_dictionary = dictionary.compress(&raw).unwrap();
+    for (why, frame) in [
+        ("bytes behind it", [&good[..], b"x"].concat()),
+        ("a skippable frame before it", [&skippable[..], &good].concat()),
+        ("a skippable frame behind it", [&good[..], &skippable].concat()),
+        ("two frames", two),
+        ("a window over 4 MiB", wide),
+        ("a dictionary", with_dictionary),
+        ("a byte less", good[..good.len() - 1].to_vec()),
+        ("nothing", Vec::new()),
+    ] {
+        let (record, key) = record_of(&frame, &raw);
+        assert!(decode_record(&record, key).is_err(), "{why}");
+    }
+    // Lengths of the header that are not the frame's.
+    for len in [raw.len() - 1, raw.len() + 1] {
+        let (header, _) = encode_record(key, Codec::Zstd, good.len() as u32, len as u32);
+        assert!(decode_record(&[&header[..], &good].concat(), key).is_err());
+    }
+}
+
+#[test]
+fn a_pack_takes_no_record_that_readers_refuse() {
+    let chunk = RecordKey { hash: Digest::of(b""), kind: RecordKind::Chunk };
+    let mut writer = PackWriter::new(Vec::new(), [7; 16]).unwrap();
+    assert!(writer.push(chunk, Codec::Raw, 0, b"").is_err(), "an empty chunk");
+    assert!(writer.push(file_key(b"abc"), Codec::Raw, 2, b"abc").is_err(), "another length");
+    assert!(writer.push(file_key(b"abc"), Codec::Zstd, 3, b"abc").is_err(), "a frame that saves nothing");
+    let large = vec![0; MAX_RAW as usize + 1];
+    assert!(writer.push(file_key(&large), Codec::Raw, MAX_RAW + 1, &large).is_err(), "over 16 MiB");
+    assert!(writer.finish().is_err(), "no record");
+
+    let mut writer = PackWriter::new(Vec::new(), [7; 16]).unwrap();
+    writer.push(file_key(b"abc"), Codec::Raw, 3, b"abc").unwrap();
+    writer.push(file_key(b"abc"), Codec::Raw, 3, b"abc").unwrap();
+    assert!(writer.finish().is_err(), "a record twice");
+
+    let mut writer = PackWriter::new(std::io::sink(), [7; 16]).unwrap();
+    let mut records = 0u32;
+    let refused = loop {
+        let raw = records.to_le_bytes();
+        match writer.push(file_key(&raw), Codec::Raw, 4, &raw) {
+            Ok(()) => records += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, Error::Limit { limit: 65_536, .. }), "{refused}");
+    assert_eq!(records, 65_536);
+    let (sealed, _) = writer.finish().unwrap();
+    assert_eq!(sealed.entries.len(), 65_536);
+
+    let mut writer = PackWriter::new(std::io::sink(), [7; 16]).unwrap();
+    let raw = vec![0; MAX_RAW as usize];
+    let pushed = (0..4u8).map_while(|at| {
+        let key = RecordKey { hash: Digest::of(&[at]), kind: RecordKind::File };
+        writer.push(key, Codec::Raw, MAX_RAW, &raw).ok()
+    });
+    assert_eq!(pushed.count(), 2, "three would pass 48 MiB with their headers");
+    assert!(writer.finish().unwrap().0.len <= MAX_PACK);
 }
 
 #[test]

@@ -5,11 +5,10 @@ use std::io::Write;
 
 use crate::model::digest::{Hasher, PackId};
 use crate::model::object::RecordKey;
-use crate::pack::Error;
 use crate::pack::format::{
-    self, Codec, ENTRY_LEN, HEADER_LEN, MAX_PACK, MAX_RAW, MAX_RECORDS, RECORD_LEN, TRAILER_LEN, TableEntry,
-    Trailer,
+    self, Codec, ENTRY_LEN, HEADER_LEN, MAX_PACK, MAX_RECORDS, RECORD_LEN, TRAILER_LEN, TableEntry, Trailer,
 };
+use crate::pack::{Error, codec};
 
 /// A finished pack.
 #[derive(Clone, Debug)]
@@ -57,12 +56,18 @@ impl<W: Write> PackWriter<W> {
     /// Appends a record whose bytes, decompressed, have `raw_len` bytes and the hash of `key`.
     ///
     /// The caller has checked the hash and brings each key once. Fails with `Limit` where
-    /// [`fits`](Self::fits) is false; after a failed write the pack is of no use.
+    /// [`fits`](Self::fits) is false, and for lengths that readers would refuse; after a failed write
+    /// the pack is of no use.
     pub fn push(&mut self, key: RecordKey, codec: Codec, raw_len: u32, stored: &[u8]) -> Result<(), Error> {
-        if !self.fits(stored.len()) || raw_len > MAX_RAW {
+        if self.entries.len() == MAX_RECORDS {
+            let found = MAX_RECORDS as u64 + 1;
+            return Err(Error::Limit { what: "records of a pack", limit: MAX_RECORDS as u64, found });
+        }
+        if !self.fits(stored.len()) {
             let found = self.sealed_len() + stored.len() as u64;
             return Err(Error::Limit { what: "bytes of a pack", limit: MAX_PACK, found });
         }
+        format::check_lengths(key.kind, codec, stored.len() as u32, raw_len)?;
         let (header, crc) = format::encode_record(key, codec, stored.len() as u32, raw_len);
         self.out.write_all(&header).map_err(Error::Write)?;
         self.out.write_all(stored).map_err(Error::Write)?;
@@ -105,17 +110,11 @@ pub fn seal(header: &[u8; HEADER_LEN], mut entries: Vec<TableEntry>) -> Result<(
     Ok((SealedPack { id, len, entries }, tail))
 }
 
-/// zstd's fastest level: 501 MiB/s here at the ratio of level 3 on CSV (docs/performance.md).
-const LEVEL: i32 = 1;
-
 /// The bytes as one zstd frame if that is at least 5 % smaller and decodes to the same bytes.
 pub fn compress_if_it_pays(raw: &[u8]) -> Option<Vec<u8>> {
-    let frame = zstd::bulk::compress(raw, LEVEL).ok()?;
-    if frame.len() as u64 > raw.len() as u64 * 95 / 100 {
-        return None;
-    }
+    let frame = codec::compress(raw)?;
     // Decoded before it is stored: a wrong frame would be the only copy of somebody's data.
-    let decoded = zstd::bulk::decompress(&frame, raw.len()).ok()?;
+    let decoded = codec::decompress(&frame, u32::try_from(raw.len()).ok()?).ok()?;
     (decoded == raw).then_some(frame)
 }
 
@@ -142,8 +141,7 @@ impl Sampler {
         let Some((count, shrinks)) = self.seen.get_mut(extension) else { return false };
         if count.is_multiple_of(EVERY) && !raw.is_empty() {
             let sample = &raw[..raw.len().min(SAMPLE)];
-            *shrinks = zstd::bulk::compress(sample, LEVEL)
-                .is_ok_and(|frame| frame.len() as u64 <= sample.len() as u64 * 95 / 100);
+            *shrinks = codec::compress(sample).is_some();
         }
         *count += 1;
         *shrinks
