@@ -14,4 +14,5 @@ pub mod stage;
 pub mod tree;
 pub mod units;
 pub mod value;
+pub mod values;
 pub mod yaml;
