@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use crate::fs::dir::Dir;
 use crate::fs::link::LinkMode;
 use crate::fs::lock::{Patience, UseLock};
+use crate::fs::staging::Staging;
 use crate::fs::{self, at};
 use crate::model::digest::{Digest, Hasher, ObjectId};
 use crate::model::object::{RecordKey, RecordKind};
@@ -289,6 +290,23 @@ impl Cache {
     /// Many hold it at once; the sweep of a collection waits for them or gives up.
     pub fn use_lock(&self, patience: &Patience<'_>) -> Result<UseLock, Error> {
         Ok(UseLock::shared(&self.created()?.dir, &own(layout::USE_LOCK), patience)?)
+    }
+
+    /// A folder of this process's own in `stage/`.
+    pub(super) fn staging(&self) -> Result<Staging, Error> {
+        let Opened { dir, trust } = self.created()?;
+        dir.create_dir_all_with(&own(layout::STAGE), trust.dir_mode())?;
+        Ok(Staging::create(dir.open_dir(&own(layout::STAGE))?)?)
+    }
+
+    /// The object that a symlink into the cache stands for, from the symlink's target text.
+    pub fn linked_object(&self, target: &str) -> Option<ObjectId> {
+        let root = std::path::absolute(&self.root).ok()?;
+        let below = Path::new(target).strip_prefix(root).ok()?.to_str()?;
+        let hex = below.strip_prefix("objects/")?.replacen('/', "", 1);
+        let id: ObjectId = hex.parse().ok()?;
+        let key = RecordKey { hash: id.digest(), kind: RecordKind::File };
+        (loose_path(key).as_str() == below).then_some(id)
     }
 
     /// Moves a damaged loose record to `bad/`, where nothing reads it.

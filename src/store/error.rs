@@ -35,6 +35,12 @@ pub enum Error {
         /// What came.
         found: Digest,
     },
+    /// A symlink that would lead out of the work tree.
+    #[error("the symbolic link `{}` would lead out of the project", path.display())]
+    UnsafeLink {
+        /// Where it was to be made.
+        path: PathBuf,
+    },
     /// The folder holds a cache of another format.
     #[error("`{}` is a cache of another version than this mlv knows", path.display())]
     UnknownCache {
@@ -89,6 +95,7 @@ impl Advice for Error {
             Error::Fs(error) => error.kind(),
             Error::Missing { .. } => ErrorKind::NotDownloaded,
             Error::Damaged { .. } | Error::WrongBytes { .. } => ErrorKind::Damaged,
+            Error::UnsafeLink { .. } => ErrorKind::UnsafePath,
             Error::UnknownCache { .. } => ErrorKind::UnsupportedVersion,
             Error::Pack { source, .. } => source.kind(),
             Error::Broken | Error::TooLarge { .. } => ErrorKind::Io,
@@ -113,7 +120,9 @@ impl Advice for Error {
                 Some(key.hash.to_string())
             }
             Error::WrongBytes { expected, .. } => Some(expected.to_string()),
-            Error::UnknownCache { path } | Error::Pack { path, .. } => Some(path.display().to_string()),
+            Error::UnsafeLink { path } | Error::UnknownCache { path } | Error::Pack { path, .. } => {
+                Some(path.display().to_string())
+            }
             Error::Broken | Error::Interrupted => None,
         }
     }

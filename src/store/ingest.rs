@@ -5,20 +5,19 @@
 //! others shrink would be a fatal signal.
 
 use std::fs::File;
-use std::io::Write;
-use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering;
 
 use crate::fs;
 use crate::fs::dir::{Dir, stamp_of};
-use crate::fs::file::{OutFile, append_from, next_data};
+use crate::fs::file::{OutFile, append_from};
 use crate::fs::stamp::{COARSE_NS, FileKind, FileStamp, granularity_ns};
-use crate::model::digest::{Digest, Hasher, ObjectId};
+use crate::model::digest::{Digest, ObjectId};
 use crate::model::object::{RecordKey, RecordKind};
 use crate::model::path::RepoPath;
 use crate::par;
 use crate::report::{Meter, interrupted};
 use crate::store::Error;
+use crate::store::copy::{CopyError, copy_hashing};
 use crate::store::publish::Draft;
 use crate::store::statindex::{is_settled, now_ns};
 use crate::store::writer::{Batch, CacheWriter};
@@ -38,8 +37,6 @@ pub struct Ingested {
     pub is_new: bool,
 }
 
-/// One read of a large file, one write of its copy.
-const BLOCK: usize = 1 << 20;
 /// So much a thread gathers before it takes the writer's lock.
 const BATCH: usize = 512 << 10;
 /// So many neighbouring files one thread takes at a time.
@@ -211,14 +208,13 @@ impl<'w, 'c> Worker<'w, 'c> {
         before_ns: i64,
     ) -> Result<Attempt, Error> {
         let (name, mut out) = self.writer.draft()?;
-        let outcome = self.copy(path, file, stamp.size, &name, &mut out);
-        let failed =
-            |error| fs::Error::Io { action: "read", path: self.dir.path().join(path), source: error };
-        let settled = outcome.and_then(|hash| Ok((hash, stamp_of(file).map_err(failed)?)));
-        let (hash, after) = settled.inspect_err(|_| self.writer.discard(&name))?;
-        let Some(hash) = hash.filter(|_| is_unchanged(stamp, &after)) else {
-            self.writer.discard(&name);
-            return Ok(Attempt::Changed);
+        let outcome = self.copy(path, file, stamp, &name, &mut out);
+        let hash = match outcome {
+            Ok(Some(hash)) => hash,
+            other => {
+                self.writer.discard(&name);
+                return other.map(|_| Attempt::Changed);
+            }
         };
         let key = RecordKey { hash, kind: RecordKind::File };
         let is_new = !self.writer.presence().has(key);
@@ -226,67 +222,35 @@ impl<'w, 'c> Worker<'w, 'c> {
         Ok(Attempt::Done(self.ingested(key, *stamp, before_ns, is_new)))
     }
 
-    /// Copies and hashes in one pass; nothing if the file turned out to be shorter.
+    /// Copies or clones, and hashes; nothing if the file changed meanwhile.
     fn copy(
         &mut self,
         path: &str,
         file: &File,
-        size: u64,
+        stamp: &FileStamp,
         name: &str,
         out: &mut OutFile,
     ) -> Result<Option<Digest>, Error> {
-        let failed =
-            |error| fs::Error::Io { action: "read", path: self.dir.path().join(path), source: error };
+        let failed = |source| fs::Error::Io { action: "read", path: self.dir.path().join(path), source };
         let lacks_reflinks = &self.writer.lacks_reflinks;
-        let is_clone = !lacks_reflinks.load(Ordering::Relaxed) && out.clone_from(file).is_ok();
-        lacks_reflinks.store(!is_clone, Ordering::Relaxed);
-        self.block.resize(BLOCK, 0);
-        let (mut hasher, mut position) = (Hasher::new(), 0);
-        while let Some((start, end)) = next_data(file, position, size).map_err(failed)? {
-            hash_zeros(&mut hasher, start - position);
-            if !is_clone && start > position {
-                out.seek_to(start).map_err(self.writer.stage_failed(name, "write"))?;
+        let mut share = !lacks_reflinks.load(Ordering::Relaxed);
+        let copied = copy_hashing(file, stamp.size, out, &mut share, &mut self.block);
+        lacks_reflinks.store(!share, Ordering::Relaxed);
+        match copied {
+            Ok(hash) => {
+                let after = stamp_of(file).map_err(failed)?;
+                Ok(is_unchanged(stamp, &after).then_some(hash))
             }
-            position = start;
-            while position < end {
-                let room = self.block.len().min((end - position) as usize);
-                // Of a clone, its own bytes: those of the original may change.
-                let count = match is_clone {
-                    true => out.read_at(&mut self.block[..room], position),
-                    false => file.read_at(&mut self.block[..room], position),
-                };
-                let count = count.map_err(failed)?;
-                if count == 0 {
-                    return Ok(None);
-                }
-                hasher.update(&self.block[..count]);
-                if !is_clone {
-                    out.write_all(&self.block[..count]).map_err(self.writer.stage_failed(name, "write"))?;
-                }
-                position += count as u64;
-                if interrupted() {
-                    return Err(Error::Interrupted);
-                }
-            }
+            Err(CopyError::Short) => Ok(None),
+            Err(CopyError::Read(error)) => Err(failed(error).into()),
+            Err(CopyError::Write(error)) => Err(self.writer.stage_failed(name, "write")(error)),
+            Err(CopyError::Interrupted) => Err(Error::Interrupted),
         }
-        if position < size && !is_clone {
-            out.set_len(size).map_err(self.writer.stage_failed(name, "write"))?;
-        }
-        hash_zeros(&mut hasher, size - position);
-        Ok(Some(hasher.finish()))
     }
 }
 
 /// Nothing says that the file changed: also not its ctime, which no one can put back.
 fn is_unchanged(before: &FileStamp, after: &FileStamp) -> bool {
-    before.has_same_bytes(after) && before.ctime_ns == after.ctime_ns
-}
-
-fn hash_zeros(hasher: &mut Hasher, mut count: u64) {
-    static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
-    while count > 0 {
-        let part = count.min(ZEROS.len() as u64);
-        hasher.update(&ZEROS[..part as usize]);
-        count -= part;
-    }
+    (before.has_same_bytes(after) && before.ctime_ns == after.ctime_ns)
+        || fs::fault::mutated("ingest-recheck")
 }

@@ -1,1 +1,430 @@
-//! Turns objects of the cache into files of a work tree.
+//! Turns objects of the cache into files of a work tree, and takes files out of it.
+//!
+//! The caller decides what goes where and says of each path what it found there; this module
+//! acts. It writes nothing whose bytes do not hash to their name (R4), replaces nothing but what
+//! was examined, and what is not saved goes to rescue (R2: `fs/place.rs`). One file that fails
+//! stops no other.
+//!
+//! Packed objects are read in the order in which they lie, many with one read; so files arrive
+//! in pack order, not in the order of their names.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write;
+use std::sync::OnceLock;
+
+use crate::error::{Advice, ErrorKind};
+use crate::fs;
+use crate::fs::dir::Dir;
+use crate::fs::link::{LinkMode, probe};
+use crate::fs::place::{Draft, Examined, Placer};
+use crate::fs::rescue::{Kept, Rescue};
+use crate::fs::staging::Staging;
+use crate::fs::stamp::FileStamp;
+use crate::model::digest::{Digest, PackId};
+use crate::model::object::{RecordKey, RecordKind};
+use crate::model::path::RepoPath;
+use crate::model::tree::{EntryKind, MAX_TARGET};
+use crate::pack::reader::decode_record;
+use crate::par;
+use crate::report::{Meter, interrupted};
+use crate::store::Error;
+use crate::store::cache::Cache;
+use crate::store::copy::{CopyError, copy_hashing, hash_file};
+use crate::store::layout::loose_path;
+use crate::store::packed::{Packed, ReadError};
+
+/// Something to be put into the work tree.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// Where, from the work tree's root.
+    pub path: RepoPath,
+    /// What: of an empty folder neither size nor hash count.
+    pub kind: EntryKind,
+    /// Bytes.
+    pub size: u64,
+    /// The object's hash.
+    pub hash: Digest,
+    /// What was found at the path. Without it, the path must be free.
+    pub old: Option<Box<Examined>>,
+}
+
+/// Something to be taken out of the work tree.
+#[derive(Clone, Debug)]
+pub struct Removal {
+    /// Where, from the work tree's root.
+    pub path: RepoPath,
+    /// What was found there.
+    pub old: Examined,
+}
+
+/// What was done, and what was not.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Items by their index, rising, with the stamps of what is there now.
+    pub done: Vec<(usize, FileStamp)>,
+    /// Items by their index, rising, and why they failed.
+    pub failed: Vec<(usize, Error)>,
+    /// What went to rescue, sorted by path.
+    pub kept: Vec<Kept>,
+    /// Why the rest was not tried: the user asked to stop, or the disk is full.
+    pub stopped: Option<Error>,
+}
+
+/// Puts objects of one cache into one work tree.
+pub struct Materializer<'a> {
+    cache: &'a Cache,
+    work: &'a Dir,
+    staging: &'a Staging,
+    rescue: &'a Rescue,
+    jobs: usize,
+    link: OnceLock<LinkMode>,
+}
+
+/// Records that lie this close are read together with what lies between them.
+const GAP: u64 = 64 << 10;
+/// Most bytes that are read together, unless one record has more.
+const WINDOW: u64 = 1 << 20;
+
+/// Where one item's bytes are in a pack.
+#[derive(Clone, Copy)]
+struct Packing {
+    item: usize,
+    pack: PackId,
+    start: u64,
+    end: u64,
+}
+
+/// A piece of work for one thread.
+enum Task {
+    /// Items whose records are read together: a range of the list of packings.
+    Window(std::ops::Range<usize>),
+    /// An item that is looked up by itself.
+    Single(usize),
+}
+
+impl<'a> Materializer<'a> {
+    /// Puts objects of `cache` into `work` on up to `jobs` threads. New files are made in
+    /// `staging`, a folder on the same file system as `work`.
+    pub fn new(
+        cache: &'a Cache,
+        work: &'a Dir,
+        staging: &'a Staging,
+        rescue: &'a Rescue,
+        jobs: usize,
+    ) -> Materializer<'a> {
+        Materializer { cache, work, staging, rescue, jobs, link: OnceLock::new() }
+    }
+
+    /// Puts the items in place; `meter` counts their bytes.
+    pub fn put(&self, items: &[Item], meter: &dyn Meter) -> Outcome {
+        let packed = self.cache.packed();
+        let (packings, tasks) = plan(items, packed.as_deref());
+        let start = || Worker {
+            owner: self,
+            placer: Placer::new(self.work, self.staging, self.rescue),
+            window: Vec::new(),
+            outcome: Outcome::default(),
+        };
+        let workers = par::runs(self.jobs, tasks.len(), 1, start, |worker, range| {
+            for task in &tasks[range] {
+                match (task, &packed) {
+                    (Task::Window(range), Some(packed)) => {
+                        worker.window(items, &packings[range.clone()], packed, meter);
+                    }
+                    (Task::Window(_), None) => {}
+                    (Task::Single(index), _) => worker.single(*index, &items[*index], meter),
+                }
+            }
+            worker.outcome.stopped.is_none()
+        });
+        merge(workers.into_iter().map(|worker| worker.outcome))
+    }
+
+    /// Takes the files and symlinks out that were examined, and folders below `base` that are
+    /// empty then.
+    pub fn remove(&self, removals: &[Removal], base: &RepoPath) -> Outcome {
+        let start = || (Placer::new(self.work, self.staging, self.rescue), Outcome::default());
+        let parts = par::runs(self.jobs, removals.len(), 64, start, |(placer, outcome), range| {
+            for index in range {
+                let Removal { path, old } = &removals[index];
+                match placer.remove(path, old) {
+                    Ok(kept) => {
+                        outcome.done.push((index, old.stamp));
+                        outcome.kept.extend(kept);
+                    }
+                    Err(error) => outcome.failed.push((index, error.into())),
+                }
+                if interrupted() {
+                    outcome.stopped = Some(Error::Interrupted);
+                    break;
+                }
+            }
+            outcome.stopped.is_none()
+        });
+        let outcome = merge(parts.into_iter().map(|(_, outcome)| outcome));
+        self.prune(outcome.done.iter().map(|(index, _)| &removals[*index].path), base);
+        outcome
+    }
+
+    /// Removes the folders above `paths`, up to `base`, that are empty.
+    fn prune<'p>(&self, paths: impl Iterator<Item = &'p RepoPath>, base: &RepoPath) {
+        let mut folders = BTreeSet::new();
+        for path in paths {
+            let mut folder = path.parent();
+            while let Some(here) = folder.filter(|here| here != base && here.starts_with(base)) {
+                folder = here.parent();
+                if !folders.insert(here) {
+                    break;
+                }
+            }
+        }
+        // From the last on: what lies in a folder comes after it.
+        for folder in folders.iter().rev() {
+            let _ = self.work.remove_dir(folder);
+        }
+    }
+
+    /// How loose objects are linked, tried once.
+    fn link(&self) -> LinkMode {
+        *self.link.get_or_init(|| {
+            let wanted = &self.cache.options().links;
+            let probed = self
+                .cache
+                .staging()
+                .and_then(|folder| probe(folder.dir(), self.staging.dir(), wanted).map_err(Error::from));
+            probed.unwrap_or(LinkMode::Copy)
+        })
+    }
+}
+
+/// Sorts the work: packed items by where they lie, grouped into windows; all others one by one.
+fn plan(items: &[Item], packed: Option<&Packed>) -> (Vec<Packing>, Vec<Task>) {
+    let (mut packings, mut tasks) = (Vec::new(), Vec::new());
+    for (index, item) in items.iter().enumerate() {
+        let key = RecordKey { hash: item.hash, kind: RecordKind::File };
+        let place = item.kind.is_file().then(|| packed?.find(key).next()).flatten();
+        match place {
+            Some(place) => {
+                let range = place.range();
+                packings.push(Packing { item: index, pack: place.pack, start: range.start, end: range.end });
+            }
+            None => tasks.push(Task::Single(index)),
+        }
+    }
+    packings.sort_unstable_by_key(|packing| (packing.pack, packing.start, packing.item));
+    let mut begin = 0;
+    for index in 1..=packings.len() {
+        let goes_on = packings.get(index).is_some_and(|next| {
+            let (first, last) = (&packings[begin], &packings[index - 1]);
+            next.pack == first.pack && next.start <= last.end + GAP && next.end - first.start <= WINDOW
+        });
+        if !goes_on {
+            tasks.push(Task::Window(begin..index));
+            begin = index;
+        }
+    }
+    (packings, tasks)
+}
+
+/// Whether a symlink's target text is relative, harmless to print, and leads to a place in the
+/// work tree outside git's and mlv's folders (R3). It may lead to nothing.
+fn stays_inside(path: &RepoPath, target: &str) -> bool {
+    if target.is_empty() || target.len() as u64 > MAX_TARGET || target.chars().any(char::is_control) {
+        return false;
+    }
+    let mut place = path.parent().unwrap_or_else(RepoPath::root);
+    for part in target.split('/').enumerate() {
+        let next = match part {
+            // The first part of an absolute path is empty.
+            (0, "") => None,
+            (_, "" | ".") => continue,
+            (_, "..") => place.parent(),
+            (_, name) => place.join_str(name).ok(),
+        };
+        let Some(next) = next else { return false };
+        place = next;
+    }
+    true
+}
+
+/// The outcomes of several threads as one, in the order of the items.
+fn merge(parts: impl Iterator<Item = Outcome>) -> Outcome {
+    let mut whole = Outcome::default();
+    for mut part in parts {
+        whole.done.append(&mut part.done);
+        whole.failed.append(&mut part.failed);
+        whole.kept.append(&mut part.kept);
+        whole.stopped = whole.stopped.or(part.stopped);
+    }
+    whole.done.sort_unstable_by_key(|(index, _)| *index);
+    whole.failed.sort_unstable_by_key(|(index, _)| *index);
+    whole.kept.sort_by(|a, b| (&a.path, &a.stored).cmp(&(&b.path, &b.stored)));
+    whole
+}
+
+/// One thread's part.
+struct Worker<'m, 'a> {
+    owner: &'m Materializer<'a>,
+    placer: Placer<'a>,
+    /// What was read of a pack, or working memory for a large file.
+    window: Vec<u8>,
+    outcome: Outcome,
+}
+
+impl Worker<'_, '_> {
+    /// Puts items whose records lie close to each other.
+    fn window(&mut self, items: &[Item], packings: &[Packing], packed: &Packed, meter: &dyn Meter) {
+        let (Some(first), Some(last)) = (packings.first(), packings.last()) else { return };
+        let mut window = std::mem::take(&mut self.window);
+        window.resize((last.end - first.start) as usize, 0);
+        let read = packed.read_range_into(first.pack, first.start, &mut window);
+        for packing in packings {
+            if self.stops() {
+                break;
+            }
+            let (index, item) = (packing.item, &items[packing.item]);
+            let key = RecordKey { hash: item.hash, kind: RecordKind::File };
+            let record =
+                &window[(packing.start - first.start) as usize..(packing.end - first.start) as usize];
+            let outcome = match (&read, decode_record(record, key)) {
+                (Ok(()), Ok(bytes)) => self.put_bytes(item, &bytes),
+                // By itself, from wherever else it lies; and what is wrong is put aside.
+                (Ok(()) | Err(ReadError::Damaged | ReadError::Vanished | ReadError::Io(_)), _) => {
+                    self.put_single(item)
+                }
+            };
+            self.count(index, item, outcome, meter);
+        }
+        self.window = window;
+    }
+
+    fn single(&mut self, index: usize, item: &Item, meter: &dyn Meter) {
+        if !self.stops() {
+            let outcome = self.put_single(item);
+            self.count(index, item, outcome, meter);
+        }
+    }
+
+    fn stops(&mut self) -> bool {
+        if interrupted() {
+            self.outcome.stopped = Some(Error::Interrupted);
+        }
+        self.outcome.stopped.is_some()
+    }
+
+    fn count(&mut self, index: usize, item: &Item, outcome: Result<FileStamp, Error>, meter: &dyn Meter) {
+        meter.inc(item.size);
+        match outcome {
+            Ok(stamp) => self.outcome.done.push((index, stamp)),
+            Err(error @ Error::Interrupted) => self.outcome.stopped = Some(error),
+            Err(error) if error.kind() == ErrorKind::NoSpace => self.outcome.stopped = Some(error),
+            Err(error) => self.outcome.failed.push((index, error)),
+        }
+    }
+
+    fn put_single(&mut self, item: &Item) -> Result<FileStamp, Error> {
+        let cache = self.owner.cache;
+        let key = RecordKey { hash: item.hash, kind: RecordKind::File };
+        match item.kind {
+            EntryKind::EmptyDir => Ok(self.placer.make_folder(&item.path)?),
+            EntryKind::Symlink => {
+                let target = cache.read_record(key)?;
+                let target = String::from_utf8(target).ok().filter(|target| stays_inside(&item.path, target));
+                let target =
+                    target.ok_or_else(|| Error::UnsafeLink { path: self.owner.work.full(&item.path) })?;
+                let draft = self.placer.draft_symlink(&target)?;
+                self.place(draft, item)
+            }
+            EntryKind::File | EntryKind::Executable => match cache.open_loose(key)? {
+                Some(file) => self.put_loose(item, key, &file),
+                None => {
+                    let bytes = cache.read_record(key)?;
+                    self.put_bytes(item, &bytes)
+                }
+            },
+        }
+    }
+
+    /// Writes verified bytes.
+    fn put_bytes(&mut self, item: &Item, bytes: &[u8]) -> Result<FileStamp, Error> {
+        let mut draft = self.placer.draft(item.kind == EntryKind::Executable)?;
+        let written = draft.file().map_or(Ok(()), |file| file.write_all(bytes));
+        if let Err(error) = written {
+            self.placer.discard(draft);
+            return Err(fs::at(&self.owner.work.full(&item.path), "write")(error).into());
+        }
+        self.place(draft, item)
+    }
+
+    fn place(&mut self, draft: Draft, item: &Item) -> Result<FileStamp, Error> {
+        match &item.old {
+            None => Ok(self.placer.put_new(draft, &item.path)?),
+            Some(old) => {
+                let (stamp, kept) = self.placer.put_over(draft, &item.path, old)?;
+                self.outcome.kept.extend(kept);
+                Ok(stamp)
+            }
+        }
+    }
+
+    /// A loose object: linked where that works, else copied; hashed in any case.
+    fn put_loose(&mut self, item: &Item, key: RecordKey, source: &File) -> Result<FileStamp, Error> {
+        let link = match item.kind {
+            // A link would carry the cache's mode.
+            EntryKind::Executable => LinkMode::Copy,
+            _ => self.owner.link(),
+        };
+        let draft = match link {
+            LinkMode::Reflink | LinkMode::Copy => self.copy(item, key, source, link == LinkMode::Reflink)?,
+            LinkMode::Hardlink | LinkMode::Symlink => self.link(key, source, link)?,
+        };
+        self.place(draft, item)
+    }
+
+    fn copy(&mut self, item: &Item, key: RecordKey, source: &File, share: bool) -> Result<Draft, Error> {
+        let full = self.owner.work.full(&item.path);
+        let size = source.metadata().map_err(fs::at(&full, "copy to"))?.len();
+        let mut draft = self.placer.draft(item.kind == EntryKind::Executable)?;
+        let copied = match draft.file() {
+            Some(file) => copy_hashing(source, size, file, &mut share.clone(), &mut self.window),
+            None => Err(CopyError::Short),
+        };
+        let failure = match copied {
+            Ok(hash) if hash == key.hash || fs::fault::mutated("materialize-verify") => return Ok(draft),
+            Ok(_) | Err(CopyError::Short) => {
+                self.owner.cache.quarantine(key);
+                Error::Damaged { key }
+            }
+            Err(CopyError::Read(error) | CopyError::Write(error)) => fs::at(&full, "copy to")(error).into(),
+            Err(CopyError::Interrupted) => Error::Interrupted,
+        };
+        self.placer.discard(draft);
+        Err(failure)
+    }
+
+    fn link(&mut self, key: RecordKey, source: &File, link: LinkMode) -> Result<Draft, Error> {
+        let cache = self.owner.cache;
+        let path = loose_path(key);
+        let size = source.metadata().map(|meta| meta.len());
+        let hash = size
+            .and_then(|size| hash_file(source, size, &mut self.window))
+            .map_err(fs::at(&cache.root().join(path.as_str()), "read"))?;
+        if hash != key.hash {
+            cache.quarantine(key);
+            return Err(Error::Damaged { key });
+        }
+        let Some(dir) = cache.dir() else { return Err(Error::Missing { key }) };
+        match link {
+            LinkMode::Hardlink => Ok(self.placer.draft_hardlink(dir, &path)?),
+            _ => {
+                let target = std::path::absolute(dir.full(&path)).unwrap_or_else(|_| dir.full(&path));
+                let target = target.to_str().ok_or_else(|| fs::Error::NotUtf8 { path: dir.full(&path) })?;
+                Ok(self.placer.draft_symlink(target)?)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@
 //! own; who asks does not notice (docs/formats.md, "Local cache").
 
 mod cache;
+mod copy;
 mod error;
 mod hash;
 pub mod here;

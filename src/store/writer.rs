@@ -109,9 +109,7 @@ impl<'c> CacheWriter<'c> {
         if let Some(staging) = self.staging.get() {
             return Ok(staging);
         }
-        let Opened { dir, trust } = self.opened()?;
-        dir.create_dir_all_with(&own(layout::STAGE), trust.dir_mode())?;
-        let staging = Staging::create(dir.open_dir(&own(layout::STAGE))?)?;
+        let staging = self.cache.staging()?;
         // Another thread may have been faster: then this one's folder goes away again.
         Ok(self.staging.get_or_init(|| staging))
     }
