@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use crate::cli::ui::{Colour, Ui};
+use crate::config::Level;
 
 /// What every command takes.
 #[derive(clap::Args)]
@@ -117,4 +118,35 @@ pub(crate) struct IncludeArgs {
     /// Leave out paths that match the pattern; may be repeated
     #[arg(long, value_name = "PATTERN")]
     pub(crate) exclude: Vec<String>,
+}
+
+/// Which layer of the configuration.
+#[derive(clap::Args)]
+#[group(multiple = false)]
+pub(crate) struct LevelArgs {
+    /// The configuration of this machine
+    #[arg(long)]
+    pub(crate) system: bool,
+    /// Your own configuration, for all repositories
+    #[arg(long, visible_alias = "user")]
+    pub(crate) global: bool,
+    /// The repository's configuration, tracked by git; changes go here by default
+    #[arg(long)]
+    pub(crate) project: bool,
+    /// The configuration of this clone alone: the place for credentials
+    #[arg(long)]
+    pub(crate) local: bool,
+}
+
+impl LevelArgs {
+    /// The level that was named.
+    pub(crate) fn level(&self) -> Option<Level> {
+        let named = [
+            (self.system, Level::System),
+            (self.global, Level::User),
+            (self.project, Level::Project),
+            (self.local, Level::Local),
+        ];
+        named.into_iter().find_map(|(is_named, level)| is_named.then_some(level))
+    }
 }

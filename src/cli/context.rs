@@ -9,7 +9,9 @@ use crate::cli::error::CliError;
 use crate::cli::escape::escape_bytes;
 use crate::cli::progress;
 use crate::cli::ui::Ui;
+use crate::config::{Level, Sources};
 use crate::error::ErrorKind;
+use crate::ops::surroundings::Surroundings;
 use crate::repo::Repo;
 use crate::report::{Event, Reporter};
 
@@ -70,15 +72,43 @@ impl Context {
             return Ok(repo);
         }
         let repo = Repo::open(&self.cwd)?;
+        let repo = if self.waits { repo } else { repo.without_waiting() };
         for warning in repo.config().warnings() {
             self.reporter.event(&Event::Warning { message: warning.to_string() });
         }
         Ok(self.repo.get_or_init(|| repo))
     }
 
-    /// Whether to wait for other processes.
-    pub(crate) fn waits(&self) -> bool {
-        self.waits
+    /// What commands get that need no repository.
+    pub(crate) fn around(&self) -> Surroundings<'_> {
+        let sources = Sources::of_process(None);
+        Surroundings { cwd: &self.cwd, sources, waits: self.waits, reporter: self.reporter() }
+    }
+
+    /// The project's settings as a path to show, if git tracks them.
+    pub(crate) fn tracked_settings(&self) -> Option<String> {
+        let repo = self.repo().ok().filter(|repo| repo.git().is_some())?;
+        let (folder, name) = repo.sources().place_of(Level::Project)?;
+        Some(self.shown(&folder.join(name).display().to_string()))
+    }
+
+    /// The absolute path as it is shown: relative to the current folder if it lies in it or in
+    /// the repository, else as it is.
+    pub(crate) fn shown(&self, path: &str) -> String {
+        let path = Path::new(path);
+        let root = self.repo().map_or(self.cwd.as_path(), Repo::root);
+        let mut folder = self.cwd.as_path();
+        let mut up = PathBuf::new();
+        while folder.starts_with(root) {
+            if let Ok(below) = path.strip_prefix(folder) {
+                let shown = up.join(below);
+                return if shown.as_os_str().is_empty() { ".".into() } else { shown.display().to_string() };
+            }
+            up.push("..");
+            let Some(parent) = folder.parent() else { break };
+            folder = parent;
+        }
+        path.display().to_string()
     }
 
     /// The time since the command started.

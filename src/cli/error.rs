@@ -106,12 +106,13 @@ impl CliError {
         })
     }
 
-    /// The text form, for stderr.
+    /// The text form, for stderr. A message is one line whatever names it quotes; a cause may be
+    /// what another program said.
     pub(crate) fn render(&self, out: &mut Text) {
         for failure in &self.0.failures {
-            out.bad("failed").put(": `").put(&failure.path).put("`: ").lines(&failure.message, 8).end();
+            out.bad("failed").put(": `").put(&failure.path).put("`: ").put(&failure.message).end();
         }
-        out.bad("error").put(": ").lines(&self.0.message, 7).end();
+        out.bad("error").put(": ").put(&self.0.message).end();
         for cause in &self.0.causes {
             out.bad("cause").put(": ").lines(cause, 7).end();
         }

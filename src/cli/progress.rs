@@ -283,8 +283,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn line_of(event: &Event, ui: Ui) -> Text {
     let mut out = ui.note_text();
     match event {
-        Event::Warning { message } => out.warn("warning").put(": ").lines(message, 9),
-        Event::Hint { message } => out.name("hint").put(": ").lines(message, 6),
+        Event::Warning { message } => out.warn("warning").put(": ").put(message),
+        Event::Hint { message } => out.name("hint").put(": ").put(message),
         Event::Waiting { holder } => out.put("waiting for ").put(holder),
         Event::StageStarted { stage, command } => {
             out.put("Running stage `").name(stage).put("`:").end();

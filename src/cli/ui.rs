@@ -83,6 +83,12 @@ impl Text {
         self.paint("2", value)
     }
 
+    /// Appends a tab, between values that programs may read.
+    pub(crate) fn tab(&mut self) -> &mut Text {
+        self.text.push('\t');
+        self
+    }
+
     /// Ends the line.
     pub(crate) fn end(&mut self) -> &mut Text {
         self.text.push('\n');
@@ -103,7 +109,7 @@ impl Text {
 
     /// Ends the line with `hint:` and the text.
     pub(crate) fn hint(&mut self, value: impl Display) -> &mut Text {
-        self.name("hint").put(": ").lines(&value.to_string(), 6).end()
+        self.name("hint").put(": ").put(value).end()
     }
 
     /// The finished text.

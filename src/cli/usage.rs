@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind as Clap};
+use clap::error::ErrorKind as Clap;
 
 use crate::cli::cmd::version::VersionReport;
 use crate::cli::error::CliError;
@@ -34,32 +34,20 @@ fn usage_error(stop: &clap::Error) -> CliError {
         Clap::DisplayHelpOnMissingArgumentOrSubcommand | Clap::MissingSubcommand => "a command is missing",
         _ => paragraphs[0].strip_prefix("error: ").unwrap_or(paragraphs[0]),
     };
-    let mut error = CliError::new(ErrorKind::Usage, message.trim());
+    let message: Vec<&str> = message.lines().map(str::trim).collect();
+    let mut error = CliError::new(ErrorKind::Usage, message.join(" "));
     for tip in text.lines().filter_map(|line| line.trim().strip_prefix("tip: ")) {
         error = error.hint(tip);
     }
-    let usage = stop.get(ContextKind::Usage).and_then(|value| match value {
-        ContextValue::StyledStr(usage) => Some(usage.to_string()),
-        _ => None,
-    });
-    let command = usage.as_deref().map_or("mlv", command_of);
+    let usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
+    let command = usage.map_or("mlv", command_of);
     error.hint(format!("`{command} --help` lists the arguments and examples"))
 }
 
-/// `mlv remote add` out of `Usage: mlv remote add [OPTIONS] <NAME> <URL>`.
+/// `mlv remote add` out of `mlv remote add [OPTIONS] <NAME> <URL>`.
 fn command_of(usage: &str) -> &str {
-    let line = usage.lines().next().unwrap_or_default().trim_start_matches("Usage:").trim();
-    let end = line.find([' ', '\n']).map_or(line.len(), |_| {
-        let mut end = 0;
-        for word in line.split(' ') {
-            if word.starts_with(['[', '<', '-']) {
-                break;
-            }
-            end += word.len() + 1;
-        }
-        end.saturating_sub(1).min(line.len())
-    });
-    if end == 0 { "mlv" } else { &line[..end] }
+    let end = usage.find(['[', '<', '-']).unwrap_or(usage.len());
+    usage[..end].trim_end()
 }
 
 #[cfg(test)]
@@ -68,8 +56,8 @@ mod tests {
 
     #[test]
     fn command_is_what_stands_before_the_arguments() {
-        assert_eq!(command_of("Usage: mlv remote add [OPTIONS] <NAME> <URL>"), "mlv remote add");
-        assert_eq!(command_of("Usage: mlv"), "mlv");
-        assert_eq!(command_of("Usage: mlv --json"), "mlv");
+        assert_eq!(command_of("mlv remote add [OPTIONS] <NAME> <URL>"), "mlv remote add");
+        assert_eq!(command_of("mlv"), "mlv");
+        assert_eq!(command_of("mlv cache dir --json <X>"), "mlv cache dir");
     }
 }

@@ -36,7 +36,11 @@
 //! plus a variant of [`Command`], an arm of its `run`, and a place in `help::GROUPS`. A text of more than a few lines goes
 //! to a file of the same name in `render/`.
 
+pub(crate) mod cache;
+pub(crate) mod config;
 pub(crate) mod demo;
+pub(crate) mod init;
+pub(crate) mod remote;
 pub(crate) mod root;
 pub(crate) mod version;
 
@@ -46,7 +50,11 @@ use crate::cli::report::finish;
 /// The commands. Their manual is the doc comment of the arguments.
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
+    Cache(cache::CacheArgs),
+    Config(config::ConfigArgs),
     Demo(demo::DemoArgs),
+    Init(init::InitArgs),
+    Remote(remote::RemoteArgs),
     Root(root::RootArgs),
     Version(version::VersionArgs),
 }
@@ -55,7 +63,11 @@ impl Command {
     /// Runs the command, shows its report, and returns the process's exit code.
     pub(crate) fn run(self, cx: &Context) -> u8 {
         match self {
+            Command::Cache(args) => args.run(cx),
+            Command::Config(args) => finish(cx, config::run(cx, args)),
             Command::Demo(args) => finish(cx, demo::run(cx, &args)),
+            Command::Init(args) => finish(cx, init::run(cx, args)),
+            Command::Remote(args) => args.run(cx),
             Command::Root(args) => finish(cx, root::run(cx, &args)),
             Command::Version(args) => finish(cx, version::run(cx, &args)),
         }

@@ -1,4 +1,9 @@
 //! The built program, run as a user would: one file a command or rule.
 
+mod config;
 mod demo;
+mod init;
+mod json;
+mod remote;
+mod root;
 mod usage;

@@ -10,7 +10,7 @@
 //! ```
 
 // A helper that only one kind of test needs is still part of the harness.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 mod env;
 mod tree;

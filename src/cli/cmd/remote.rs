@@ -1,0 +1,256 @@
+use std::time::Duration;
+
+use crate::cli::args::{DryRun, LevelArgs};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::help;
+use crate::cli::render::shell_word;
+use crate::cli::report::{Report, finish};
+use crate::cli::ui::Text;
+use crate::ops::remote::{self, RemoteAction, RemoteListReport, RemoteOptions, RemoteReport, RemoteRow};
+
+/// Show and change the places where data is shared
+#[derive(clap::Args)]
+pub(crate) struct RemoteArgs {
+    #[command(subcommand)]
+    command: RemoteCommand,
+}
+
+#[derive(clap::Subcommand)]
+enum RemoteCommand {
+    Add(AddArgs),
+    Modify(ModifyArgs),
+    Default(DefaultArgs),
+    List(ListArgs),
+    #[command(visible_alias = "rm")]
+    Remove(RemoveArgs),
+}
+
+impl RemoteArgs {
+    pub(crate) fn run(self, cx: &Context) -> u8 {
+        match self.command {
+            RemoteCommand::Add(args) => finish(cx, add(cx, args)),
+            RemoteCommand::Modify(args) => finish(cx, modify(cx, args)),
+            RemoteCommand::Default(args) => match args {
+                DefaultArgs { name: None, unset: false, .. } => finish(cx, show_default(cx)),
+                args => finish(cx, set_default(cx, args)),
+            },
+            RemoteCommand::List(args) => finish(cx, list(cx, &args)),
+            RemoteCommand::Remove(args) => finish(cx, remove(cx, args)),
+        }
+    }
+}
+
+/// Add a remote
+///
+/// A remote is a URL, or a folder relative to the current one. Nothing is contacted.
+#[derive(clap::Args)]
+#[command(after_help = help::after(&[
+    ("mlv remote add -d storage /mnt/share/mlv", "a folder, used where no remote is named"),
+    ("mlv remote add --local mine ../mine", "for this clone alone"),
+], &[3, 4, 6]))]
+struct AddArgs {
+    /// What to call it
+    name: String,
+    /// Where it is
+    url: String,
+    /// Use it where no remote is named
+    #[arg(long, short)]
+    default: bool,
+    /// Replace a remote of that name
+    #[arg(long, short)]
+    force: bool,
+    #[command(flatten)]
+    level: LevelArgs,
+    #[command(flatten)]
+    dry_run: DryRun,
+}
+
+fn add(cx: &Context, args: AddArgs) -> Result<Changed, CliError> {
+    let AddArgs { name, url, default, force, level, dry_run } = args;
+    change(cx, RemoteAction::Add { name, url, default, force }, &level, &dry_run, Done::Added)
+}
+
+/// Set or unset an option of a remote
+///
+/// Credentials go to --local or --global: what is tracked by git may not hold them.
+#[derive(clap::Args)]
+#[command(after_help = help::after(&[
+    ("mlv remote modify storage url ../other", "move it"),
+    ("mlv remote modify --local storage profile work", "an option for this clone alone"),
+    ("mlv remote modify -u storage jobs", "take an option out"),
+], &[3, 4, 6]))]
+struct ModifyArgs {
+    /// The remote
+    name: String,
+    /// The option: `url`, `jobs`, `profile`
+    option: String,
+    /// Its new value
+    #[arg(required_unless_present = "unset", conflicts_with = "unset")]
+    value: Option<String>,
+    /// Take the option out
+    #[arg(long, short)]
+    unset: bool,
+    #[command(flatten)]
+    level: LevelArgs,
+    #[command(flatten)]
+    dry_run: DryRun,
+}
+
+fn modify(cx: &Context, args: ModifyArgs) -> Result<Changed, CliError> {
+    let ModifyArgs { name, option, value, level, dry_run, .. } = args;
+    change(cx, RemoteAction::Modify { name, option, value }, &level, &dry_run, Done::Changed)
+}
+
+/// Print or set the remote that is used where none is named
+#[derive(clap::Args)]
+#[command(after_help = help::after(&[
+    ("mlv remote default", "which one it is"),
+    ("mlv remote default storage", "use another one"),
+    ("mlv remote default -u", "have none"),
+], &[3, 4, 6]))]
+struct DefaultArgs {
+    /// The remote
+    #[arg(conflicts_with = "unset")]
+    name: Option<String>,
+    /// Have no default
+    #[arg(long, short)]
+    unset: bool,
+    #[command(flatten)]
+    level: LevelArgs,
+    #[command(flatten)]
+    dry_run: DryRun,
+}
+
+fn set_default(cx: &Context, args: DefaultArgs) -> Result<Changed, CliError> {
+    change(cx, RemoteAction::Default { name: args.name }, &args.level, &args.dry_run, Done::Default)
+}
+
+fn show_default(cx: &Context) -> Result<RemoteRow, CliError> {
+    Ok(remote::show_default(&cx.around())?)
+}
+
+/// List the remotes
+#[derive(clap::Args)]
+#[command(after_help = help::after(&[
+    ("mlv remote list", "name, place, and which one is the default"),
+    ("mlv remote list --local", "those of this clone alone"),
+], &[3, 4]))]
+struct ListArgs {
+    #[command(flatten)]
+    level: LevelArgs,
+}
+
+fn list(cx: &Context, args: &ListArgs) -> Result<RemoteListReport, CliError> {
+    Ok(remote::list(&cx.around(), args.level.level())?)
+}
+
+/// Remove a remote from the settings
+///
+/// Takes all its options out, at every level of this repository or at the one that is named.
+/// The data in the remote is not touched.
+#[derive(clap::Args)]
+#[command(after_help = help::after(&[
+    ("mlv remote remove storage", "forget it, with its credentials in this clone"),
+], &[3, 4, 6]))]
+struct RemoveArgs {
+    /// The remote
+    name: String,
+    #[command(flatten)]
+    level: LevelArgs,
+    #[command(flatten)]
+    dry_run: DryRun,
+}
+
+fn remove(cx: &Context, args: RemoveArgs) -> Result<Changed, CliError> {
+    change(cx, RemoteAction::Remove { name: args.name }, &args.level, &args.dry_run, Done::Removed)
+}
+
+/// A change of the settings.
+#[derive(serde::Serialize)]
+struct Changed {
+    #[serde(flatten)]
+    report: RemoteReport,
+    #[serde(skip)]
+    done: Done,
+    /// What to hand to `git add`.
+    #[serde(skip)]
+    git_add: Option<String>,
+}
+
+#[derive(Clone, Copy)]
+enum Done {
+    Added,
+    Changed,
+    Default,
+    Removed,
+}
+
+fn change(
+    cx: &Context,
+    action: RemoteAction,
+    level: &LevelArgs,
+    dry_run: &DryRun,
+    done: Done,
+) -> Result<Changed, CliError> {
+    let options = RemoteOptions { action, level: level.level(), dry_run: dry_run.dry_run };
+    let mut report = remote::run(&cx.around(), &options)?;
+    for file in &mut report.files {
+        *file = cx.shown(file);
+    }
+    Ok(Changed { git_add: cx.tracked_settings().filter(|file| report.files.contains(file)), report, done })
+}
+
+impl Report for Changed {
+    fn summary(&self, _took: Duration, out: &mut Text) {
+        let RemoteReport { name, url, default, files, dry_run } = &self.report;
+        let named = name.as_deref().unwrap_or_default();
+        out.put(if *dry_run { "Dry run: " } else { "" });
+        match (self.done, name) {
+            (Done::Default, Some(_)) => out.put("Made remote `").name(named).put("` the default in `"),
+            (Done::Default, None) => out.put("Took the default remote out of `"),
+            (Done::Removed, _) => out.put("Removed remote `").name(named).put("` from `"),
+            (Done::Added | Done::Changed, _) => {
+                let verb = if matches!(self.done, Done::Added) { "Added" } else { "Changed" };
+                out.put(verb).put(" remote `").name(named);
+                if let Some(url) = url {
+                    out.put("` at `").name(url);
+                }
+                out.put(if *default { "`, the default, in `" } else { "` in `" })
+            }
+        };
+        out.name(files.join("` and `")).put("`.").end();
+        if let Some(file) = self.git_add.as_ref().filter(|_| !dry_run) {
+            out.hint(format!("git add {}", shell_word(file)));
+        }
+    }
+}
+
+impl Report for RemoteListReport {
+    fn text(&self, out: &mut Text) {
+        for row in &self.remotes {
+            row.text(out);
+        }
+    }
+
+    fn summary(&self, _took: Duration, out: &mut Text) {
+        if self.remotes.is_empty() {
+            out.put("No remotes.").end().hint("mlv remote add -d NAME FOLDER-OR-URL");
+        }
+        for row in &self.remotes {
+            if let Some(problem) = &row.problem {
+                out.warn("warning").put(": ").put(problem).end();
+            }
+        }
+    }
+}
+
+impl Report for RemoteRow {
+    fn text(&self, out: &mut Text) {
+        out.name(&self.name).tab().put(self.url.as_deref().unwrap_or("-"));
+        if self.default {
+            out.tab().put("(default)");
+        }
+        out.end();
+    }
+}

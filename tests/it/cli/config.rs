@@ -1,0 +1,151 @@
+//! `config` and `cache dir`.
+
+use serde_json::json;
+
+use crate::support::TestEnv;
+
+#[test]
+fn config_sets_gets_and_unsets() {
+    let env = TestEnv::ready();
+    insta::assert_snapshot!(env.mlv(&["config", "core.jobs", "12"]).success(), @r"
+    --- stderr
+    Changed `core.jobs` in `.mlv/config.toml`.
+    hint: git add .mlv/config.toml
+    ");
+    insta::assert_snapshot!(env.mlv(&["config", "core.jobs"]).success(), @"12");
+    insta::assert_snapshot!(env.mlv(&["config", "core.jobs", "12"]).success(), @r"
+    --- stderr
+    Nothing to change: `core.jobs` in `.mlv/config.toml`.
+    ");
+    env.mlv(&["config", "-u", "core.jobs"]).success();
+    insta::assert_snapshot!(env.mlv(&["config", "core.jobs"]).code(2), @r"
+    --- stderr
+    error: `core.jobs` is not set
+    [exit 2]
+    ");
+    env.mlv(&["config", "-u", "core.jobs"]).code(2);
+}
+
+// DVC exits with 0 here and says nothing.
+#[test]
+fn config_of_an_unknown_key_is_an_error_for_reading_too() {
+    let env = TestEnv::ready();
+    let document = env.mlv(&["config", "core.remot", "--json"]).code(2).json();
+    assert_eq!(document["error"]["message"], "no configuration key is called `core.remot`");
+    let hint = document["error"]["hints"][0].as_str().expect("near names");
+    assert!(hint.starts_with("did you mean `core.remote`"), "{hint}");
+    env.mlv(&["config", "core.nosuch", "1"]).code(2);
+}
+
+#[test]
+fn config_refuses_a_bad_value_and_names_the_key() {
+    let env = TestEnv::ready();
+    let before = env.read(".mlv/config.toml");
+    insta::assert_snapshot!(env.mlv(&["config", "core.jobs", "many"]).code(2), @r"
+    --- stderr
+    error: `core.jobs` must be a whole number from 1 to 1024
+    [exit 2]
+    ");
+    assert_eq!(env.read(".mlv/config.toml"), before);
+}
+
+#[test]
+fn config_keeps_comments_and_order() {
+    let env = TestEnv::ready();
+    let text = env.read_text(".mlv/config.toml");
+    env.write(".mlv/config.toml", format!("# ours\n{text}[core]\njobs = 3 # as the disk likes\n"));
+    env.mlv(&["config", "core.jobs", "4"]).success();
+    assert_eq!(
+        env.read_text(".mlv/config.toml"),
+        format!("# ours\n{text}[core]\njobs = 4 # as the disk likes\n")
+    );
+}
+
+#[test]
+fn later_levels_win_and_origins_are_shown() {
+    let env = TestEnv::ready();
+    env.mlv(&["config", "--global", "core.jobs", "1"]).success();
+    env.mlv(&["config", "core.jobs", "2"]).success();
+    env.mlv(&["config", "--local", "core.jobs", "3"]).success();
+    let below = env.at("sub");
+    let shown = below.mlv(&["config", "core.jobs", "--show-origin"]).success();
+    insta::assert_snapshot!(shown, @"../.mlv/config.local.toml:2	3");
+    let user = below.mlv(&["config", "core.jobs", "--show-origin", "--global"]).success();
+    insta::assert_snapshot!(user, @"$ENV/home/.config/mlv/config.toml:2	1");
+    let mut command = env.mlv_command();
+    command.args(["config", "core.jobs", "--show-origin"]).env("MLV_CORE_JOBS", "4");
+    insta::assert_snapshot!(env.run(&mut command).success(), @"MLV_CORE_JOBS	4");
+}
+
+#[test]
+fn config_list_is_sorted_and_has_a_json_form() {
+    let env = TestEnv::ready();
+    env.mlv(&["config", "core.jobs", "2"]).success();
+    let output = env.mlv(&["config", "--list"]).success();
+    let keys: Vec<String> =
+        output.stdout().lines().filter_map(|line| Some(line.split_once('=')?.0.to_owned())).collect();
+    assert_eq!(keys, ["core.jobs", "project.id", "project.version"]);
+    let document = env.mlv(&["config", "core.jobs", "--json"]).success().json();
+    let line = env.read_text(".mlv/config.toml").lines().count();
+    let value = json!({
+        "key": "core.jobs",
+        "value": "2",
+        "level": "project",
+        "origin": format!(".mlv/config.toml:{line}"),
+    });
+    assert_eq!(document, json!({ "values": [value], "changed": false, "dry_run": false }));
+}
+
+#[test]
+fn config_works_outside_of_a_repository_for_the_users_own_settings() {
+    let env = TestEnv::new();
+    env.mlv(&["config", "--global", "core.jobs", "5"]).success();
+    insta::assert_snapshot!(env.mlv(&["config", "core.jobs"]).success(), @"5");
+    assert_eq!(env.mlv(&["config", "core.jobs", "6", "--json"]).code(3).error_kind(), "not_a_repository");
+}
+
+#[test]
+fn levels_exclude_each_other() {
+    let env = TestEnv::ready();
+    assert_eq!(
+        env.mlv(&["config", "--local", "--global", "core.jobs", "1", "--json"]).code(2).error_kind(),
+        "usage"
+    );
+}
+
+#[test]
+fn dry_run_of_config_writes_nothing() {
+    let env = TestEnv::ready();
+    let before = env.snapshot_of(".mlv");
+    insta::assert_snapshot!(env.mlv(&["config", "core.jobs", "7", "--dry"]).success(), @r"
+    --- stderr
+    Would change `core.jobs` in `.mlv/config.toml`.
+    ");
+    assert_eq!(env.snapshot_of(".mlv"), before);
+}
+
+// One bad line stops no command but those that need its value (reference: DVC's bricks all).
+#[test]
+fn unknown_keys_in_a_file_are_warnings() {
+    let env = TestEnv::ready();
+    let text = env.read_text(".mlv/config.toml");
+    env.write(".mlv/config.toml", format!("{text}[core]\nnosuch = 1\njobs = \"x\"\n"));
+    let output = env.mlv(&["root"]).success();
+    assert_eq!(output.stdout(), ".\n");
+    assert_eq!(output.stderr().matches("warning: ").count(), 2, "{output}");
+}
+
+#[test]
+fn cache_dir_prints_one_line_and_can_be_set() {
+    let env = TestEnv::ready();
+    insta::assert_snapshot!(env.mlv(&["cache", "dir"]).success(), @"$ENV/repo/.mlv/cache");
+    let below = env.at("sub");
+    let shared = env.root().join("shared").display().to_string();
+    insta::assert_snapshot!(below.mlv(&["cache", "dir", "--local", &shared]).success(), @r"
+    --- stderr
+    The cache is `$ENV/shared` by `../.mlv/config.local.toml`. Data was not moved.
+    ");
+    insta::assert_snapshot!(below.mlv(&["cache", "dir"]).success(), @"$ENV/shared");
+    env.mlv(&["cache", "dir", "--local", "-u"]).success();
+    insta::assert_snapshot!(env.mlv(&["cache", "dir"]).success(), @"$ENV/repo/.mlv/cache");
+}
