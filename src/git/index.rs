@@ -71,11 +71,14 @@ impl GitRepo {
         if self.is_bare() || path.is_root() && self.prefix.is_root() {
             return Ok(false);
         }
-        let repo = self.local();
         let mut guard = self.excludes.lock().unwrap_or_else(PoisonError::into_inner);
-        let stack = match guard.as_mut() {
-            Some(stack) => stack,
-            None => guard.insert(excludes_of(&repo)?),
+        let (repo, stack) = match guard.as_mut() {
+            Some(known) => known,
+            None => {
+                let repo = self.local();
+                let stack = excludes_of(&repo)?;
+                guard.insert((repo, stack))
+            }
         };
         // Without the mode gix takes a folder for a file, and `models/` would not match it.
         let mode = if is_dir { Mode::DIR } else { Mode::FILE };

@@ -35,7 +35,8 @@ pub struct GitRepo {
     /// The folder that was asked about, relative to the work tree's root.
     pub(super) prefix: RepoPath,
     pub(super) index: OnceLock<gix::worktree::Index>,
-    pub(super) excludes: Mutex<Option<gix::worktree::Stack>>,
+    /// The rules read so far, with the handle that they are read through.
+    pub(super) excludes: Mutex<Option<(gix::Repository, gix::worktree::Stack)>>,
 }
 
 impl fmt::Debug for GitRepo {

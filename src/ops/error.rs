@@ -4,11 +4,14 @@ use crate::config;
 use crate::error::{Advice, ErrorKind, Hint};
 use crate::fs;
 use crate::git;
+use crate::model::lockfile::LockError;
 use crate::model::path::{PathError, RepoPath};
 use crate::model::pointer::PointerError;
 use crate::model::resolve::ResolveError;
 use crate::ops::output_error::OutputError;
 use crate::ops::tracked::Source;
+use crate::pipeline::graph::GraphError;
+use crate::pipeline::parse::PipelineError;
 use crate::repo;
 use crate::store;
 
@@ -86,14 +89,6 @@ pub enum OpError {
         /// The second.
         other: RepoPath,
     },
-    /// A lock entry that cannot be used.
-    #[error("the entry of the stage `{stage}` in `{file}` cannot be used")]
-    LockEntry {
-        /// The lock file.
-        file: RepoPath,
-        /// The stage.
-        stage: Box<str>,
-    },
     /// A file whose name mlv cannot store.
     #[error("`{path}` cannot be tracked")]
     BadName {
@@ -107,7 +102,19 @@ pub enum OpError {
     Interrupted,
     /// A pointer that cannot be read.
     #[error(transparent)]
-    Pointer(#[from] Box<PointerError>),
+    Pointer(Box<PointerError>),
+    /// A pipeline file that cannot be read.
+    #[error(transparent)]
+    Pipeline(Box<PipelineError>),
+    /// A lock file, or an entry of one, that cannot be read.
+    #[error(transparent)]
+    Lock(Box<LockError>),
+    /// Stages that contradict each other.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// The cache.
+    #[error(transparent)]
+    Store(#[from] store::Error),
     /// The project.
     #[error(transparent)]
     Repo(#[from] repo::Error),
@@ -146,11 +153,27 @@ impl From<PointerError> for OpError {
     }
 }
 
+impl From<PipelineError> for OpError {
+    fn from(error: PipelineError) -> OpError {
+        OpError::Pipeline(Box::new(error))
+    }
+}
+
+impl From<LockError> for OpError {
+    fn from(error: LockError) -> OpError {
+        OpError::Lock(Box::new(error))
+    }
+}
+
 impl OpError {
     /// The error of the layer below that this stands for, if it is one.
     fn lower(&self) -> Option<&dyn Advice> {
         match self {
             OpError::Pointer(error) => Some(&**error),
+            OpError::Pipeline(error) => Some(&**error),
+            OpError::Lock(error) => Some(&**error),
+            OpError::Graph(error) => Some(error),
+            OpError::Store(error) => Some(error),
             OpError::Repo(error) => Some(error),
             OpError::Config(error) => Some(error),
             OpError::Git(error) => Some(error),
@@ -171,7 +194,6 @@ impl Advice for OpError {
             OpError::SameOutput { .. } | OpError::NestedOutputs { .. } | OpError::TwinOutputs { .. } => {
                 ErrorKind::InvalidPipeline
             }
-            OpError::LockEntry { .. } => ErrorKind::InvalidFile,
             OpError::Interrupted => ErrorKind::Interrupted,
             _ => self.lower().map_or(ErrorKind::Io, Advice::kind),
         }
@@ -192,7 +214,6 @@ impl Advice for OpError {
             OpError::SameOutput { first: Source::Pointer { file }, .. } => {
                 vec![Hint::new(format!("mlv remove {file}"))]
             }
-            OpError::LockEntry { stage, .. } => vec![Hint::new(format!("mlv repro {stage}"))],
             _ => self.lower().map_or_else(Vec::new, Advice::hints),
         }
     }
@@ -207,7 +228,6 @@ impl Advice for OpError {
             OpError::NestedOutputs { inner: path, .. } | OpError::TwinOutputs { other: path, .. } => {
                 Some(path.to_string())
             }
-            OpError::LockEntry { file, .. } => Some(file.to_string()),
             _ => self.lower().and_then(Advice::subject),
         }
     }

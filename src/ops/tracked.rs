@@ -1,7 +1,38 @@
-//! What mlv owns.
+//! What mlv owns: the outputs of pointers and of stages as one set, sorted by path.
+//!
+//! Read from the work tree, or as it was at a revision. One bad file makes a [`Problem`] and
+//! leaves the others usable; who deletes or decides by what is *not* here looks at the problems
+//! first (R9).
+
+mod conflicts;
+mod discover;
+mod history;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::model::lockfile::{Lockfile, StageLock};
+use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
+use crate::model::stage::{Pipeline, Stage};
+use crate::ops::OpError;
+use crate::repo::Repo;
+
+pub use history::History;
+
+/// The name of pipeline files.
+pub const PIPELINE_FILE: &str = "mlv.yaml";
+/// The name of lock files.
+pub const LOCK_FILE: &str = "mlv.lock";
+/// How the names of pointer files end.
+pub const POINTER_SUFFIX: &str = ".mlv";
+
 /// Where an output is declared.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
     /// By a pointer.
     Pointer {
@@ -12,16 +43,201 @@ pub enum Source {
     Stage {
         /// The pipeline file.
         file: RepoPath,
-        /// The stage's name.
+        /// The stage's name in it.
         stage: Box<str>,
     },
 }
 
-impl std::fmt::Display for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Source {
+    /// The pointer or pipeline file.
+    pub fn file(&self) -> &RepoPath {
+        match self {
+            Source::Pointer { file } | Source::Stage { file, .. } => file,
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Source::Pointer { file } => write!(f, "`{file}`"),
             Source::Stage { file, stage } => write!(f, "the stage `{stage}` of `{file}`"),
+        }
+    }
+}
+
+/// A tracked file or directory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrackedOut {
+    /// Its path.
+    pub path: RepoPath,
+    /// Where it is declared.
+    pub source: Source,
+    /// What was last recorded of it; nothing for a stage that never ran.
+    pub content: Option<ContentInfo>,
+    /// Whether mlv keeps its contents; if not, git or nobody does.
+    pub cache: bool,
+    /// Whether `push` uploads it.
+    pub push: bool,
+    /// Whether `pull` brings it only when it is named.
+    pub pull_manual: bool,
+    /// The remote that it goes to instead of the default one.
+    pub remote: Option<Box<str>>,
+    /// Whether it is an import that stays as it is.
+    pub frozen: bool,
+}
+
+/// A pipeline with what its stages last consumed and produced.
+#[derive(Clone, Debug)]
+pub struct TrackedPipeline {
+    /// The stages.
+    pub pipeline: Arc<Pipeline>,
+    /// The lock beside it; empty if there is none or it cannot be read.
+    pub lock: Arc<Lockfile>,
+    /// The path of the lock file, whether it is there or not.
+    pub lock_file: RepoPath,
+}
+
+impl TrackedPipeline {
+    /// The stages with their lock entries, in the order of the file.
+    pub fn stages(&self) -> impl Iterator<Item = (&Stage, Option<&StageLock>)> {
+        self.pipeline.stages.iter().map(|stage| (stage, self.lock.stages.get(&stage.name)))
+    }
+}
+
+/// A file that cannot be used, or outputs that contradict each other.
+#[derive(Debug)]
+pub struct Problem {
+    /// The file that it is about.
+    pub file: RepoPath,
+    /// What is wrong.
+    pub error: OpError,
+}
+
+/// All that mlv owns in a work tree or at a revision.
+#[derive(Debug, Default)]
+pub struct Tracked {
+    outs: Vec<TrackedOut>,
+    pipelines: Vec<TrackedPipeline>,
+    problems: Vec<Problem>,
+}
+
+impl Tracked {
+    /// Reads the work tree: one walk that enters no output, no repository inside, and nothing
+    /// that git or `.mlvignore` leave out.
+    pub fn load(repo: &Repo) -> Result<Tracked, OpError> {
+        Ok(discover::work_tree(repo)?.finish())
+    }
+
+    /// The outputs, sorted by path, none in another.
+    pub fn outs(&self) -> &[TrackedOut] {
+        &self.outs
+    }
+
+    /// The pipelines, sorted by file.
+    pub fn pipelines(&self) -> &[TrackedPipeline] {
+        &self.pipelines
+    }
+
+    /// What could not be used, sorted by file.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// Takes the problems out, to be reported once.
+    pub fn take_problems(&mut self) -> Vec<Problem> {
+        std::mem::take(&mut self.problems)
+    }
+
+    /// Fails with the first problem, for who needs all of it.
+    pub fn complete(mut self) -> Result<Tracked, OpError> {
+        if self.problems.is_empty() { Ok(self) } else { Err(self.problems.swap_remove(0).error) }
+    }
+
+    /// The output at exactly this path.
+    pub fn out(&self, path: &RepoPath) -> Option<&TrackedOut> {
+        self.outs.binary_search_by(|out| out.path.cmp(path)).ok().map(|at| &self.outs[at])
+    }
+
+    /// The output that `path` is or lies in, and the way from it to `path` (empty: it is the output).
+    pub fn containing<'p>(&self, path: &'p RepoPath) -> Option<(&TrackedOut, &'p str)> {
+        let mut above = Some(path.clone());
+        while let Some(folder) = above {
+            if let Some(out) = self.out(&folder) {
+                return path.strip_prefix(&out.path).map(|inside| (out, inside));
+            }
+            above = folder.parent();
+        }
+        None
+    }
+
+    /// The outputs at or below `folder`.
+    pub fn below<'t>(&'t self, folder: &'t RepoPath) -> impl Iterator<Item = &'t TrackedOut> {
+        self.outs.iter().filter(move |out| out.path.starts_with(folder))
+    }
+
+    /// The output that the pointer `file` declares.
+    pub fn of_pointer(&self, file: &RepoPath) -> Option<&TrackedOut> {
+        let declares =
+            |out: &&TrackedOut| matches!(&out.source, Source::Pointer { file: known } if known == file);
+        let beside = file.as_str().strip_suffix(POINTER_SUFFIX).and_then(|out| RepoPath::parse(out).ok());
+        // Only a pointer with `wdir` has its output elsewhere.
+        beside.and_then(|path| self.out(&path)).filter(declares).or_else(|| self.outs.iter().find(declares))
+    }
+
+    /// The outputs of one stage.
+    pub fn of_stage<'t>(&'t self, file: &'t RepoPath, name: &'t str) -> impl Iterator<Item = &'t TrackedOut> {
+        self.outs.iter().filter(move |out| match &out.source {
+            Source::Stage { file: known, stage } => known == file && **stage == *name,
+            Source::Pointer { .. } => false,
+        })
+    }
+}
+
+/// Collects what was read, file by file, in any order.
+#[derive(Default)]
+struct Collector {
+    outs: Vec<TrackedOut>,
+    pipelines: BTreeMap<RepoPath, Arc<Pipeline>>,
+    /// By the folder that they lie in.
+    locks: BTreeMap<RepoPath, Arc<Lockfile>>,
+    /// Folders whose pipeline file is there and cannot be read.
+    broken: Vec<RepoPath>,
+    problems: Vec<Problem>,
+}
+
+impl Collector {
+    fn problem(&mut self, file: &RepoPath, error: impl Into<OpError>) {
+        self.problems.push(Problem { file: file.clone(), error: error.into() });
+    }
+
+    /// Puts pipelines and locks together and checks the outputs against each other.
+    fn finish(mut self) -> Tracked {
+        let mut pipelines = Vec::new();
+        for (file, pipeline) in std::mem::take(&mut self.pipelines) {
+            let folder = file.parent().unwrap_or_else(RepoPath::root);
+            let lock = self.locks.remove(&folder).unwrap_or_default();
+            self.report_refused(&folder, &lock);
+            self.outs.extend(read::outs_of(&pipeline, &lock));
+            let lock_file = read::beside(&file, LOCK_FILE);
+            pipelines.push(TrackedPipeline { pipeline, lock, lock_file });
+        }
+        for folder in std::mem::take(&mut self.broken) {
+            // What the lock says is known to be mlv's, whatever became of the definition.
+            if let Some(lock) = self.locks.remove(&folder) {
+                self.report_refused(&folder, &lock);
+                self.outs.extend(read::outs_of_lock(&read::within(&folder, PIPELINE_FILE), &lock));
+            }
+        }
+        let (outs, found) = conflicts::settle(self.outs);
+        self.problems.extend(found);
+        self.problems.sort_by(|a, b| a.file.cmp(&b.file));
+        Tracked { outs, pipelines, problems: self.problems }
+    }
+
+    fn report_refused(&mut self, folder: &RepoPath, lock: &Lockfile) {
+        for (_, error) in &lock.refused {
+            self.problem(&read::within(folder, LOCK_FILE), error.clone());
         }
     }
 }

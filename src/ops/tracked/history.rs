@@ -1,0 +1,96 @@
+//! What mlv owned at revisions.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::read::{self, Role};
+use super::{Collector, Tracked, TrackedOut};
+use crate::fs::dir::OWN_FOLDER;
+use crate::fs::ignore::IgnoreFiles;
+use crate::git::repo::CommitId;
+use crate::git::revision::{BlobId, FileAt, Snapshots};
+use crate::model::lockfile::Lockfile;
+use crate::model::path::RepoPath;
+use crate::model::pointer::Pointer;
+use crate::model::stage::Pipeline;
+use crate::ops::OpError;
+use crate::pipeline::parse;
+use crate::repo::Repo;
+
+/// Reads many revisions: folders and files that did not change are read once.
+pub struct History<'r> {
+    snapshots: Snapshots<'r>,
+    /// Rules of the work tree as it is: they say what is looked at, then as now.
+    ignore: IgnoreFiles<'r>,
+    /// What was read well; the meaning of a file depends on its place.
+    read: HashMap<(RepoPath, BlobId), File>,
+}
+
+#[derive(Clone)]
+enum File {
+    Pointer(Arc<TrackedOut>),
+    Pipeline(Arc<Pipeline>),
+    Lock(Arc<Lockfile>),
+}
+
+impl<'r> History<'r> {
+    /// Fails with `NeedsGit` in a project without git.
+    pub fn new(repo: &'r Repo) -> Result<History<'r>, OpError> {
+        let snapshots =
+            repo.require_git()?.snapshots(|name| Role::of(name).is_some(), |folder| folder == OWN_FOLDER);
+        Ok(History { snapshots, ignore: repo.ignore(), read: HashMap::new() })
+    }
+
+    /// All that mlv owned at `commit`.
+    pub fn at(&mut self, commit: CommitId) -> Result<Tracked, OpError> {
+        let mut found = Collector::default();
+        for file in self.snapshots.files(commit)? {
+            let folder = file.path.parent().unwrap_or_else(RepoPath::root);
+            if !folder.is_root() && self.ignore.is_below_ignored(&folder, true) {
+                continue;
+            }
+            if let Some(role) = Role::of(file.path.file_name()) {
+                self.file(&file, role, &mut found);
+            }
+        }
+        Ok(found.finish())
+    }
+
+    fn file(&mut self, file: &FileAt, role: Role, found: &mut Collector) {
+        let key = (file.path.clone(), file.blob);
+        let read = match self.read.get(&key) {
+            Some(known) => Ok(known.clone()),
+            None => self.parse(file, role).inspect(|read| {
+                self.read.insert(key, read.clone());
+            }),
+        };
+        let folder = || file.path.parent().unwrap_or_else(RepoPath::root);
+        match read {
+            Ok(File::Pointer(out)) => found.outs.push((*out).clone()),
+            Ok(File::Pipeline(pipeline)) => {
+                found.pipelines.insert(file.path.clone(), pipeline);
+            }
+            Ok(File::Lock(lock)) => {
+                found.locks.insert(folder(), lock);
+            }
+            Err(error) => {
+                if role == Role::Pipeline {
+                    found.broken.push(folder());
+                }
+                found.problem(&file.path, error);
+            }
+        }
+    }
+
+    fn parse(&self, file: &FileAt, role: Role) -> Result<File, OpError> {
+        let bytes = self.snapshots.read(file, role.limit())?;
+        Ok(match role {
+            Role::Pointer => {
+                let pointer = Pointer::parse(&file.path, &bytes)?;
+                File::Pointer(Arc::new(read::out_of(&file.path, pointer)))
+            }
+            Role::Pipeline => File::Pipeline(Arc::new(parse::parse(&file.path, &bytes)?)),
+            Role::Lock => File::Lock(Arc::new(Lockfile::parse(&file.path, &bytes)?)),
+        })
+    }
+}
