@@ -112,9 +112,6 @@ pub enum OpError {
     /// Stages that contradict each other.
     #[error(transparent)]
     Graph(#[from] GraphError),
-    /// The cache.
-    #[error(transparent)]
-    Store(#[from] store::Error),
     /// The project.
     #[error(transparent)]
     Repo(#[from] repo::Error),
@@ -173,7 +170,6 @@ impl OpError {
             OpError::Pipeline(error) => Some(&**error),
             OpError::Lock(error) => Some(&**error),
             OpError::Graph(error) => Some(error),
-            OpError::Store(error) => Some(error),
             OpError::Repo(error) => Some(error),
             OpError::Config(error) => Some(error),
             OpError::Git(error) => Some(error),
