@@ -208,7 +208,7 @@ pub fn decode(
     if file.digest() == Digest::ZERO || count < 2 {
         return Err(RecipeError::Malformed);
     }
-    Ok(Decoded::Pages { file, file_len, profile, pages: decode_pages(rows, file_len)? })
+    Ok(Decoded::Pages { file, file_len, profile, pages: decode_pages(rows, file_len, bounds)? })
 }
 
 fn decode_chunks(rows: &[u8], file_len: u64, (min, max): (u32, u32)) -> Result<Vec<ChunkRef>, RecipeError> {
@@ -230,23 +230,28 @@ fn decode_chunks(rows: &[u8], file_len: u64, (min, max): (u32, u32)) -> Result<V
     if sum == file_len { Ok(chunks) } else { Err(RecipeError::Sums) }
 }
 
-fn decode_pages(rows: &[u8], file_len: u64) -> Result<Vec<PageRef>, RecipeError> {
+fn decode_pages(rows: &[u8], file_len: u64, (min, max): (u32, u32)) -> Result<Vec<PageRef>, RecipeError> {
     let count = rows.len() / PAGE;
     let mut pages = Vec::with_capacity(count);
+    const FULL: u32 = CHUNKS_A_PAGE as u32;
     let mut sum = 0u64;
     for (at, row) in rows.chunks_exact(PAGE).enumerate() {
         let chunks = u32::from_le_bytes(number(row, 32));
         let bytes = u64::from_le_bytes(number(row, 36));
-        let right = if at + 1 == count {
-            1..=CHUNKS_A_PAGE as u32
-        } else {
-            CHUNKS_A_PAGE as u32..=CHUNKS_A_PAGE as u32
-        };
-        sum = sum.checked_add(bytes).ok_or(RecipeError::Sums)?;
-        if !right.contains(&chunks) {
+        let is_last = at + 1 == count;
+        let right = if is_last { 1..=FULL } else { FULL..=FULL };
+        // All chunks have the least length at least, but for the last of the file.
+        let short = u32::from(is_last);
+        let least = u64::from(chunks.saturating_sub(short)) * u64::from(min) + u64::from(short);
+        let most = u64::from(chunks) * u64::from(max);
+        if !right.contains(&chunks) || !(least..=most).contains(&bytes) {
             return Err(RecipeError::Sums);
         }
+        sum = sum.checked_add(bytes).ok_or(RecipeError::Sums)?;
         pages.push(PageRef { id: digest_at(row, 0), chunks, bytes });
     }
     if sum == file_len { Ok(pages) } else { Err(RecipeError::Sums) }
 }
+
+#[cfg(test)]
+mod tests;
