@@ -7,3 +7,4 @@ mod json;
 mod remote;
 mod root;
 mod usage;
+mod waiting;

@@ -153,6 +153,12 @@ impl TestEnv {
         Output::new(child.wait_with_output().expect("the program ends"), &self.machine.root)
     }
 
+    /// The output of a child that was started by hand.
+    #[must_use = "check how it ended: success() or code(n)"]
+    pub(crate) fn output(&self, output: std::process::Output) -> Output {
+        Output::new(output, &self.machine.root)
+    }
+
     // ---- files
 
     /// Writes a file below the folder, with the folders above it.

@@ -1,0 +1,74 @@
+//! Waiting for other processes, and being told to stop.
+
+use std::fs::File;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::{Output, TestEnv};
+
+/// Holds the lock that a change of the settings needs.
+fn hold(env: &TestEnv) -> File {
+    env.mlv(&["config", "core.jobs", "1"]).success();
+    let path = env.path().join(".mlv/config.lock");
+    let file = File::options().write(true).open(path).expect("the lock was made");
+    file.lock().expect("nobody holds it");
+    file
+}
+
+fn start(env: &TestEnv, args: &[&str]) -> Child {
+    let mut command = env.mlv_command();
+    command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("it starts")
+}
+
+fn signal(env: &TestEnv, child: &Child, name: &str) {
+    env.run(env.command("kill").args(["-s", name, &child.id().to_string()])).success();
+}
+
+fn end(env: &TestEnv, child: Child) -> Output {
+    env.output(child.wait_with_output().expect("it ends"))
+}
+
+/// Waits until the child waits: it has told so after a second.
+fn until_it_waits() {
+    std::thread::sleep(Duration::from_millis(1500));
+}
+
+#[test]
+fn who_waits_says_for_whom_and_goes_on() {
+    let env = TestEnv::ready();
+    let held = hold(&env);
+    let child = start(&env, &["config", "core.jobs", "2"]);
+    until_it_waits();
+    drop(held);
+    let output = end(&env, child).success();
+    let (first, rest) =
+        output.stderr().split_once('\n').map(|(a, b)| (a.to_owned(), b.to_owned())).expect("lines");
+    assert!(first.starts_with("waiting for pid "), "{output}");
+    assert!(rest.starts_with("Changed `core.jobs`"), "{output}");
+}
+
+// R5: exit 6 naming the other.
+#[test]
+fn who_does_not_wait_is_busy_at_once() {
+    let env = TestEnv::ready();
+    let _held = hold(&env);
+    let start = Instant::now();
+    let output = env.mlv(&["config", "core.jobs", "2", "--no-wait", "--json"]).code(6);
+    assert!(start.elapsed() < Duration::from_secs(1));
+    assert_eq!(output.error_kind(), "busy");
+    assert_eq!(output.json()["error"]["retry"], true);
+}
+
+#[test]
+fn first_signal_ends_the_operation_in_order() {
+    let env = TestEnv::ready();
+    let _held = hold(&env);
+    for name in ["INT", "TERM"] {
+        let child = start(&env, &["config", "core.jobs", "2", "--json"]);
+        until_it_waits();
+        signal(&env, &child, name);
+        let output = end(&env, child).code(130);
+        assert_eq!(output.error_kind(), "interrupted");
+    }
+}
