@@ -111,11 +111,20 @@ impl<P: Problem> Error for Located<P> {
 fn excerpt(text: &str, line: u32) -> Option<Excerpt> {
     let index = (line as usize).checked_sub(1)?;
     let full = text.lines().nth(index)?.trim_end();
-    let mut cut = full.len().min(200);
-    while !full.is_char_boundary(cut) {
+    Some(Excerpt { line, text: short(full) })
+}
+
+/// `text` for a message: at most 200 bytes of what somebody wrote into a file.
+pub fn short(text: &str) -> Box<str> {
+    const MOST: usize = 200;
+    if text.len() <= MOST {
+        return text.into();
+    }
+    let mut cut = MOST;
+    while !text.is_char_boundary(cut) {
         cut -= 1;
     }
-    Some(Excerpt { line, text: full[..cut].into() })
+    format!("{}…", &text[..cut]).into()
 }
 
 #[cfg(test)]
@@ -126,6 +135,13 @@ mod tests {
     #[error("unknown key")]
     struct Unknown;
     impl Problem for Unknown {}
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(&*short("é"), "é");
+        assert_eq!(short(&"é".repeat(500)).chars().count(), 101);
+        assert_eq!(short(&format!("x{}", "é".repeat(500))).chars().count(), 101);
+    }
 
     #[test]
     fn message_names_the_place_and_the_cause_shows_the_line() {

@@ -6,7 +6,7 @@
 
 use crate::model::object::{ContentId, ContentInfo, ParseContentIdError};
 use crate::model::path::{PathError, RepoPath, check_output_name};
-use crate::model::place::{Located, Mark, Problem, ProblemClass};
+use crate::model::place::{Located, Mark, Problem, ProblemClass, short};
 use crate::model::resolve::{ResolveError, resolve};
 use crate::model::stage::Notes;
 use crate::model::yaml::{Limits, Map, Node, YamlProblem, load, text_of};
@@ -275,7 +275,7 @@ fn output_path(file: &RepoPath, mark: Mark, outs: &Map<'_>, wdir: Option<&str>) 
     let node = outs.get("path").ok_or((mark, PointerProblem::Missing { key: "path" }))?;
     let written = node.text().ok_or_else(|| value(node, "path", "a single name"))?;
     let refused = |written: &str, reason: ResolveError| {
-        (node.mark, PointerProblem::Path { path: written.into(), reason })
+        (node.mark, PointerProblem::Path { path: short(written), reason })
     };
     let own = file.parent().unwrap_or_else(RepoPath::root);
     let folder = match wdir {
@@ -285,7 +285,7 @@ fn output_path(file: &RepoPath, mark: Mark, outs: &Map<'_>, wdir: Option<&str>) 
     // What the path is made of before where it leads: `../x` is refused for its dots.
     let name = RepoPath::parse(written).map_err(|error| refused(written, error.into()))?;
     if written.contains('/') {
-        return Err((node.mark, PointerProblem::Parts { path: written.into() }));
+        return Err((node.mark, PointerProblem::Parts { path: short(written) }));
     }
     check_output_name(&name).map_err(|error| refused(written, error.into()))?;
     if wdir.is_none() && file.file_name().strip_suffix(".mlv") != Some(written) {

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Span, StructureStyle};
 
-use crate::model::place::{Located, Mark, Problem};
+use crate::model::place::{Located, Mark, Problem, short};
 
 /// How much of everything a text may hold.
 #[derive(Clone, Copy, Debug)]
@@ -213,7 +213,7 @@ fn scan_problem(error: &granit_parser::ScanError, limits: Limits) -> Refusal {
         Mark { line: marker.line() as u32, column: marker.col() as u32 + 1, start: offset, end: offset };
     let problem = match error.kind() {
         ErrorKind::RecursionLimitExceeded => YamlProblem::TooDeep { limit: limits.depth },
-        _ => YamlProblem::Syntax { detail: error.info().into() },
+        _ => YamlProblem::Syntax { detail: short(&error.info()) },
     };
     (mark, problem)
 }
@@ -425,7 +425,7 @@ fn check_duplicates(entries: &[(Key<'_>, Node<'_>)]) -> Result<(), Refusal> {
     keys.sort_by(|a, b| a.text.cmp(&b.text).then(a.mark.start.cmp(&b.mark.start)));
     for pair in keys.windows(2) {
         if pair[0].text == pair[1].text {
-            let key = pair[1].text.as_ref().into();
+            let key = short(&pair[1].text);
             return Err((pair[1].mark, YamlProblem::DuplicateKey { key }));
         }
     }

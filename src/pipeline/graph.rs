@@ -14,6 +14,8 @@ use crate::pipeline::paths::PathMap;
 
 /// The name of the pipeline file.
 const PIPELINE: &str = "mlv.yaml";
+/// 4,000 stages that each read a folder which 4,000 others write into would be 16 million.
+const MAX_LINKS: usize = 1_000_000;
 
 /// Names a stage in all pipelines: `train`, or `sub/mlv.yaml:train` for one that is not in the root's.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,6 +70,12 @@ pub enum GraphError {
         /// Their stages.
         stages: Box<[StageAddress; 2]>,
     },
+    /// More links than the limit.
+    #[error("the stages are linked more than {limit} times")]
+    TooManyLinks {
+        /// The limit.
+        limit: usize,
+    },
     /// Stages that wait for each other.
     #[error("the stages wait for each other: {}", Chain(stages))]
     Cycle {
@@ -87,8 +95,12 @@ struct Chain<'a>(&'a [StageAddress]);
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for stage in self.0 {
+        const SHOWN: usize = 30;
+        for stage in self.0.iter().take(SHOWN) {
             write!(f, "`{stage}` → ")?;
+        }
+        if self.0.len() > SHOWN {
+            write!(f, "{} more → ", self.0.len() - SHOWN)?;
         }
         self.0.first().map_or(Ok(()), |first| write!(f, "`{first}`"))
     }
@@ -230,6 +242,18 @@ fn makers(stages: &[(StageAddress, Stage)]) -> Result<PathMap<usize>, GraphError
         }
     }
     Ok(makers)
+}
+
+/// The makers of what each stage reads.
+fn links(stages: &[(StageAddress, Stage)], makers: &PathMap<usize>) -> Result<Vec<Vec<usize>>, GraphError> {
+    let mut left = MAX_LINKS;
+    let mut upstream = Vec::with_capacity(stages.len());
+    for (_, stage) in stages {
+        let above = upstream_of(stage, makers);
+        left = left.checked_sub(above.len()).ok_or(GraphError::TooManyLinks { limit: MAX_LINKS })?;
+        upstream.push(above);
+    }
+    Ok(upstream)
 }
 
 /// The makers of what `stage` reads, in the order of its inputs, without duplicates.

@@ -5,7 +5,7 @@
 //! two; until they are there, what uses them is refused by name.
 
 use crate::model::path::{PathError, RepoPath};
-use crate::model::place::{Located, Mark, Problem, ProblemClass};
+use crate::model::place::{Located, Mark, Problem, ProblemClass, short};
 use crate::model::resolve::{ResolveError, resolve};
 use crate::model::stage::{Pipeline, StageNameError, check_stage_name};
 use crate::model::value::KeyPathError;
@@ -164,11 +164,15 @@ fn fill(pipeline: &mut Pipeline, root: &Node<'_>) -> Result<(), Refusal> {
     pipeline.metrics = files(top, "metrics", &folder)?;
     for (key, node) in definitions(top)? {
         let name = key.text.as_ref();
-        check_stage_name(name)
-            .map_err(|reason| (key.mark, PipelineProblem::Name { name: name.into(), reason }))?;
+        check_name(name).map_err(|reason| (key.mark, PipelineProblem::Name { name: short(name), reason }))?;
         pipeline.stages.push(stage::build(&pipeline.file, &folder, key, node)?);
     }
     Ok(())
+}
+
+/// The name of a stage that somebody wrote: `@` is for generated ones.
+fn check_name(name: &str) -> Result<(), StageNameError> {
+    if name.contains('@') { Err(StageNameError::Character) } else { check_stage_name(name) }
 }
 
 /// The stages as they are defined, in the order of the file.
@@ -195,7 +199,7 @@ fn files(top: &Map<'_>, key: &'static str, folder: &RepoPath) -> Result<Vec<Repo
 fn path(folder: &RepoPath, mark: Mark, written: &str) -> Result<RepoPath, Refusal> {
     resolve(folder, written).map_err(|reason| match reason {
         ResolveError::Url => {
-            let what = format!("the external path `{written}`").into();
+            let what = format!("the external path `{}`", short(written)).into();
             (mark, PipelineProblem::NotSupported { what })
         }
         _ => refused(mark, written, reason),
@@ -203,7 +207,7 @@ fn path(folder: &RepoPath, mark: Mark, written: &str) -> Result<RepoPath, Refusa
 }
 
 fn refused(mark: Mark, path: &str, reason: ResolveError) -> Refusal {
-    (mark, PipelineProblem::Path { path: path.into(), reason })
+    (mark, PipelineProblem::Path { path: short(path), reason })
 }
 
 fn refused_name(mark: Mark, path: &str, error: PathError) -> Refusal {

@@ -54,9 +54,19 @@ impl<T> PathMap<T> {
         self.entries.range::<str, _>(range).take_while(inside).map(|(_, value)| value)
     }
 
-    /// Whether an entry is `path`, contains it or lies inside it.
-    pub(super) fn overlaps(&self, path: &RepoPath) -> bool {
-        self.entries.contains_key(path) || self.above(path).is_some() || self.below(path).next().is_some()
+    /// An entry that is `path`, contains it or lies inside it.
+    pub(super) fn overlapping(&self, path: &RepoPath) -> Option<&T> {
+        let above = || self.above(path).map(|(_, value)| value);
+        // The root contains everything; `above` leaves it out, because no output can be there.
+        let root = || self.entries.get("");
+        self.get(path).or_else(above).or_else(|| self.first_below(path)).or_else(root)
+    }
+
+    fn first_below(&self, folder: &RepoPath) -> Option<&T> {
+        let from = if folder.is_root() { String::new() } else { format!("{folder}/") };
+        let range = (Bound::Excluded(from.as_str()), Bound::Unbounded);
+        let (path, value) = self.entries.range::<str, _>(range).next()?;
+        path.starts_with(folder).then_some(value)
     }
 }
 
@@ -80,7 +90,7 @@ mod tests {
         assert_eq!(map.below(&RepoPath::root()).count(), 5);
         assert_eq!(map.above(&at("a/c/x/y")).map(|(path, _)| path), Some(at("a/c")));
         for (path, overlaps) in [("a", true), ("a/c/x", true), ("a/d", true), ("a/x", false), ("bb", false)] {
-            assert_eq!(map.overlaps(&at(path)), overlaps, "{path}");
+            assert_eq!(map.overlapping(&at(path)).is_some(), overlaps, "{path}");
         }
     }
 }

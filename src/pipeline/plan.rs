@@ -450,11 +450,15 @@ impl<S: State> State for Ahead<'_, S> {
         if let Some(id) = self.restored.get(path) {
             return Ok(Current::Present(*id));
         }
-        if self.open.overlaps(path) { Ok(Current::Unknown) } else { self.state.content(path) }
+        if self.open.overlapping(path).is_some() { Ok(Current::Unknown) } else { self.state.content(path) }
     }
 
     fn params(&self, file: &RepoPath) -> Result<CurrentParams, S::Error> {
-        if self.open.overlaps(file) { Ok(CurrentParams::Unknown) } else { self.state.params(file) }
+        if self.open.overlapping(file).is_some() {
+            Ok(CurrentParams::Unknown)
+        } else {
+            self.state.params(file)
+        }
     }
 
     fn is_cached(&self, content: &ContentInfo) -> Result<bool, S::Error> {

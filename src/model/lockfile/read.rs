@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::lockfile::{LockDep, LockError, LockOut, LockProblem, LockSum, Lockfile, StageLock, write};
 use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::{RepoPath, check_output_name};
-use crate::model::place::{Located, Mark};
+use crate::model::place::{Located, Mark, short};
 use crate::model::resolve::{ResolveError, resolve};
 use crate::model::stage::{Command, check_stage_name};
 use crate::model::value::Value;
@@ -45,7 +45,7 @@ fn check_version(mark: Mark, top: &Map<'_>) -> Result<(), Refusal> {
 }
 
 pub(super) fn check_name(name: &str) -> Result<(), LockProblem> {
-    check_stage_name(name).map_err(|reason| LockProblem::Name { name: name.into(), reason })
+    check_stage_name(name).map_err(|reason| LockProblem::Name { name: short(name), reason })
 }
 
 fn stage(folder: &RepoPath, name: &str, node: &Node<'_>) -> Result<StageLock, Refusal> {
@@ -70,7 +70,7 @@ fn stage(folder: &RepoPath, name: &str, node: &Node<'_>) -> Result<StageLock, Re
 
 /// Refuses a path that stands in one list twice.
 pub(super) fn check_twice(entry: &StageLock) -> Result<(), LockProblem> {
-    let twice = |path: &RepoPath| Err(LockProblem::Twice { path: path.as_str().into() });
+    let twice = |path: &RepoPath| Err(LockProblem::Twice { path: short(path.as_str()) });
     if let Some(pair) = entry.deps.windows(2).find(|pair| pair[0].path == pair[1].path) {
         return twice(&pair[0].path);
     }
@@ -130,12 +130,12 @@ fn path_of<'b>(node: &Node<'_>, map: &'b Map<'_>) -> Result<(Mark, &'b str), Ref
 }
 
 pub(super) fn input_path(folder: &RepoPath, written: &str) -> Result<RepoPath, LockProblem> {
-    resolve(folder, written).map_err(|reason| LockProblem::Path { path: written.into(), reason })
+    resolve(folder, written).map_err(|reason| LockProblem::Path { path: short(written), reason })
 }
 
 pub(super) fn output_path(folder: &RepoPath, written: &str) -> Result<RepoPath, LockProblem> {
     let path = input_path(folder, written)?;
-    let refused = |error| LockProblem::Path { path: written.into(), reason: ResolveError::Path(error) };
+    let refused = |error| LockProblem::Path { path: short(written), reason: ResolveError::Path(error) };
     check_output_name(&path).map_err(refused)?;
     Ok(path)
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 
-use crate::model::place::{Located, Mark, Problem};
+use crate::model::place::{Located, Mark, Problem, short};
 use crate::model::value::Value;
 use crate::model::yaml::Limits;
 
@@ -28,7 +28,7 @@ pub fn parse_json(file: &str, text: &str, limits: Limits) -> Result<Value, Locat
     value.map_err(|error| {
         let mark = Mark { line: error.line() as u32, column: error.column() as u32, ..Mark::default() };
         let full = error.to_string();
-        let detail = full.split(" at line ").next().unwrap_or(&full).into();
+        let detail = short(full.split(" at line ").next().unwrap_or(&full));
         Located::new(file, text, mark, JsonProblem { detail })
     })
 }

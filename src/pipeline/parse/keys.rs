@@ -1,5 +1,6 @@
 //! Which keys stand where, and which of them a later version brings.
 
+use crate::model::place::short;
 use crate::model::yaml::Map;
 use crate::pipeline::parse::{PipelineProblem, Refusal};
 
@@ -54,7 +55,7 @@ pub(super) fn check(map: &Map<'_>, keys: &Keys) -> Result<(), Refusal> {
             return Err((key.mark, PipelineProblem::NotSupported { what }));
         }
         let near = near(name, keys);
-        return Err((key.mark, PipelineProblem::UnknownKey { key: name.into(), of: keys.of, near }));
+        return Err((key.mark, PipelineProblem::UnknownKey { key: short(name), of: keys.of, near }));
     }
     Ok(())
 }

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use crate::model::path::{RepoPath, check_output_name};
+use crate::model::place::{Mark, short};
 use crate::model::stage::{Command, Notes, Out, ParamDep, ParamKeys, Stage};
 use crate::model::value::KeyPath;
 use crate::model::yaml::{Key, Map, Node};
 use crate::pipeline::parse::{
     PipelineProblem, Refusal, bool, keys, list, literal, map_of, path, refused_name, text, text_at, value,
 };
+
+use crate::pipeline::paths::PathMap;
 
 /// Where parameters without a file come from, in the stage's folder.
 const DEFAULT_PARAMS: &str = "params.yaml";
@@ -26,7 +29,6 @@ pub(super) fn build(
         None => folder.clone(),
     };
     let command = map.get("cmd").ok_or((key.mark, PipelineProblem::Missing { key: "cmd" }))?;
-    let place = Place { file, stage: &key.text, wdir: &wdir };
     let mut stage = Stage {
         name: key.text.as_ref().into(),
         line: key.mark.line,
@@ -39,13 +41,27 @@ pub(super) fn build(
         desc: text(map, "desc")?,
         wdir: wdir.clone(),
     };
+    stage.outs = outs(file, &stage, map)?;
+    Ok(stage)
+}
+
+fn outs(file: &RepoPath, stage: &Stage, map: &Map<'_>) -> Result<Vec<Out>, Refusal> {
+    let mut inputs = PathMap::default();
+    for input in stage.deps.iter().chain(stage.params.iter().map(|params| &params.file)) {
+        inputs.insert(input.clone(), input.clone());
+    }
+    let place = Place { file, stage: &stage.name, wdir: &stage.wdir, inputs };
+    let mut outs = BTreeMap::new();
     for (key, metric) in [("outs", false), ("metrics", true)] {
         for item in list(map, key)? {
-            out(&mut stage, &place, item, key, metric)?;
+            let (mark, out) = self::out(&place, item, key, metric)?;
+            let path = out.path.clone();
+            if outs.insert(path.clone(), out).is_some() {
+                return Err((mark, PipelineProblem::OutTwice { path: short(path.as_str()) }));
+            }
         }
     }
-    stage.outs.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(stage)
+    Ok(outs.into_values().collect())
 }
 
 /// What an output must not collide with.
@@ -53,6 +69,7 @@ struct Place<'a> {
     file: &'a RepoPath,
     stage: &'a str,
     wdir: &'a RepoPath,
+    inputs: PathMap<RepoPath>,
 }
 
 fn command(node: &Node<'_>) -> Result<Command, Refusal> {
@@ -129,8 +146,7 @@ fn param_keys(node: &Node<'_>) -> Result<Option<Vec<KeyPath>>, Refusal> {
 
 fn param_key(node: &Node<'_>) -> Result<KeyPath, Refusal> {
     let text = text_at(node, "params", "a list of keys")?;
-    text.parse()
-        .map_err(|reason| (node.mark, PipelineProblem::ParamKey { key: text.as_str().into(), reason }))
+    text.parse().map_err(|reason| (node.mark, PipelineProblem::ParamKey { key: short(&text), reason }))
 }
 
 /// Joins what several items say of one file: all of it wins over some keys.
@@ -147,13 +163,7 @@ fn add(files: &mut BTreeMap<RepoPath, ParamKeys>, file: RepoPath, keys: Option<V
     }
 }
 
-fn out(
-    stage: &mut Stage,
-    place: &Place<'_>,
-    node: &Node<'_>,
-    key: &'static str,
-    metric: bool,
-) -> Result<(), Refusal> {
+fn out(place: &Place<'_>, node: &Node<'_>, key: &'static str, metric: bool) -> Result<(Mark, Out), Refusal> {
     const EXPECTED: &str = "a list of paths, each with options or not";
     let (mark, written, options) = match node.map() {
         None => (node.mark, text_at(node, key, EXPECTED)?, None),
@@ -164,32 +174,22 @@ fn out(
     };
     let path = path(place.wdir, mark, &written)?;
     check_output_name(&path).map_err(|error| refused_name(mark, &written, error))?;
-    check_place(stage, place, &path, &written).map_err(|problem| (mark, problem))?;
+    check_place(place, &path, &written).map_err(|problem| (mark, problem))?;
     let mut out = Out { path, cache: true, push: true, remote: None, metric, notes: Notes::default() };
     if let Some(options) = options.filter(|options| !options.is_null()) {
         out_options(&mut out, options)?;
     }
-    stage.outs.push(out);
-    Ok(())
+    Ok((mark, out))
 }
 
-fn check_place(
-    stage: &Stage,
-    place: &Place<'_>,
-    path: &RepoPath,
-    written: &str,
-) -> Result<(), PipelineProblem> {
-    if stage.outs.iter().any(|out| out.path == *path) {
-        return Err(PipelineProblem::OutTwice { path: written.into() });
-    }
+fn check_place(place: &Place<'_>, path: &RepoPath, written: &str) -> Result<(), PipelineProblem> {
     if place.wdir.starts_with(path) {
-        return Err(PipelineProblem::RunsInside { path: written.into() });
+        return Err(PipelineProblem::RunsInside { path: short(written) });
     }
     if place.file.starts_with(path) {
-        return Err(PipelineProblem::ContainsPipeline { path: written.into() });
+        return Err(PipelineProblem::ContainsPipeline { path: short(written) });
     }
-    let inputs = stage.deps.iter().chain(stage.params.iter().map(|params| &params.file));
-    match inputs.into_iter().find(|input| input.starts_with(path) || path.starts_with(input)) {
+    match place.inputs.overlapping(path) {
         Some(input) => Err(PipelineProblem::OwnInput {
             stage: place.stage.into(),
             out: path.clone(),

@@ -122,6 +122,7 @@ fn what_a_later_version_brings_is_refused_by_name() {
 fn unsafe_names_and_paths_are_refused() {
     insta::assert_snapshot!(error("stages:\n  ../x: {cmd: x}\n"), @"p/mlv.yaml:2:3: the stage name `../x` is refused: a name has letters, digits, `_`, `-` and single spaces");
     insta::assert_snapshot!(error("stages:\n  --force: {cmd: x}\n"), @"p/mlv.yaml:2:3: the stage name `--force` is refused: it starts with a dash");
+    insta::assert_snapshot!(error("stages:\n  a@b: {cmd: x}\n"), @"p/mlv.yaml:2:3: the stage name `a@b` is refused: a name has letters, digits, `_`, `-` and single spaces");
     insta::assert_snapshot!(stage_error("    outs: [../../x]\n"), @"p/mlv.yaml:4:12: the path `../../x` is refused: it lies outside the repository");
     insta::assert_snapshot!(stage_error("    outs: [/tmp/x]\n"), @"p/mlv.yaml:4:12: the path `/tmp/x` is refused: it is absolute; paths here are relative");
     insta::assert_snapshot!(stage_error("    outs: [.git/hooks/x]\n"), @"p/mlv.yaml:4:12: the path `.git/hooks/x` is refused: a path has no part that means `.git` or `.mlv`");
@@ -135,7 +136,7 @@ fn contradictions_within_a_stage_are_refused() {
     insta::assert_snapshot!(stage_error("    deps: [q]\n    outs: [q]\n"), @"p/mlv.yaml:5:12: the output `p/q` of stage `s` overlaps its own input `p/q`");
     insta::assert_snapshot!(stage_error("    deps: [q/r]\n    outs: [q]\n"), @"p/mlv.yaml:5:12: the output `p/q` of stage `s` overlaps its own input `p/q/r`");
     insta::assert_snapshot!(stage_error("    params: [a]\n    outs: [params.yaml]\n"), @"p/mlv.yaml:5:12: the output `p/params.yaml` of stage `s` overlaps its own input `p/params.yaml`");
-    insta::assert_snapshot!(stage_error("    outs: [q]\n    metrics: [q]\n"), @"p/mlv.yaml:5:15: the output `q` stands here a second time");
+    insta::assert_snapshot!(stage_error("    outs: [q]\n    metrics: [q]\n"), @"p/mlv.yaml:5:15: the output `p/q` stands here a second time");
     insta::assert_snapshot!(stage_error("    outs: [../p]\n"), @"p/mlv.yaml:4:12: the stage runs inside its own output `../p`");
     insta::assert_snapshot!(stage_error("    wdir: w\n    outs: [../w]\n"), @"p/mlv.yaml:5:12: the stage runs inside its own output `../w`");
 }
