@@ -11,12 +11,16 @@ use crate::model::digest::ObjectId;
 use crate::model::object::RecordKey;
 use crate::remote::error::Cause;
 
+pub mod fetch;
+mod large;
 mod packing;
 mod packs;
 mod parcel;
 pub mod plan;
 pub mod push;
+mod ranges;
 mod recipes;
+mod stream;
 
 /// What a source hands records to: the key that was asked for, and the bytes.
 pub type RecordReceiver<'a> = dyn FnMut(RecordKey, &[u8]) + 'a;
@@ -50,3 +54,6 @@ pub trait RecordSink: Sync {
     /// Fails with the kind `Damaged` if they do not; a failed read is passed on as it is.
     fn put_file(&self, id: ObjectId, size: u64, bytes: &mut dyn Read) -> Result<(), Cause>;
 }
+
+#[cfg(test)]
+mod tests;

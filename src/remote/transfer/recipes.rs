@@ -44,8 +44,6 @@ pub(super) fn is_absence(error: &BackendError) -> bool {
 
 /// A recipe as it stands on a remote.
 pub(super) struct Found {
-    /// The file's length in bytes.
-    pub(super) file_len: u64,
     /// Its chunks in the order of the file.
     pub(super) chunks: Vec<ChunkRef>,
     /// Where the recipe's records lie.
@@ -63,14 +61,14 @@ pub(super) fn read_recipe<P: IntoIterator<Item = Place>>(
 ) -> Result<Option<Found>, BackendError> {
     let key = RecordKey { hash: file.digest(), kind: RecordKind::Recipe };
     let Some((bytes, place)) = read_record(backend, catalog, places(key), key)? else { return Ok(None) };
-    let (file_len, pages) = match recipe::decode(key.hash, &bytes, &Profile::bounds_of) {
+    let pages = match recipe::decode(key.hash, &bytes, &Profile::bounds_of) {
         Ok(Decoded::Chunks(recipe)) => {
-            return Ok(Some(Found { file_len: recipe.file_len, chunks: recipe.chunks, places: vec![place] }));
+            return Ok(Some(Found { chunks: recipe.chunks, places: vec![place] }));
         }
-        Ok(Decoded::Pages { file_len, pages, .. }) => (file_len, pages),
+        Ok(Decoded::Pages { pages, .. }) => pages,
         Err(_) => return Ok(None),
     };
-    let mut found = Found { file_len, chunks: Vec::new(), places: vec![place] };
+    let mut found = Found { chunks: Vec::new(), places: vec![place] };
     for page in pages {
         let key = RecordKey { hash: page.id, kind: RecordKind::Recipe };
         let Some((bytes, place)) = read_record(backend, catalog, places(key), key)? else { return Ok(None) };

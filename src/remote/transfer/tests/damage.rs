@@ -1,0 +1,209 @@
+//! O1: every object of a remote in turn removed, truncated, changed, replaced, emptied.
+
+use super::*;
+use crate::remote::backend::{Key, read};
+use crate::remote::conformance::faulty::{Fault, FaultyBackend};
+
+/// What is done to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Harm {
+    Removed,
+    Emptied,
+    Halved,
+    Flipped(usize),
+    Replaced,
+}
+
+fn harm(store: &MemoryBackend, key: &Key, harm: Harm) {
+    let mut bytes = read(store, key, u64::MAX).expect("reads");
+    match harm {
+        Harm::Removed => return store.delete(key).expect("memory"),
+        Harm::Emptied => bytes.clear(),
+        Harm::Halved => bytes.truncate(bytes.len() / 2),
+        Harm::Flipped(part) => {
+            let at = bytes.len() * part / 8;
+            bytes[at] ^= 0x20;
+        }
+        Harm::Replaced => {
+            // By another valid object of the same kind, or of any.
+            let folder = key.parts().next().expect("a part").to_owned();
+            let others: Vec<Key> = store.keys().into_iter().filter(|other| other != key).collect();
+            let same = others.iter().find(|other| other.parts().next() == Some(&folder));
+            bytes = read(store, same.unwrap_or(&others[0]), u64::MAX).expect("reads");
+        }
+    }
+    store.replace(key, bytes);
+}
+
+fn harms() -> impl Iterator<Item = Harm> {
+    [Harm::Removed, Harm::Emptied, Harm::Halved, Harm::Replaced].into_iter().chain((0..8).map(Harm::Flipped))
+}
+
+/// A remote with two clones' data, some of it in common, over several packs and segments.
+fn filled() -> (Arc<MemoryBackend>, Clone, Clone) {
+    let backend = memory();
+    let first = mixed(1);
+    first.push(&backend).expect("pushes");
+    let mut second = mixed(2);
+    for path in ["a.csv", "b.bin"] {
+        second.add_file(path, noise(77, 40_000));
+    }
+    second.push(&backend).expect("pushes");
+    (backend, first, second)
+}
+
+#[test]
+fn a_harmed_object_gives_no_wrong_byte_and_hides_no_loss() {
+    let (pristine, _, _) = filled();
+    for key in pristine.keys() {
+        for how in harms() {
+            let (backend, first, second) = filled();
+            // Nonces differ between runs: take the object of the same rank.
+            let rank = pristine.keys().iter().position(|other| *other == key).expect("listed");
+            let key = backend.keys()[rank].clone();
+            harm(&backend, &key, how);
+            for clone in [&first, &second] {
+                let fresh = Clone::new(50);
+                match fresh.fetch(&backend, &clone.wants) {
+                    Ok((report, _)) => {
+                        let unwanted = report.missing.len() + report.damaged.len();
+                        let distinct: BTreeSet<_> = clone.wants.wants().iter().map(|want| want.key).collect();
+                        assert_eq!(fresh.store.len() + unwanted, distinct.len(), "{key} {how:?}");
+                    }
+                    Err(error) => {
+                        let is_told = matches!(error, Error::NotARemote { .. } | Error::Record { .. });
+                        assert!(key.as_str() == "mlv-remote" && is_told, "{key} {how:?}: {error}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// R15, R8: the next push of a clone that has the bytes makes good what a listing can show.
+#[test]
+fn the_next_push_makes_good_what_is_gone_or_torn() {
+    for how in [Harm::Removed, Harm::Emptied, Harm::Halved] {
+        let count = filled().0.keys().len();
+        for rank in 0..count {
+            let (backend, first, second) = filled();
+            let key = backend.keys()[rank].clone();
+            if key.as_str() == "mlv-remote" && how != Harm::Removed {
+                continue;
+            }
+            harm(&backend, &key, how);
+            for clone in [&first, &second] {
+                clone.push(&backend).unwrap_or_else(|error| panic!("{key} {how:?}: {error}"));
+                assert_fetchable(&backend, clone);
+            }
+        }
+    }
+}
+
+/// A record that is damaged in one pack is taken from another.
+#[test]
+fn the_other_copy_serves_where_one_is_damaged() {
+    let backend = memory();
+    let first = mixed(1);
+    first.push(&backend).expect("pushes");
+    // A clone that knows nothing of the first push sends all of it again.
+    let blind = memory();
+    first.push(&blind).expect("pushes");
+    for key in blind.keys().into_iter().filter(|key| key.as_str() != "mlv-remote") {
+        backend.put(&key, &[&read(&blind, &key, u64::MAX).expect("reads")]).expect("memory");
+    }
+    for key in blind.keys().into_iter().filter(|key| key.as_str().starts_with("pk/")) {
+        for how in harms() {
+            let before = read(&backend, &key, u64::MAX).expect("reads");
+            harm(&backend, &key, how);
+            assert_fetchable(&backend, &first);
+            backend.replace(&key, before);
+        }
+    }
+}
+
+/// What is gone from its known place since the catalogue was read is found at its new one.
+#[test]
+fn a_fetch_with_an_old_catalogue_looks_again() {
+    let backend = memory();
+    let clone = mixed(1);
+    clone.push(&backend).expect("pushes");
+    let reader = Clone::new(5);
+    let (report, _) = reader.fetch(&backend, &clone.wants).expect("fetches");
+    assert!(report.is_complete());
+    for key in backend
+        .keys()
+        .into_iter()
+        .filter(|key| key.as_str().starts_with("pk/") || key.as_str().starts_with("ix/"))
+    {
+        backend.delete(&key).expect("memory");
+    }
+    let (report, _) = clone.push(&backend).expect("sends all again");
+    assert_eq!(report.objects, 203);
+    let again = Clone { store: Store::default(), ..reader };
+    let (report, _) = again.fetch(&backend, &clone.wants).expect("fetches");
+    assert!(report.is_complete());
+}
+
+/// N1: a connection that breaks in the middle of a pack.
+#[test]
+fn reads_that_break_off_are_an_error_and_lose_nothing() {
+    let (backend, first, _) = filled();
+    let calls = Clone::new(5).fetch(&backend, &first.wants).expect("fetches").1.total();
+    for at in 1..=calls {
+        let faulty = FaultyBackend::new(Arc::clone(&backend), at, Fault::Torn);
+        let reader = Clone::new(6);
+        let error = reader.fetch(&Arc::new(faulty), &first.wants).expect_err("told");
+        assert_eq!(error.kind(), ErrorKind::Network, "call {at}");
+        reader.store.check();
+        let (report, _) = reader.fetch(&backend, &first.wants).expect("fetches");
+        assert!(report.is_complete());
+    }
+}
+
+/// A lying index costs time, never truth: entries that point to other places.
+#[test]
+fn an_index_that_points_elsewhere_is_seen_through() {
+    use crate::pack::format::TableEntry;
+    use crate::pack::segment::{Segment, SegmentBuilder};
+    use crate::remote::backend::list_sorted;
+    use crate::remote::names::segment_key;
+    let backend = memory();
+    let clone = mixed(1);
+    clone.push(&backend).expect("pushes");
+    let listed = list_sorted(&backend, "ix/").expect("memory");
+    let segment =
+        Segment::parse(read(&backend, &listed[0].key, u64::MAX).expect("reads")).expect("a segment");
+    let rows: Vec<_> = segment.iter().collect();
+    let mut builder = SegmentBuilder::new();
+    for (at, (key, location)) in rows.iter().enumerate() {
+        // Each record at the place of the next but one, with its lengths.
+        let (_, other) = &rows[(at + 2) % rows.len()];
+        let entry = TableEntry {
+            key: *key,
+            offset: other.offset,
+            stored_len: other.stored_len,
+            raw_len: other.raw_len,
+            codec: other.codec,
+            crc: 0,
+        };
+        builder.add_pack(location.pack, location.pack_len, &[entry]);
+    }
+    let (name, bytes) = builder.build(0, (0, 0), [3; 8]).expect("builds").expect("entries");
+    backend.put(&segment_key(&name), &[&bytes]).expect("memory");
+    let fresh = Clone::new(4);
+    // A record wrongly placed in its only pack is blamed on the pack: told as damaged, or found by the true index.
+    let (report, _) = fresh.fetch(&backend, &clone.wants).expect("fetches");
+    assert!(report.is_complete(), "{} damaged", report.damaged.len());
+}
+
+/// R9: a listing that fails is never an empty one.
+#[test]
+fn a_failed_listing_stops_a_push() {
+    let (backend, first, _) = filled();
+    for at in 1..=5 {
+        let dead = FaultyBackend::dead_from(Arc::clone(&backend), at);
+        let error = first.push(&Arc::new(dead)).expect_err("told");
+        assert_eq!(error.kind(), ErrorKind::Network);
+    }
+}
