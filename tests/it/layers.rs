@@ -106,7 +106,7 @@ fn without_tests(text: &str, module: &mut dyn FnMut(&str)) -> String {
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
         let trimmed = line.trim_start();
-        if trimmed == "#[cfg(test)]" {
+        if trimmed == "#[cfg(test)]" || trimmed.starts_with("#[cfg(all(test,") {
             let indent = &line[..line.len() - trimmed.len()];
             let Some(item) = lines.by_ref().find(|line| !line.trim_start().starts_with("#[")) else { break };
             if let Some(name) = item.split("mod ").nth(1).and_then(|rest| rest.strip_suffix(';')) {

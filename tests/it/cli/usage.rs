@@ -110,18 +110,17 @@ fn arguments_in_messages_are_escaped() {
 fn help_has_examples_and_exit_codes_for_every_command() {
     let env = TestEnv::new();
     let manual = mlv::cli::help::commands_md();
-    let groups = ["mlv", "mlv remote", "mlv cache", "mlv rescue", "mlv metrics", "mlv params", "mlv data"];
     let mut commands = 0;
     for line in manual.lines() {
         let Some(command) = line.strip_prefix("### `").and_then(|rest| rest.strip_suffix('`')) else {
             continue;
         };
-        if groups.contains(&command) {
-            continue;
-        }
         let mut args: Vec<&str> = command.split(' ').skip(1).collect();
         args.push("--help");
         let text = env.mlv(&args).success().stdout();
+        if text.contains(" <COMMAND>\n") {
+            continue;
+        }
         assert!(text.contains("\nExamples:\n  mlv "), "no examples: {command}");
         assert!(text.contains("\nExit codes:\n    0  done\n"), "no exit codes: {command}");
         commands += 1;
