@@ -35,6 +35,16 @@ pub enum OpError {
         /// The unambiguous targets.
         candidates: Vec<String>,
     },
+    /// A target that is there and cannot be used.
+    #[error("`{target}` cannot be used: {reason}")]
+    UnusableTarget {
+        /// The target as given.
+        target: String,
+        /// What is wrong with it.
+        reason: Box<str>,
+        /// The kind of that.
+        kind: ErrorKind,
+    },
     /// A target that names nothing in the repository.
     #[error("`{target}` is no path in the repository: {reason}")]
     BadTarget {
@@ -190,6 +200,7 @@ impl Advice for OpError {
             OpError::SameOutput { .. } | OpError::NestedOutputs { .. } | OpError::TwinOutputs { .. } => {
                 ErrorKind::InvalidPipeline
             }
+            OpError::UnusableTarget { kind, .. } => *kind,
             OpError::Interrupted => ErrorKind::Interrupted,
             _ => self.lower().map_or(ErrorKind::Io, Advice::kind),
         }
@@ -218,6 +229,7 @@ impl Advice for OpError {
         match self {
             OpError::NoSuchTarget { target, .. }
             | OpError::AmbiguousTarget { target, .. }
+            | OpError::UnusableTarget { target, .. }
             | OpError::BadTarget { target, .. }
             | OpError::BadPattern { target, .. } => Some(target.clone()),
             OpError::SameOutput { path, .. } | OpError::BadName { path, .. } => Some(path.to_string()),

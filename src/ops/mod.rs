@@ -16,6 +16,7 @@ pub mod root;
 pub mod scan;
 pub mod state;
 pub mod surroundings;
+pub mod targets;
 #[cfg(test)]
 mod tests;
 pub mod tracked;

@@ -172,7 +172,7 @@ impl Tracked {
     }
 
     /// The outputs at or below `folder`.
-    pub fn below<'t>(&'t self, folder: &'t RepoPath) -> impl Iterator<Item = &'t TrackedOut> {
+    pub fn below<'t>(&'t self, folder: &RepoPath) -> impl Iterator<Item = &'t TrackedOut> {
         self.outs.iter().filter(move |out| out.path.starts_with(folder))
     }
 
@@ -186,7 +186,7 @@ impl Tracked {
     }
 
     /// The outputs of one stage.
-    pub fn of_stage<'t>(&'t self, file: &'t RepoPath, name: &'t str) -> impl Iterator<Item = &'t TrackedOut> {
+    pub fn of_stage<'t>(&'t self, file: &RepoPath, name: &str) -> impl Iterator<Item = &'t TrackedOut> {
         self.outs.iter().filter(move |out| match &out.source {
             Source::Stage { file: known, stage } => known == file && **stage == *name,
             Source::Pointer { .. } => false,

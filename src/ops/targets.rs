@@ -1,0 +1,408 @@
+//! What the targets on a command line mean.
+//!
+//! A target is an output, a file or folder inside a tracked directory, a pointer, a folder with
+//! outputs below it, a pipeline file, a stage, or a group of stages (`train` for `train@a` and
+//! `train@b`); always relative to the current folder. One that means nothing is an error (R14).
+
+mod expand;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use globset::GlobMatcher;
+
+use crate::config::keys::near;
+use crate::error::Advice;
+use crate::model::path::RepoPath;
+use crate::model::resolve::{ResolveError, resolve};
+use crate::model::stage::Stage;
+use crate::ops::OpError;
+use crate::ops::tracked::{PIPELINE_FILE, Source, Tracked, TrackedOut, TrackedPipeline};
+use crate::pipeline::graph::{Graph, Selection, StageAddress};
+use crate::repo::Repo;
+
+pub use expand::paths;
+
+/// The targets as they were given, and how to read them.
+#[derive(Clone, Debug, Default)]
+pub struct TargetOptions {
+    /// The texts, relative to the current folder; none means the whole repository.
+    pub targets: Vec<String>,
+    /// Whether they are patterns.
+    pub glob: bool,
+    /// Whether what the targets depend on is meant too.
+    pub with_deps: bool,
+}
+
+/// An output that targets mean, as a whole or in part.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Selected<'t> {
+    /// The output.
+    pub out: &'t TrackedOut,
+    /// The paths inside it that are meant, sorted, none in another; empty: all of it.
+    pub inside: Vec<Box<str>>,
+}
+
+/// The outputs that the targets mean, sorted by path, each once.
+///
+/// A stage means its outputs. Where a name is a path and a stage, the path counts.
+pub fn outputs<'t>(
+    repo: &Repo,
+    tracked: &'t Tracked,
+    options: &TargetOptions,
+) -> Result<Vec<Selected<'t>>, OpError> {
+    let mut chosen = Chosen { tracked, parts: BTreeMap::new() };
+    if options.targets.is_empty() {
+        tracked.outs().iter().for_each(|out| chosen.add(out, ""));
+        return Ok(chosen.finish());
+    }
+    let resolver = Resolver { repo, tracked };
+    for target in &options.targets {
+        for meaning in resolver.meanings(target, options.glob, Order::PathsFirst)? {
+            chosen.add_meaning(&meaning);
+        }
+    }
+    if options.with_deps {
+        chosen.add_upstream()?;
+    }
+    Ok(chosen.finish())
+}
+
+/// The stages that the targets mean, sorted, each once; all stages for no targets.
+///
+/// An output means the stage that makes it; what no stage makes is no target here. Where a name
+/// is a path and a stage, the stage counts.
+pub fn stages(repo: &Repo, tracked: &Tracked, options: &TargetOptions) -> Result<Vec<StageAddress>, OpError> {
+    let mut found = BTreeSet::new();
+    if options.targets.is_empty() {
+        found.extend(tracked.pipelines().iter().flat_map(addresses));
+        return Ok(found.into_iter().collect());
+    }
+    let resolver = Resolver { repo, tracked };
+    for target in &options.targets {
+        let before = found.len();
+        let mut was_known = false;
+        for meaning in resolver.meanings(target, options.glob, Order::StagesFirst)? {
+            let stages = resolver.stages_of(&meaning);
+            was_known |= !stages.is_empty();
+            found.extend(stages);
+        }
+        if found.len() == before && !was_known {
+            return Err(resolver.unknown(target));
+        }
+    }
+    Ok(found.into_iter().collect())
+}
+
+/// The path that a user's text names, relative to the root: relative to the current folder, or
+/// absolute. Fails with `BadTarget` if it is not in the repository.
+pub fn path(repo: &Repo, text: &str) -> Result<RepoPath, OpError> {
+    resolve_text(repo, text).map_err(|reason| OpError::BadTarget { target: text.to_owned(), reason })
+}
+
+fn resolve_text(repo: &Repo, text: &str) -> Result<RepoPath, ResolveError> {
+    if !Path::new(text).is_absolute() {
+        return resolve(repo.prefix(), text);
+    }
+    let given = Path::new(text);
+    let inside = given.strip_prefix(repo.root()).map(Path::to_path_buf);
+    // The current folder may be known to the user by way of a symlink.
+    let inside = inside.or_else(|error| {
+        match (given.parent().and_then(|p| p.canonicalize().ok()), given.file_name()) {
+            (Some(parent), Some(name)) => parent.join(name).strip_prefix(repo.root()).map(Path::to_path_buf),
+            _ => Err(error),
+        }
+    });
+    match inside.ok().as_deref().and_then(Path::to_str) {
+        None => Err(ResolveError::Outside),
+        Some("") => Ok(RepoPath::root()),
+        Some(inside) => resolve(&RepoPath::root(), inside),
+    }
+}
+
+/// What comes first where a name could be both.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    PathsFirst,
+    StagesFirst,
+}
+
+/// One thing that a target means.
+#[derive(Debug)]
+enum Meaning<'t> {
+    /// An output, or (not empty) a path inside it.
+    Output(&'t TrackedOut, String),
+    /// Everything below a folder.
+    Folder(RepoPath),
+    /// A stage.
+    Stage(&'t TrackedPipeline, &'t Stage),
+}
+
+struct Resolver<'a, 't> {
+    repo: &'a Repo,
+    tracked: &'t Tracked,
+}
+
+impl<'t> Resolver<'_, 't> {
+    /// All that `target` means; never empty.
+    fn meanings(&self, target: &str, glob: bool, order: Order) -> Result<Vec<Meaning<'t>>, OpError> {
+        let found = if glob {
+            self.matching(target)?
+        } else {
+            let first = match order {
+                Order::PathsFirst => self.at_path(target)?,
+                Order::StagesFirst => self.named_stages(target)?,
+            };
+            match order {
+                _ if !first.is_empty() => first,
+                Order::PathsFirst => self.named_stages(target)?,
+                Order::StagesFirst => self.at_path(target)?,
+            }
+        };
+        if found.is_empty() { Err(self.unknown(target)) } else { Ok(found) }
+    }
+
+    fn at_path(&self, target: &str) -> Result<Vec<Meaning<'t>>, OpError> {
+        let path = match resolve_text(self.repo, target) {
+            Ok(path) => path,
+            // `mlv.yaml:train` is no path, and need not be one.
+            Err(_) if target.contains(':') => return Ok(Vec::new()),
+            Err(reason) => return Err(OpError::BadTarget { target: target.to_owned(), reason }),
+        };
+        if let Some((out, inside)) = self.tracked.containing(&path) {
+            return Ok(vec![Meaning::Output(out, inside.to_owned())]);
+        }
+        if let Some(out) = self.tracked.of_pointer(&path) {
+            return Ok(vec![Meaning::Output(out, String::new())]);
+        }
+        if let Some(pipeline) = self.tracked.pipelines().iter().find(|known| known.pipeline.file == path) {
+            return Ok(pipeline
+                .pipeline
+                .stages
+                .iter()
+                .map(|stage| Meaning::Stage(pipeline, stage))
+                .collect());
+        }
+        self.check_usable(target, &path)?;
+        let has_some = self.tracked.below(&path).next().is_some()
+            || self.tracked.pipelines().iter().any(|known| known.pipeline.file.starts_with(&path));
+        Ok(if has_some { vec![Meaning::Folder(path)] } else { Vec::new() })
+    }
+
+    /// A file that is there and cannot be used is not "unknown".
+    fn check_usable(&self, target: &str, path: &RepoPath) -> Result<(), OpError> {
+        let pointer = format!("{path}.mlv");
+        let problem = self
+            .tracked
+            .problems()
+            .iter()
+            .find(|known| known.file == *path || known.file.as_str() == pointer);
+        match problem {
+            None => Ok(()),
+            Some(problem) => Err(OpError::UnusableTarget {
+                target: target.to_owned(),
+                reason: problem.error.to_string().into(),
+                kind: problem.error.kind(),
+            }),
+        }
+    }
+
+    /// The stages of this name, or of this group: those of the current folder's pipeline, of the
+    /// one named before a colon, or of the only one that has them.
+    fn named_stages(&self, target: &str) -> Result<Vec<Meaning<'t>>, OpError> {
+        if let Some((file, name)) = target.rsplit_once(':')
+            && (file.is_empty() || file.rsplit('/').next() == Some(PIPELINE_FILE))
+        {
+            let file = if file.is_empty() { PIPELINE_FILE } else { file };
+            let file = path(self.repo, file)?;
+            return Ok(self.stages_in(&file, name));
+        }
+        let here = self.stages_in(&self.pipeline_here(), target);
+        if !here.is_empty() {
+            return Ok(here);
+        }
+        let mut elsewhere: Vec<Vec<Meaning<'t>>> = Vec::new();
+        for pipeline in self.tracked.pipelines() {
+            elsewhere.push(self.stages_in(&pipeline.pipeline.file, target));
+        }
+        elsewhere.retain(|stages| !stages.is_empty());
+        match elsewhere.len() {
+            0 | 1 => Ok(elsewhere.pop().unwrap_or_default()),
+            _ => {
+                let stages = elsewhere.into_iter().flatten();
+                let candidates = stages.filter_map(|meaning| match meaning {
+                    Meaning::Stage(pipeline, stage) => Some(self.shown_stage(pipeline, stage)),
+                    _ => None,
+                });
+                Err(OpError::AmbiguousTarget { target: target.to_owned(), candidates: candidates.collect() })
+            }
+        }
+    }
+
+    fn stages_in(&self, file: &RepoPath, name: &str) -> Vec<Meaning<'t>> {
+        let Some(pipeline) = self.tracked.pipelines().iter().find(|known| known.pipeline.file == *file)
+        else {
+            return Vec::new();
+        };
+        let all = &pipeline.pipeline.stages;
+        if let Some(stage) = all.iter().find(|stage| *stage.name == *name) {
+            return vec![Meaning::Stage(pipeline, stage)];
+        }
+        let in_group = |stage: &&Stage| stage.name.split_once('@').is_some_and(|(group, _)| group == name);
+        all.iter().filter(in_group).map(|stage| Meaning::Stage(pipeline, stage)).collect()
+    }
+
+    fn pipeline_here(&self) -> RepoPath {
+        // The prefix is a path of the file system, so within its limits.
+        self.repo.prefix().join_str(PIPELINE_FILE).unwrap_or_else(|_| self.repo.prefix().clone())
+    }
+
+    /// Outputs, pointers and stages that match a pattern.
+    fn matching(&self, pattern: &str) -> Result<Vec<Meaning<'t>>, OpError> {
+        let on_paths = expand::matcher(pattern, &expand::from_root(self.repo, pattern)?)?;
+        let on_names = expand::matcher(pattern, pattern)?;
+        let mut found = Vec::new();
+        for out in self.tracked.outs() {
+            let pointer = match &out.source {
+                Source::Pointer { file } => on_paths.is_match(file.as_str()),
+                Source::Stage { .. } => false,
+            };
+            if pointer || on_paths.is_match(out.path.as_str()) {
+                found.push(Meaning::Output(out, String::new()));
+            }
+        }
+        let here = self.pipeline_here();
+        for pipeline in self.tracked.pipelines() {
+            let is_here = pipeline.pipeline.file == here;
+            let matches = |stage: &&Stage| self.matches_stage(&on_names, pipeline, stage, is_here);
+            let stages = pipeline.pipeline.stages.iter().filter(matches);
+            found.extend(stages.map(|stage| Meaning::Stage(pipeline, stage)));
+        }
+        Ok(found)
+    }
+
+    fn matches_stage(
+        &self,
+        names: &GlobMatcher,
+        pipeline: &TrackedPipeline,
+        stage: &Stage,
+        is_here: bool,
+    ) -> bool {
+        is_here && names.is_match(&*stage.name) || names.is_match(self.shown_stage(pipeline, stage))
+    }
+
+    /// The stage as a target from the current folder.
+    fn shown_stage(&self, pipeline: &TrackedPipeline, stage: &Stage) -> String {
+        if pipeline.pipeline.file == self.pipeline_here() {
+            return stage.name.to_string();
+        }
+        format!("{}:{}", self.repo.shown(&pipeline.pipeline.file), stage.name)
+    }
+
+    fn stages_of(&self, meaning: &Meaning<'t>) -> Vec<StageAddress> {
+        let made_by = |out: &TrackedOut| match &out.source {
+            Source::Stage { file, stage } => Some(StageAddress { file: file.clone(), name: stage.clone() }),
+            Source::Pointer { .. } => None,
+        };
+        match meaning {
+            Meaning::Output(out, _) => made_by(out).into_iter().collect(),
+            Meaning::Stage(pipeline, stage) => {
+                vec![StageAddress { file: pipeline.pipeline.file.clone(), name: stage.name.clone() }]
+            }
+            Meaning::Folder(folder) => {
+                let pipelines = self.tracked.pipelines().iter();
+                pipelines
+                    .filter(|known| known.pipeline.file.starts_with(folder))
+                    .flat_map(addresses)
+                    .collect()
+            }
+        }
+    }
+
+    fn unknown(&self, target: &str) -> OpError {
+        let outs = self.tracked.outs().iter().map(|out| self.repo.shown(&out.path));
+        let stages = self.tracked.pipelines().iter().flat_map(|pipeline| {
+            pipeline.pipeline.stages.iter().map(move |stage| self.shown_stage(pipeline, stage))
+        });
+        let names: BTreeSet<String> = outs.chain(stages).collect();
+        let near = near(target, names.iter().map(String::as_str));
+        OpError::NoSuchTarget { target: target.to_owned(), near }
+    }
+}
+
+fn addresses(pipeline: &TrackedPipeline) -> impl Iterator<Item = StageAddress> {
+    let file = &pipeline.pipeline.file;
+    pipeline.pipeline.stages.iter().map(|stage| StageAddress { file: file.clone(), name: stage.name.clone() })
+}
+
+/// Outputs gathered target by target.
+struct Chosen<'t> {
+    tracked: &'t Tracked,
+    /// By output: the parts, or nothing for all of it.
+    parts: BTreeMap<&'t RepoPath, Option<BTreeSet<Box<str>>>>,
+}
+
+impl<'t> Chosen<'t> {
+    fn add(&mut self, out: &'t TrackedOut, inside: &str) {
+        let parts = self.parts.entry(&out.path).or_insert_with(|| Some(BTreeSet::new()));
+        match parts {
+            _ if inside.is_empty() => *parts = None,
+            Some(parts) => drop(parts.insert(inside.into())),
+            None => {}
+        }
+    }
+
+    fn add_meaning(&mut self, meaning: &Meaning<'t>) {
+        let tracked = self.tracked;
+        match meaning {
+            Meaning::Output(out, inside) => self.add(out, inside),
+            Meaning::Folder(folder) => tracked.below(folder).for_each(|out| self.add(out, "")),
+            Meaning::Stage(_, stage) => self.add_outs(stage),
+        }
+    }
+
+    fn add_outs(&mut self, stage: &Stage) {
+        let tracked = self.tracked;
+        stage.outs.iter().filter_map(|out| tracked.out(&out.path)).for_each(|out| self.add(out, ""));
+    }
+
+    /// Adds what the stages of the chosen outputs depend on, all the way up.
+    fn add_upstream(&mut self) -> Result<(), OpError> {
+        let tracked = self.tracked;
+        let pipelines = tracked.pipelines().iter().map(|known| (*known.pipeline).clone());
+        let graph = Graph::build(pipelines.collect())?;
+        let stages = self.parts.keys().filter_map(|path| match &tracked.out(path)?.source {
+            Source::Stage { file, stage } => graph.find(file, stage),
+            Source::Pointer { .. } => None,
+        });
+        let stages: Vec<_> = stages.collect();
+        for index in graph.select(&stages, Selection::WithUpstream) {
+            let stage = graph.stage(index);
+            self.add_outs(stage);
+            for dep in &stage.deps {
+                match tracked.containing(dep) {
+                    Some((out, inside)) => self.add(out, inside),
+                    None => tracked.below(dep).for_each(|out| self.add(out, "")),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Vec<Selected<'t>> {
+        let tracked = self.tracked;
+        let selected = self.parts.into_iter().filter_map(|(path, parts)| {
+            let out = tracked.out(path)?;
+            Some(Selected { out, inside: outermost(parts.unwrap_or_default()) })
+        });
+        selected.collect()
+    }
+}
+
+/// The paths that lie in no other of them, sorted.
+fn outermost(paths: BTreeSet<Box<str>>) -> Vec<Box<str>> {
+    let covered = |path: &str| path.match_indices('/').any(|(end, _)| paths.contains(&path[..end]));
+    paths.iter().filter(|path| !covered(path)).cloned().collect()
+}
