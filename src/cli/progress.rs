@@ -175,7 +175,7 @@ impl Shared {
             }
             Display::Lines => {
                 let mut text = self.ui.note_text();
-                text.put(counter.line()).end();
+                text.put(counter.task.verb).put(": ").put(counter.amounts()).end();
                 self.ui.note(&text);
             }
             Display::Objects => self.ui.note_json(&counter.object()),
@@ -194,22 +194,18 @@ impl Counter {
         if bars.is_hidden() {
             bars.set_draw_target(ProgressDrawTarget::stderr_with_hz(20));
         }
-        let template = match (self.task.unit, self.total().is_some()) {
-            (Unit::Bytes, true) => {
-                "{msg} [{bar:24}] {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left"
-            }
-            (Unit::Items, true) => "{msg} [{bar:24}] {human_pos} of {human_len}, {per_sec}, {eta} left",
-            (Unit::Bytes, false) => "{msg} {spinner} {binary_bytes}, {binary_bytes_per_sec}",
-            (Unit::Items, false) => "{msg} {spinner} {human_pos}, {per_sec}",
+        let template = match self.total() {
+            Some(_) => "{prefix} [{bar:24}] {msg}",
+            None => "{prefix} {spinner} {msg}",
         };
         let style = ProgressStyle::with_template(template).expect("the templates are constants");
         let bar = match self.total() {
             Some(total) => ProgressBar::new(total),
             None => ProgressBar::no_length(),
         };
-        let bar = bars.add(bar.with_elapsed(self.started.elapsed()));
+        let bar = bars.add(bar);
         bar.set_style(style.progress_chars("=> "));
-        bar.set_message(self.task.verb);
+        bar.set_prefix(self.task.verb);
         bar
     }
 
@@ -218,25 +214,26 @@ impl Counter {
             bar.set_length(total);
         }
         bar.set_position(self.done.load(Ordering::Relaxed));
+        bar.set_message(self.amounts());
         bar.tick();
     }
 
-    /// `Uploading: 1.2 GiB of 4 GiB, 85 MiB/s, 33.0s left`.
-    fn line(&self) -> String {
+    /// `1.2 GiB of 4 GiB, 85 MiB/s, 33.0s left`, the rate since the start: one over a few seconds
+    /// makes the time left jump.
+    fn amounts(&self) -> String {
         let done = self.done.load(Ordering::Relaxed);
         let show = |amount| match self.task.unit {
             Unit::Bytes => ByteSize(amount).to_string(),
             Unit::Items => thousands(amount),
         };
         let rate = done as f64 / self.started.elapsed().as_secs_f64().max(0.001);
-        let mut line = format!("{}: {}", self.task.verb, show(done));
-        let Some(total) = self.total() else { return format!("{line}, {}/s", show(rate as u64)) };
-        line.push_str(&format!(" of {}, {}/s", show(total), show(rate as u64)));
+        let Some(total) = self.total() else { return format!("{}, {}/s", show(done), show(rate as u64)) };
+        let mut text = format!("{} of {}, {}/s", show(done), show(total), show(rate as u64));
         if rate >= 1.0 && total > done {
             let left = Duration::from_secs_f64((total - done) as f64 / rate);
-            line.push_str(&format!(", {} left", Span(left)));
+            text.push_str(&format!(", {} left", Span(Duration::from_secs(left.as_secs() + 1))));
         }
-        line
+        text
     }
 
     fn object(&self) -> serde_json::Value {
@@ -360,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn line_tells_amount_rate_and_time_left() {
+    fn progress_tells_amount_rate_and_time_left() {
         let counter = Counter {
             task: Task { verb: "Uploading", unit: Unit::Bytes, total: Some(4 << 30) },
             done: AtomicU64::new(1 << 30),
@@ -368,6 +365,6 @@ mod tests {
             started: Instant::now() - Duration::from_secs(10),
             view: Mutex::new(View { finished: false, shown: Instant::now(), bar: None }),
         };
-        assert_eq!(counter.line(), "Uploading: 1 GiB of 4 GiB, 102 MiB/s, 30.0s left");
+        assert_eq!(counter.amounts(), "1 GiB of 4 GiB, 102 MiB/s, 31.0s left");
     }
 }
