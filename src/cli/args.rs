@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use crate::cli::ui::{Colour, Ui};
 use crate::config::Level;
+use crate::ops::targets::TargetOptions;
 
 /// What every command takes.
 #[derive(clap::Args)]
@@ -61,6 +62,13 @@ pub(crate) struct TargetArgs {
     /// Take also what the targets depend on
     #[arg(long, short = 'd')]
     pub(crate) with_deps: bool,
+}
+
+impl TargetArgs {
+    /// The targets in the form that operations take.
+    pub(crate) fn into_options(self) -> TargetOptions {
+        TargetOptions { targets: self.targets, glob: self.glob, with_deps: self.with_deps }
+    }
 }
 
 /// Which remote.

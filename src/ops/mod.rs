@@ -1,6 +1,8 @@
 //! What the commands do, one file a verb: options in, a report or an error out.
 
+pub mod add;
 pub mod cache_dir;
+pub mod checkout;
 pub mod checkout_plan;
 pub mod compare;
 pub mod config;
@@ -9,7 +11,10 @@ mod error;
 pub mod held;
 pub mod init;
 pub mod links;
+pub mod names;
 mod output_error;
+pub mod place;
+pub mod pointers;
 pub mod record;
 pub mod remote;
 pub mod root;

@@ -180,8 +180,13 @@ impl<'a> Scanner<'a> {
         }
         let bytes = todo.iter().map(|entry| entry.stamp.size).sum();
         let meter = self.reporter.meter(Task { verb: "Hashing", unit: Unit::Bytes, total: Some(bytes) });
-        let files: Vec<(&str, FileKind)> =
-            todo.iter().map(|entry| (&*entry.path, entry.stamp.kind)).collect();
+        // A file by itself is the one entry of the folder that it is in.
+        let folder = base.parent().filter(|_| todo[0].path.is_empty());
+        let files: Vec<(&str, FileKind)> = match folder {
+            Some(_) => vec![(base.file_name(), todo[0].stamp.kind)],
+            None => todo.iter().map(|entry| (&*entry.path, entry.stamp.kind)).collect(),
+        };
+        let base = folder.as_ref().unwrap_or(base);
         let results = match writer {
             Some(writer) => writer.ingest_all(self.repo.dir(), base, &files, par::threads(None), &*meter)?,
             None => store::hash_all(self.repo.dir(), base, &files, par::threads(None), &*meter)?,

@@ -1,12 +1,15 @@
 //! The cache and the stat index of a project.
 
 use super::{Error, Repo, own};
+use crate::fs::dir::Dir;
 use crate::fs::link::LinkMode;
 use crate::store::statindex::{StatIndex, StatIndexUpdate};
 use crate::store::{Cache, CacheOptions, Trust};
 
 /// The stat index, below mlv's own folder.
 const INDEX_FILE: &str = "index";
+/// Files under construction, below mlv's own folder.
+const TEMPORARY_FOLDER: &str = "tmp";
 
 impl Repo {
     /// The cache, opened when it is first asked for; made by the first write into it.
@@ -33,6 +36,13 @@ impl Repo {
             options.trust = Trust::Group;
         }
         Ok(options)
+    }
+
+    /// The folder for files under construction, on the file system of the work tree.
+    pub fn temporary(&self) -> Result<Dir, Error> {
+        let folder = own(TEMPORARY_FOLDER);
+        self.mlv.create_dir_all(&folder)?;
+        Ok(self.mlv.open_dir(&folder)?)
     }
 
     /// What is known of the files of the work tree; empty where nothing is.

@@ -140,6 +140,11 @@ impl Here {
         }
     }
 
+    /// Claims again what was known of `out` before it was forgotten.
+    pub fn restore(&mut self, out: &RepoPath, known: HeldOutput) {
+        self.outs.insert(out.as_str().to_owned(), known);
+    }
+
     /// Claims nothing of `out` any more.
     pub fn forget(&mut self, out: &RepoPath) {
         self.outs.remove(out.as_str());

@@ -36,7 +36,9 @@
 //! plus a variant of [`Command`], an arm of its `run`, and a place in `help::GROUPS`. A text of more than a few lines goes
 //! to a file of the same name in `render/`.
 
+pub(crate) mod add;
 pub(crate) mod cache;
+pub(crate) mod checkout;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod init;
@@ -50,7 +52,9 @@ use crate::cli::report::finish;
 /// The commands. Their manual is the doc comment of the arguments.
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
+    Add(add::AddArgs),
     Cache(cache::CacheArgs),
+    Checkout(checkout::CheckoutArgs),
     Config(config::ConfigArgs),
     Demo(demo::DemoArgs),
     Init(init::InitArgs),
@@ -63,7 +67,9 @@ impl Command {
     /// Runs the command, shows its report, and returns the process's exit code.
     pub(crate) fn run(self, cx: &Context) -> u8 {
         match self {
+            Command::Add(args) => finish(cx, add::run(cx, args)),
             Command::Cache(args) => args.run(cx),
+            Command::Checkout(args) => finish(cx, checkout::run(cx, args)),
             Command::Config(args) => finish(cx, config::run(cx, args)),
             Command::Demo(args) => finish(cx, demo::run(cx, &args)),
             Command::Init(args) => finish(cx, init::run(cx, args)),

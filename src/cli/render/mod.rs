@@ -1,6 +1,10 @@
 //! Pieces of text that several commands show: counts and columns. Sizes and times are
 //! [`crate::model::units::ByteSize`] and [`crate::model::units::Span`].
 
+mod viewpoint;
+
+pub(crate) use viewpoint::Viewpoint;
+
 use crate::cli::escape::escape;
 use crate::cli::ui::Text;
 

@@ -1,0 +1,112 @@
+use std::time::Duration;
+
+use crate::cli::args::DryRun;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::help;
+use crate::cli::render::{Viewpoint, count};
+use crate::cli::report::Report;
+use crate::cli::ui::Text;
+use crate::model::units::{ByteSize, Span};
+use crate::ops::add::{self, AddOptions, AddedOutput};
+
+/// Track files and folders, or record what changed in them
+///
+/// Stores the bytes in the cache, writes a pointer (`data.mlv` for `data`) and makes git ignore
+/// the data. A file or folder inside a tracked folder updates that folder's pointer only, also
+/// where the rest was never downloaded. Entries that are not here and never were are kept.
+#[derive(clap::Args)]
+#[command(after_help = help::after(&[
+    ("mlv add data", "a folder, or what changed in it"),
+    ("mlv add data/new.png", "one file of a tracked folder"),
+    ("mlv add --glob 'models/*.bin'", "every file that matches, each by itself"),
+], &[3, 4, 5, 6]))]
+pub(crate) struct AddArgs {
+    /// Files and folders
+    #[arg(value_name = "TARGET", required = true)]
+    targets: Vec<String>,
+    /// Read targets as patterns: `*`, `**`, `?`, `[a-z]`
+    #[arg(long)]
+    glob: bool,
+    /// Write pointers, and leave storing the bytes to `mlv commit`
+    #[arg(long)]
+    no_commit: bool,
+    #[command(flatten)]
+    dry_run: DryRun,
+}
+
+/// What was recorded, and from where to look at it.
+#[derive(serde::Serialize)]
+pub(crate) struct AddReport {
+    #[serde(flatten)]
+    report: add::AddReport,
+    #[serde(skip)]
+    view: Viewpoint,
+}
+
+pub(crate) fn run(cx: &Context, args: AddArgs) -> Result<AddReport, CliError> {
+    let repo = cx.repo()?;
+    let options = AddOptions { targets: args.targets, glob: args.glob, no_commit: args.no_commit };
+    let plan = add::plan(repo, &options)?;
+    let report =
+        if args.dry_run.dry_run { plan.into_report() } else { add::apply(repo, plan, cx.reporter())? };
+    Ok(AddReport { report, view: Viewpoint::of(repo) })
+}
+
+impl Report for AddReport {
+    fn summary(&self, took: Duration, out: &mut Text) {
+        for output in &self.report.outputs {
+            self.line(output, out);
+        }
+        let AddReport { report, view } = self;
+        if report.dry_run {
+            return;
+        }
+        if report.outputs.iter().all(|output| output.state == "unchanged") {
+            out.put("Everything up to date.").end();
+        } else {
+            let stored = &report.stored;
+            out.put(format!(
+                "Stored {} ({}) in {}.",
+                count(stored.records, "new record"),
+                ByteSize(stored.bytes),
+                Span(took)
+            ));
+            out.end();
+        }
+        if !report.git_add.is_empty() {
+            out.hint(format!("git add {}", view.words(&report.git_add)));
+        }
+    }
+}
+
+impl AddReport {
+    fn line(&self, output: &AddedOutput, out: &mut Text) {
+        let verb = match (self.report.dry_run, output.state) {
+            (true, _) => "would record",
+            (_, "added") => "Tracking",
+            (_, "updated") => "Updated",
+            _ => "Unchanged",
+        };
+        out.good(verb).put(" `").name(self.view.path(&output.path)).put("`");
+        if output.hash.is_some() {
+            let files = output.nfiles.map(|files| format!("{}, ", count(files, "file"))).unwrap_or_default();
+            out.put(format!(" ({files}{})", ByteSize(output.size)));
+        }
+        if output.state == "updated" && output.nfiles.is_some() {
+            let changes = &output.changes;
+            out.put(format!(
+                ": {} added, {} modified, {} deleted",
+                changes.added, changes.modified, changes.deleted
+            ));
+            if changes.renamed > 0 {
+                out.put(format!(", {} renamed", changes.renamed));
+            }
+        }
+        out.end();
+        if output.kept > 0 {
+            let entries = if output.kept == 1 { "entry that is" } else { "entries that are" };
+            out.put(format!("kept {} {entries} not downloaded; to delete: mlv rm PATH", output.kept)).end();
+        }
+    }
+}

@@ -1,0 +1,124 @@
+use std::time::Duration;
+
+use crate::cli::args::{DryRun, TargetArgs};
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, Failure};
+use crate::cli::help;
+use crate::cli::render::{Viewpoint, count};
+use crate::cli::report::Report;
+use crate::cli::ui::Text;
+use crate::model::units::{ByteSize, Span};
+use crate::ops::checkout::{self, CheckoutOptions};
+
+/// Make the data in the work tree what pointers and locks name
+///
+/// Writes only what differs, from the cache. Changes that are not recorded are never overwritten
+/// without `--force`, and then go to `.mlv/rescue`; files that are not recorded stay.
+#[derive(clap::Args)]
+#[command(after_help = help::after(&[
+    ("mlv checkout", "after `git checkout` or `git pull`"),
+    ("mlv checkout data/train", "one output, or a part of it"),
+    ("mlv checkout --force data", "put local changes of it into rescue"),
+], &[3, 4, 5, 6]))]
+pub(crate) struct CheckoutArgs {
+    #[command(flatten)]
+    targets: TargetArgs,
+    /// Put changes that are not recorded into rescue instead of refusing
+    #[arg(long, short)]
+    force: bool,
+    /// Put files that are not recorded into rescue instead of leaving them
+    #[arg(long)]
+    clean: bool,
+    /// Check out what is in the cache; what is not is no failure
+    #[arg(long)]
+    allow_missing: bool,
+    /// Print only counts
+    #[arg(long)]
+    summary: bool,
+    #[command(flatten)]
+    dry_run: DryRun,
+}
+
+/// What was done, and from where to look at it.
+#[derive(serde::Serialize)]
+pub(crate) struct CheckoutReport {
+    #[serde(flatten)]
+    pub(crate) report: checkout::CheckoutReport,
+    #[serde(skip)]
+    pub(crate) view: Viewpoint,
+    #[serde(skip)]
+    pub(crate) counts_only: bool,
+}
+
+pub(crate) fn run(cx: &Context, args: CheckoutArgs) -> Result<CheckoutReport, CliError> {
+    let repo = cx.repo()?;
+    let options = CheckoutOptions {
+        targets: args.targets.into_options(),
+        force: args.force,
+        clean: args.clean,
+        allow_missing: args.allow_missing,
+    };
+    let plan = checkout::plan(repo, &options, cx.reporter())?;
+    let report = if args.dry_run.dry_run { plan.into_report() } else { checkout::apply(plan, &options)? };
+    Ok(CheckoutReport { report, view: Viewpoint::of(repo), counts_only: args.summary })
+}
+
+/// More entries of one output than this are counted instead of listed.
+const LISTED: usize = 20;
+
+impl Report for CheckoutReport {
+    fn text(&self, out: &mut Text) {
+        for output in self.report.outputs.iter().filter(|_| !self.counts_only) {
+            for (letter, paths) in [("A", &output.added), ("M", &output.modified), ("D", &output.deleted)] {
+                for path in paths.iter().take(LISTED) {
+                    out.put(letter).put("  ").name(self.view.path(path)).end();
+                }
+                if paths.len() > LISTED {
+                    let more = count((paths.len() - LISTED) as u64, "more file");
+                    out.put(format!("{letter}  … and {more} in ")).name(self.view.path(&output.path)).end();
+                }
+            }
+        }
+    }
+
+    fn summary(&self, took: Duration, out: &mut Text) {
+        let CheckoutReport { report, view, .. } = self;
+        let extra: Vec<_> = report.outputs.iter().flat_map(|output| &output.extra).collect();
+        if let Some(first) = extra.first() {
+            let files = count(extra.len() as u64, "file");
+            out.put(format!("{files} not recorded, left as it is: first `{}`", view.path(first))).end();
+        }
+        for kept in report.rescued.iter().take(LISTED) {
+            out.warn("rescued").put(" `").name(view.path(&kept.path)).put("`").end();
+        }
+        if let Some(kept) = report.rescued.first() {
+            out.hint(format!("mlv rescue restore {}", kept.operation));
+        }
+        let deleted: usize = report.outputs.iter().map(|output| output.deleted.len()).sum();
+        match (report.dry_run, report.files + deleted as u64) {
+            (_, 0) if report.failed.is_empty() => out.put("Everything up to date.").end(),
+            (true, _) => {
+                out.put(format!("Would write {} and delete {deleted}.", count(report.files, "file"))).end()
+            }
+            (false, 0) => out,
+            (false, _) => {
+                let bytes = ByteSize(report.bytes);
+                let deleted = if deleted > 0 { format!(", deleted {deleted}") } else { String::new() };
+                out.put(format!(
+                    "Checked out {} ({bytes}){deleted} in {}.",
+                    count(report.files, "file"),
+                    Span(took)
+                ));
+                out.end()
+            }
+        };
+    }
+
+    fn failures(&self) -> Vec<Failure> {
+        self.report
+            .failed
+            .iter()
+            .map(|(path, error)| Failure::of(self.view.path(path.as_str()), error))
+            .collect()
+    }
+}

@@ -1,0 +1,249 @@
+//! `add`: puts files and directories under mlv, or records what changed in them.
+
+use std::collections::BTreeMap;
+
+use crate::fs::stamp::FileKind;
+use crate::model::object::ContentInfo;
+use crate::model::path::{RepoPath, fold};
+use crate::ops::compare::ChangeCounts;
+use crate::ops::record::{Recording, Request};
+use crate::ops::tracked::{LOCK_FILE, PIPELINE_FILE, Source, Tracked, TrackedOut};
+use crate::ops::{OpError, OutputError, names, pointers, targets};
+use crate::repo::Repo;
+use crate::report::Reporter;
+use crate::store::WriteStats;
+
+/// What to add, and how.
+#[derive(Clone, Debug, Default)]
+pub struct AddOptions {
+    /// Paths relative to the current folder.
+    pub targets: Vec<String>,
+    /// Whether the targets are patterns.
+    pub glob: bool,
+    /// Whether to write pointers without storing file bytes in the cache.
+    pub no_commit: bool,
+}
+
+/// One output that will be recorded.
+#[derive(Clone, Debug)]
+struct Item {
+    output: RepoPath,
+    pointer: RepoPath,
+    /// What is recorded of it now, if it is tracked already.
+    known: Option<ContentInfo>,
+    /// Paths inside the output, relative to it, to which the recording is confined; empty: all of it.
+    inside: Vec<Box<str>>,
+}
+
+/// What `add` will do: every target was checked.
+#[derive(Debug)]
+pub struct AddPlan {
+    items: Vec<Item>,
+    no_commit: bool,
+}
+
+/// What became of one output.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct AddedOutput {
+    /// The output, relative to the repository's root.
+    pub path: String,
+    /// Its pointer file.
+    pub pointer: String,
+    /// The name of its contents; none in a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+    /// Bytes.
+    pub size: u64,
+    /// Files, of a directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nfiles: Option<u64>,
+    /// `added`, `updated` or `unchanged`.
+    pub state: &'static str,
+    /// What changed inside.
+    pub changes: ChangeCounts,
+    /// Entries kept although they are not here.
+    pub kept: u64,
+}
+
+/// What `add` did.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct AddReport {
+    /// The outputs, sorted by path.
+    pub outputs: Vec<AddedOutput>,
+    /// Objects, pages and packs that were new to the cache.
+    pub stored: StoredCounts,
+    /// What to hand to `git add`, relative to the repository's root, sorted.
+    pub git_add: Vec<String>,
+    /// Whether nothing was written.
+    pub dry_run: bool,
+}
+
+/// What an operation brought into the cache.
+#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
+pub struct StoredCounts {
+    /// Records: files, and the pages of trees.
+    pub records: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl From<WriteStats> for StoredCounts {
+    fn from(stats: WriteStats) -> StoredCounts {
+        StoredCounts { records: stats.records, bytes: stats.bytes }
+    }
+}
+
+/// Checks all targets and says which outputs they mean. Writes nothing.
+pub fn plan(repo: &Repo, options: &AddOptions) -> Result<AddPlan, OpError> {
+    let tracked = Tracked::load(repo)?;
+    let mut items: BTreeMap<RepoPath, Item> = BTreeMap::new();
+    for path in targets::paths(repo, &options.targets, options.glob)? {
+        let item = classify(repo, &tracked, &path)?;
+        match items.get_mut(&item.output) {
+            None => drop(items.insert(item.output.clone(), item)),
+            // A target that is the whole output covers those inside it.
+            Some(known) if known.inside.is_empty() || item.inside.is_empty() => known.inside.clear(),
+            Some(known) => known.inside.extend(item.inside),
+        }
+    }
+    let items: Vec<Item> = items.into_values().collect();
+    for pair in items.windows(2) {
+        if pair[1].output.starts_with(&pair[0].output) {
+            let (path, inner) = (pair[0].output.clone(), pair[1].output.clone());
+            return Err(OutputError::HoldsOutput { path, inner, pointer: None }.into());
+        }
+    }
+    Ok(AddPlan { items, no_commit: options.no_commit })
+}
+
+/// Which output `path` means, and whether it may be added.
+fn classify(repo: &Repo, tracked: &Tracked, path: &RepoPath) -> Result<Item, OpError> {
+    if path.is_root() {
+        return Err(OutputError::WholeRepository.into());
+    }
+    if let Some((out, inside)) = tracked.containing(path) {
+        let inside = if inside.is_empty() { Vec::new() } else { vec![inside.into()] };
+        return known_item(out, inside);
+    }
+    let pointer = pointers::path_of(path)?;
+    let Some(stamp) = repo.dir().stat(path)? else {
+        return Err(OutputError::Vanished { path: path.clone() }.into());
+    };
+    check_kind(path, stamp.kind)?;
+    check_free(repo, tracked, path)?;
+    if let Some(git) = repo.git() {
+        if let Some(inner) = git.tracked_below(path, 1)?.into_iter().next() {
+            return Err(OutputError::TrackedByGit { path: inner, output: path.clone() }.into());
+        }
+        if git.is_ignored(&pointer, false)? {
+            return Err(OutputError::IgnoredPointer { pointer }.into());
+        }
+    }
+    Ok(Item { output: path.clone(), pointer, known: None, inside: Vec::new() })
+}
+
+fn known_item(out: &TrackedOut, inside: Vec<Box<str>>) -> Result<Item, OpError> {
+    match &out.source {
+        Source::Pointer { file } => {
+            Ok(Item { output: out.path.clone(), pointer: file.clone(), known: out.content, inside })
+        }
+        Source::Stage { stage, .. } => {
+            Err(OutputError::StageOutput { path: out.path.clone(), stage: stage.clone() }.into())
+        }
+    }
+}
+
+fn check_kind(path: &RepoPath, kind: FileKind) -> Result<(), OpError> {
+    match kind {
+        FileKind::File | FileKind::Dir => Ok(()),
+        FileKind::Symlink => Err(OutputError::SymlinkOutput { path: path.clone() }.into()),
+        other => Err(OutputError::NotTrackable { path: path.clone(), found: other.noun() }.into()),
+    }
+}
+
+/// Whether no output, pipeline or lock lies in the new output, and no output has a twin name.
+fn check_free(repo: &Repo, tracked: &Tracked, path: &RepoPath) -> Result<(), OpError> {
+    if let Some(inner) = tracked.below(path).next() {
+        let pointer = match &inner.source {
+            Source::Pointer { file } => Some(file.clone()),
+            Source::Stage { .. } => None,
+        };
+        return Err(
+            OutputError::HoldsOutput { path: path.clone(), inner: inner.path.clone(), pointer }.into()
+        );
+    }
+    let own = tracked.pipelines().iter().flat_map(|pipeline| [&pipeline.pipeline.file, &pipeline.lock_file]);
+    for file in own {
+        if file.starts_with(path) && matches!(file.file_name(), PIPELINE_FILE | LOCK_FILE) {
+            let (path, inner) = (path.clone(), file.clone());
+            return Err(OutputError::HoldsOutput { path, inner, pointer: None }.into());
+        }
+    }
+    let folded = fold(path.as_str());
+    if let Some(twin) = tracked.outs().iter().find(|out| fold(out.path.as_str()) == folded) {
+        return Err(OutputError::Twin { path: path.clone(), other: twin.path.clone() }.into());
+    }
+    if repo.config().portable_names()? {
+        names::check_portable(path)?;
+    }
+    Ok(())
+}
+
+/// Reads, stores and records what was planned.
+pub fn apply(repo: &Repo, plan: AddPlan, reporter: &dyn Reporter) -> Result<AddReport, OpError> {
+    let mut recording = Recording::begin(repo, reporter)?;
+    let mut outputs = Vec::new();
+    let mut written = Vec::new();
+    for item in &plan.items {
+        let request = Request {
+            output: &item.output,
+            known: item.known.as_ref(),
+            inside: &item.inside,
+            store: !plan.no_commit,
+        };
+        let recorded = recording.output(request)?;
+        outputs.push(AddedOutput {
+            path: item.output.to_string(),
+            pointer: item.pointer.to_string(),
+            hash: Some(recorded.info.id.to_string()),
+            size: recorded.info.size,
+            nfiles: recorded.info.nfiles,
+            state: match item.known {
+                None => "added",
+                Some(known) if known == recorded.info => "unchanged",
+                Some(_) => "updated",
+            },
+            changes: recorded.changes,
+            kept: recorded.kept,
+        });
+        written.push((item.output.clone(), item.pointer.clone(), recorded.info));
+    }
+    let published = recording.publish()?;
+    let stored = published.stats.into();
+    let changed = pointers::write(repo, &written, reporter)?;
+    published.settle()?;
+    let git_add =
+        if repo.git().is_some() { changed.iter().map(ToString::to_string).collect() } else { Vec::new() };
+    Ok(AddReport { outputs, stored, git_add, dry_run: false })
+}
+
+impl AddPlan {
+    /// What would be added, without reading it.
+    pub fn into_report(self) -> AddReport {
+        let outputs = self
+            .items
+            .iter()
+            .map(|item| AddedOutput {
+                path: item.output.to_string(),
+                pointer: item.pointer.to_string(),
+                hash: None,
+                size: 0,
+                nfiles: None,
+                state: if item.known.is_some() { "updated" } else { "added" },
+                changes: ChangeCounts::default(),
+                kept: 0,
+            })
+            .collect();
+        AddReport { outputs, dry_run: true, ..AddReport::default() }
+    }
+}

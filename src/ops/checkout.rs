@@ -1,0 +1,177 @@
+//! `checkout`: makes the work tree what pointers and locks name.
+
+use crate::fs::rescue::Kept;
+use crate::model::path::RepoPath;
+use crate::ops::OpError;
+use crate::ops::place::{Manner, OutputPlan, Placed, Planner, Wanted};
+use crate::ops::targets::{self, TargetOptions};
+use crate::ops::tracked::Tracked;
+use crate::repo::Repo;
+use crate::report::Reporter;
+
+/// What to check out, and how.
+#[derive(Clone, Debug, Default)]
+pub struct CheckoutOptions {
+    /// Which outputs; all if none is named.
+    pub targets: TargetOptions,
+    /// What is not saved goes to rescue instead of stopping the command.
+    pub force: bool,
+    /// Entries that are not recorded go to rescue instead of staying.
+    pub clean: bool,
+    /// Data that is not in the cache is no failure.
+    pub allow_missing: bool,
+}
+
+/// What will be done.
+pub struct CheckoutPlan<'a> {
+    planner: Planner<'a>,
+    outputs: Vec<OutputPlan>,
+    failed: Vec<(RepoPath, OpError)>,
+}
+
+/// What was done to one output.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct CheckedOut {
+    /// The output.
+    pub path: String,
+    /// Entries that were not there before, relative to the repository's root, sorted.
+    pub added: Vec<String>,
+    /// Entries that replaced others.
+    pub modified: Vec<String>,
+    /// Entries that were taken away.
+    pub deleted: Vec<String>,
+    /// Entries that stay although they are not recorded.
+    pub extra: Vec<String>,
+    /// Entries that were right already.
+    pub unchanged: u64,
+}
+
+/// What `checkout` did.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct CheckoutReport {
+    /// The outputs that were looked at, sorted by path.
+    pub outputs: Vec<CheckedOut>,
+    /// Files that were written.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What went to rescue.
+    pub rescued: Vec<Kept>,
+    /// Whether nothing was written.
+    pub dry_run: bool,
+    /// What could not be done, and why.
+    #[serde(skip)]
+    pub failed: Vec<(RepoPath, OpError)>,
+}
+
+/// Decides what leads to the recorded state. Writes nothing.
+///
+/// Fails with `WouldOverwrite` if anything unsaved stands in the way and `force` is not given.
+pub fn plan<'a>(
+    repo: &'a Repo,
+    options: &CheckoutOptions,
+    reporter: &'a dyn Reporter,
+) -> Result<CheckoutPlan<'a>, OpError> {
+    let mut tracked = Tracked::load(repo)?;
+    let problems = tracked.take_problems();
+    let mut failed: Vec<(RepoPath, OpError)> =
+        problems.into_iter().map(|problem| (problem.file, problem.error)).collect();
+    let planner = Planner::new(repo, reporter)?;
+    let mut wanted = wanted_outputs(repo, &tracked, options)?;
+    if options.targets.targets.is_empty() && failed.is_empty() {
+        wanted.extend(untracked_again(&planner, &tracked));
+    }
+    let manner = Manner { force: options.force, clean: options.clean };
+    let mut outputs = Vec::new();
+    for wanted in wanted {
+        let path = wanted.output.clone();
+        match planner.plan(wanted, manner) {
+            Ok(plan) => outputs.push(plan),
+            Err(error) => failed.push((path, error)),
+        }
+    }
+    if !options.force {
+        planner.check(&outputs, "mlv checkout")?;
+    }
+    Ok(CheckoutPlan { planner, outputs, failed })
+}
+
+fn wanted_outputs(repo: &Repo, tracked: &Tracked, options: &CheckoutOptions) -> Result<Vec<Wanted>, OpError> {
+    let selected = targets::outputs(repo, tracked, &options.targets)?;
+    let wanted = |one: targets::Selected<'_>| Wanted {
+        output: one.out.path.clone(),
+        info: one.out.content,
+        inside: one.inside,
+    };
+    Ok(selected.into_iter().filter(|one| one.out.cache && one.out.content.is_some()).map(wanted).collect())
+}
+
+/// Outputs that mlv put here and that nothing tracks any more: their unchanged files go.
+fn untracked_again(planner: &Planner<'_>, tracked: &Tracked) -> Vec<Wanted> {
+    let gone = planner.here().outputs().filter_map(|(path, _)| {
+        let path: RepoPath = path.parse().ok()?;
+        let related = tracked.containing(&path).is_some() || tracked.below(&path).next().is_some();
+        (!related).then_some(Wanted { output: path, info: None, inside: Vec::new() })
+    });
+    gone.collect()
+}
+
+/// Carries the plan out.
+pub fn apply(plan: CheckoutPlan<'_>, options: &CheckoutOptions) -> Result<CheckoutReport, OpError> {
+    let mut report = CheckoutReport { failed: plan.failed, ..CheckoutReport::default() };
+    for placed in plan.planner.apply(plan.outputs, "mlv checkout")? {
+        report.add(placed, options.allow_missing);
+    }
+    if options.allow_missing {
+        use crate::error::{Advice, ErrorKind};
+        report.failed.retain(|(_, error)| error.kind() != ErrorKind::NotDownloaded);
+    }
+    Ok(report)
+}
+
+impl CheckoutReport {
+    /// Adds what was done to one output.
+    pub fn add(&mut self, placed: Placed, _allow_missing: bool) {
+        let texts = |paths: Vec<RepoPath>| paths.iter().map(ToString::to_string).collect();
+        self.files += (placed.added.len() + placed.modified.len()) as u64;
+        self.bytes += placed.bytes;
+        self.outputs.push(CheckedOut {
+            path: placed.output.to_string(),
+            added: texts(placed.added),
+            modified: texts(placed.modified),
+            deleted: texts(placed.deleted),
+            extra: texts(placed.extra),
+            unchanged: placed.unchanged,
+        });
+        self.rescued.extend(placed.kept);
+        self.failed.extend(placed.failed);
+    }
+}
+
+impl CheckoutPlan<'_> {
+    /// What would be done, without doing it.
+    pub fn into_report(self) -> CheckoutReport {
+        use crate::ops::checkout_plan::Action;
+        let mut report = CheckoutReport { failed: self.failed, dry_run: true, ..CheckoutReport::default() };
+        for plan in self.outputs {
+            let output = &plan.wanted.output;
+            let mut one = CheckedOut {
+                path: output.to_string(),
+                unchanged: plan.plan.unchanged,
+                extra: plan.plan.extra.iter().map(|path| output.join_entry(path).to_string()).collect(),
+                ..CheckedOut::default()
+            };
+            for action in &plan.plan.actions {
+                let (list, entry) = match action {
+                    Action::Create(entry) => (&mut one.added, entry),
+                    Action::Replace { new, .. } => (&mut one.modified, new),
+                    Action::Remove(entry) => (&mut one.deleted, entry),
+                };
+                list.push(output.join_entry(&entry.path).to_string());
+            }
+            report.files += (one.added.len() + one.modified.len()) as u64;
+            report.outputs.push(one);
+        }
+        report
+    }
+}

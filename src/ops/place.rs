@@ -1,0 +1,355 @@
+//! Makes outputs in the work tree what is recorded of them: used by `checkout`, `pull` and `repro`.
+//!
+//! Decided first, by the pure function in `checkout_plan`; nothing is touched while anything unsaved
+//! stands in the way. What is displaced with `force` goes to rescue (R2).
+
+use std::collections::HashMap;
+
+use crate::error::{Advice, ErrorKind};
+use crate::fs::lock::Patience;
+use crate::fs::place::Examined;
+use crate::fs::rescue::{Kept, Rescue};
+use crate::fs::staging::Staging;
+use crate::fs::stamp::FileStamp;
+use crate::model::object::{ContentId, ContentInfo};
+use crate::model::path::RepoPath;
+use crate::model::tree::{EntryKind, TreeEntry};
+use crate::ops::checkout_plan::{Action, DirectoryPlan, Question, plan_directory};
+use crate::ops::scan::{Present, Scanner};
+use crate::ops::{OpError, OutputError, held, trees};
+use crate::par;
+use crate::repo::Repo;
+use crate::report::{Reporter, Task, Unit};
+use crate::store::here::Here;
+use crate::store::materialize::{Item, Materializer, Outcome, Removal};
+use crate::store::statindex::{StatIndex, StatIndexUpdate};
+use crate::store::{self, Presence};
+
+/// An output to be put in place, or, without contents, to be taken away.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The output.
+    pub output: RepoPath,
+    /// What is recorded of it; `None` where it is tracked no more.
+    pub info: Option<ContentInfo>,
+    /// Paths inside to which this is confined; empty: all of it.
+    pub inside: Vec<Box<str>>,
+}
+
+/// How to deal with what stands in the way.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Manner {
+    /// What is not saved goes to rescue instead of stopping the command.
+    pub force: bool,
+    /// Entries that are not recorded go to rescue instead of staying.
+    pub clean: bool,
+}
+
+/// What will be done to one output.
+#[derive(Debug)]
+pub struct OutputPlan {
+    /// What is wanted.
+    pub wanted: Wanted,
+    /// The decision.
+    pub plan: DirectoryPlan,
+    present: Present,
+}
+
+/// What was done to one output.
+#[derive(Debug)]
+pub struct Placed {
+    /// The output.
+    pub output: RepoPath,
+    /// Entries that were not there before.
+    pub added: Vec<RepoPath>,
+    /// Entries that replaced others.
+    pub modified: Vec<RepoPath>,
+    /// Entries that were taken away.
+    pub deleted: Vec<RepoPath>,
+    /// Entries that were right already.
+    pub unchanged: u64,
+    /// Entries that stay although they are not recorded.
+    pub extra: Vec<RepoPath>,
+    /// Bytes that were written.
+    pub bytes: u64,
+    /// What could not be done, and why.
+    pub failed: Vec<(RepoPath, OpError)>,
+    /// What went to rescue.
+    pub kept: Vec<Kept>,
+}
+
+/// Looks at the work tree and decides; changes nothing.
+pub struct Planner<'a> {
+    repo: &'a Repo,
+    index: StatIndex,
+    here: Here,
+    presence: Presence,
+    reporter: &'a dyn Reporter,
+}
+
+impl<'a> Planner<'a> {
+    /// A planner for `repo`.
+    pub fn new(repo: &'a Repo, reporter: &'a dyn Reporter) -> Result<Planner<'a>, OpError> {
+        Ok(Planner {
+            repo,
+            index: repo.stat_index(),
+            here: Here::load(repo.mlv()),
+            presence: repo.cache()?.snapshot(),
+            reporter,
+        })
+    }
+
+    /// What is remembered to be here.
+    pub fn here(&self) -> &Here {
+        &self.here
+    }
+
+    /// Decides what to do to one output.
+    ///
+    /// Fails with `TreeNotDownloaded` where the recorded tree is not in the cache.
+    pub fn plan(&self, wanted: Wanted, manner: Manner) -> Result<OutputPlan, OpError> {
+        let output = &wanted.output;
+        let recorded = match &wanted.info {
+            Some(info) => trees::read_content(self.repo, info, output)?,
+            None => Vec::new(),
+        };
+        let scanner = Scanner::new(self.repo, &self.index, self.reporter);
+        let mut present = scanner.look(output)?;
+        scanner.hash(output, &mut present, None)?;
+        let entries = present.tree_entries();
+        let placed = held::placed(self.repo, &self.here, output);
+        let is_saved = |entry: &TreeEntry| !entry.kind.has_object() || self.presence.has_object(entry.hash);
+        let other_kind = match (&present, wanted.info.map(|info| info.id)) {
+            (Present::File(_), Some(ContentId::Tree(_))) => true,
+            (Present::Directory(_), Some(ContentId::File(_))) => true,
+            _ => false,
+        };
+        let plan = if other_kind {
+            replace_whole(&recorded, &entries, &is_saved)
+        } else {
+            plan_directory(&Question {
+                wanted: &only(recorded, &wanted.inside),
+                present: &only(entries, &wanted.inside),
+                placed: &only(placed, &wanted.inside),
+                is_saved: &is_saved,
+                clean: manner.clean,
+            })
+        };
+        Ok(OutputPlan { wanted, plan, present })
+    }
+
+    /// Fails with `WouldOverwrite` if anything unsaved stands in the way of any plan.
+    pub fn check(&self, plans: &[OutputPlan], command: &str) -> Result<(), OpError> {
+        let mut paths: Vec<RepoPath> = plans
+            .iter()
+            .flat_map(|plan| plan.plan.unsaved.iter().map(|entry| plan.wanted.output.join_entry(&entry.path)))
+            .collect();
+        if paths.is_empty() {
+            return Ok(());
+        }
+        paths.sort();
+        let outputs: Vec<String> = plans
+            .iter()
+            .filter(|plan| !plan.plan.unsaved.is_empty())
+            .map(|plan| self.repo.shown(&plan.wanted.output))
+            .collect();
+        let outputs = outputs.join(" ");
+        let keep = format!("mlv add {outputs}");
+        Err(OutputError::WouldOverwrite { paths, keep, force: format!("{command} --force {outputs}") }.into())
+    }
+
+    /// Carries the plans out, one after the other; one failure stops no other.
+    ///
+    /// `command` names the operation in rescue's log.
+    pub fn apply(self, plans: Vec<OutputPlan>, command: &str) -> Result<Vec<Placed>, OpError> {
+        let todo: Vec<RepoPath> = plans
+            .iter()
+            .filter(|plan| !plan.plan.actions.is_empty())
+            .map(|plan| plan.wanted.output.clone())
+            .collect();
+        if !todo.is_empty() {
+            // The claim goes first: an interrupted checkout then leaves "not all here", never "deleted".
+            Here::update(self.repo.mlv(), &Patience::NONE, |here| {
+                todo.iter().for_each(|output| here.forget(output))
+            })?;
+        }
+        let staging = Staging::create(self.repo.temporary()?)?;
+        let rescue = Rescue::new(self.repo.mlv().clone(), command);
+        let materializer =
+            Materializer::new(self.repo.cache()?, self.repo.dir(), &staging, &rescue, par::threads(None));
+        let mut update = StatIndexUpdate::new();
+        let mut results = Vec::new();
+        let mut claims = Vec::new();
+        for plan in plans {
+            let claim = (plan.wanted.clone(), plan.plan.extra.len());
+            let placed = self.apply_one(plan, &materializer, &mut update);
+            claims.push((claim.0, placed.failed.is_empty()));
+            let interrupted = placed.failed.iter().any(|(_, error)| error.kind() == ErrorKind::Interrupted);
+            results.push(placed);
+            if interrupted {
+                break;
+            }
+        }
+        self.settle(&claims, update)?;
+        Ok(results)
+    }
+
+    fn apply_one(
+        &self,
+        plan: OutputPlan,
+        materializer: &Materializer<'_>,
+        update: &mut StatIndexUpdate,
+    ) -> Placed {
+        let output = plan.wanted.output.clone();
+        let stamps: HashMap<&str, FileStamp> =
+            plan.present.entries().iter().map(|entry| (&*entry.path, entry.stamp)).collect();
+        let examined = |entry: &TreeEntry| {
+            stamps.get(&*entry.path).map(|stamp| Examined {
+                stamp: *stamp,
+                is_saved: entry.kind.has_object() && self.presence.has_object(entry.hash),
+                hash: Some(entry.hash),
+            })
+        };
+        let mut work = Work::default();
+        for action in &plan.plan.actions {
+            work.add(&output, action, &examined);
+        }
+        plan.present.note_stamps(&output, update);
+        let mut placed = Placed {
+            output: output.clone(),
+            added: Vec::new(),
+            modified: Vec::new(),
+            deleted: Vec::new(),
+            unchanged: plan.plan.unchanged,
+            extra: plan.plan.extra.iter().map(|path| output.join_entry(path)).collect(),
+            bytes: 0,
+            failed: Vec::new(),
+            kept: Vec::new(),
+        };
+        let parent = output.parent().unwrap_or_else(RepoPath::root);
+        let removed = materializer.remove(&work.removals, &parent);
+        placed.deleted = removed.done.iter().map(|(at, _)| work.removals[*at].path.clone()).collect();
+        let total = work.items.iter().map(|item| item.size).sum();
+        let meter = self.reporter.meter(Task { verb: "Checking out", unit: Unit::Bytes, total: Some(total) });
+        let put = materializer.put(&work.items, &*meter);
+        for (at, stamp) in &put.done {
+            let item = &work.items[*at];
+            placed.bytes += item.size;
+            let list = if item.old.is_some() { &mut placed.modified } else { &mut placed.added };
+            list.push(item.path.clone());
+            if item.kind.has_object() {
+                update.put("", item.path.as_str(), stamp, item.hash);
+            }
+        }
+        // What was taken away to make room is a change of kind, not a deletion.
+        let made: std::collections::HashSet<&RepoPath> = placed.added.iter().collect();
+        placed.deleted.retain(|path| !made.contains(path));
+        placed.added.sort();
+        placed.modified.sort();
+        collect(&mut placed, removed, |at| work.removals[at].path.clone());
+        collect(&mut placed, put, |at| work.items[at].path.clone());
+        placed
+    }
+
+    /// Notes what is here now, and what the files' stamps are.
+    fn settle(&self, claims: &[(Wanted, bool)], update: StatIndexUpdate) -> Result<(), OpError> {
+        Here::update(self.repo.mlv(), &Patience::NONE, |here| {
+            for (wanted, complete) in claims {
+                match &wanted.info {
+                    None => here.forget(&wanted.output),
+                    Some(_) if !complete => {}
+                    Some(info) if wanted.inside.is_empty() => here.set_complete(&wanted.output, info.id),
+                    Some(info) => {
+                        if let Some(known) = self.here.get(&wanted.output) {
+                            here.restore(&wanted.output, known.clone());
+                        }
+                        for path in &wanted.inside {
+                            here.add_path(&wanted.output, info.id, path);
+                        }
+                    }
+                }
+            }
+        })?;
+        // Only saves time.
+        let _ = self.repo.save_stat_index(&self.index, update);
+        Ok(())
+    }
+}
+
+/// Moves failures and rescued files of an outcome into the result.
+fn collect(placed: &mut Placed, outcome: Outcome, path: impl Fn(usize) -> RepoPath) {
+    let failures = outcome.failed.into_iter().map(|(at, error)| {
+        let path = path(at);
+        let error = match error {
+            store::Error::Missing { .. } => OutputError::NotDownloaded { path: path.clone() }.into(),
+            error => OpError::from(error),
+        };
+        (path, error)
+    });
+    placed.failed.extend(failures);
+    placed.kept.extend(outcome.kept);
+    if let Some(error) = outcome.stopped {
+        placed.failed.push((placed.output.clone(), error.into()));
+    }
+}
+
+/// The actions in the form that the store carries out.
+#[derive(Default)]
+struct Work {
+    items: Vec<Item>,
+    removals: Vec<Removal>,
+}
+
+impl Work {
+    fn add(&mut self, output: &RepoPath, action: &Action, examined: &dyn Fn(&TreeEntry) -> Option<Examined>) {
+        let item = |entry: &TreeEntry, old: Option<Examined>| Item {
+            path: output.join_entry(&entry.path),
+            kind: entry.kind,
+            size: entry.size,
+            hash: entry.hash,
+            old: old.map(Box::new),
+        };
+        match action {
+            Action::Create(entry) => self.items.push(item(entry, None)),
+            Action::Replace { old, new }
+                if old.kind == EntryKind::EmptyDir || new.kind == EntryKind::EmptyDir =>
+            {
+                self.removals.extend(
+                    examined(old)
+                        .map(|old_found| Removal { path: output.join_entry(&old.path), old: old_found }),
+                );
+                self.items.push(item(new, None));
+            }
+            Action::Replace { old, new } => self.items.push(item(new, examined(old))),
+            Action::Remove(entry) => self
+                .removals
+                .extend(examined(entry).map(|old| Removal { path: output.join_entry(&entry.path), old })),
+        }
+    }
+}
+
+/// Everything present goes, everything wanted comes: a file where a directory was, or the reverse.
+fn replace_whole(
+    wanted: &[TreeEntry],
+    present: &[TreeEntry],
+    is_saved: &dyn Fn(&TreeEntry) -> bool,
+) -> DirectoryPlan {
+    let mut plan = DirectoryPlan::default();
+    for entry in present {
+        if !is_saved(entry) {
+            plan.unsaved.push(entry.clone());
+        }
+        plan.actions.push(Action::Remove(entry.clone()));
+    }
+    plan.actions.extend(wanted.iter().cloned().map(Action::Create));
+    plan
+}
+
+/// The entries at or below one of the paths; all of them if there is none.
+fn only(entries: Vec<TreeEntry>, inside: &[Box<str>]) -> Vec<TreeEntry> {
+    if inside.is_empty() {
+        return entries;
+    }
+    let is_inside = |entry: &TreeEntry| inside.iter().any(|path| trees::is_within(entry.bare_path(), path));
+    entries.into_iter().filter(is_inside).collect()
+}

@@ -1,0 +1,111 @@
+//! Writes pointers and the ignore lines that go with them: the commit point of recordings (I1).
+
+use std::collections::BTreeMap;
+
+use crate::fs::atomic;
+use crate::git::ignore;
+use crate::model::object::ContentInfo;
+use crate::model::path::{RepoPath, RepoPathBuf};
+use crate::model::pointer::{Pointer, pointer_path};
+use crate::ops::{OpError, OutputError, surroundings};
+use crate::repo::Repo;
+use crate::report::Reporter;
+
+/// Largest pointer that is read, in bytes.
+const MAX_POINTER: u64 = 1 << 20;
+
+/// The pointer of the output `path`.
+///
+/// Fails for names that no output may have.
+pub fn path_of(path: &RepoPath) -> Result<RepoPathBuf, OpError> {
+    pointer_path(path).map_err(|reason| OutputError::BadOutput { path: path.clone(), reason }.into())
+}
+
+/// Writes the pointers of `outputs` (each with its pointer file) and makes git ignore the data.
+///
+/// The data is durable already (I1). The ignore line comes first: a kill between the two leaves data
+/// that git ignores, never data that `git add .` would take. Returns the files that changed, sorted.
+pub fn write(
+    repo: &Repo,
+    outputs: &[(RepoPath, RepoPath, ContentInfo)],
+    reporter: &dyn Reporter,
+) -> Result<Vec<RepoPath>, OpError> {
+    let _held = surroundings::lock(repo, reporter)?;
+    let mut changed = Vec::new();
+    let names: Vec<&RepoPath> = outputs.iter().map(|(output, _, _)| output).collect();
+    changed.extend(ignore_outputs(repo, &names, &_held)?);
+    for (output, file, info) in outputs {
+        let old = match repo.dir().read_file(file, MAX_POINTER) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error.into()),
+        };
+        // Read again under the lock: a comment that somebody wrote meanwhile is kept.
+        let new = match &old {
+            Some(bytes) => Pointer::update(file, bytes, info)?,
+            None => Pointer::new(output.clone(), *info).write().into_bytes(),
+        };
+        if old.as_ref() != Some(&new) {
+            atomic::write(repo.dir(), file, &new, None)?;
+            changed.push(file.clone());
+        }
+    }
+    changed.sort();
+    Ok(changed)
+}
+
+/// Makes git ignore the outputs that it does not ignore yet; returns the ignore files that changed.
+pub fn ignore_outputs(
+    repo: &Repo,
+    outputs: &[&RepoPath],
+    held: &crate::fs::lock::MetaLock,
+) -> Result<Vec<RepoPath>, OpError> {
+    let Some(git) = repo.git() else { return Ok(Vec::new()) };
+    let mut folders: BTreeMap<RepoPath, Vec<&str>> = BTreeMap::new();
+    for output in outputs {
+        let is_dir =
+            repo.dir().stat(output)?.is_none_or(|stamp| stamp.kind == crate::fs::stamp::FileKind::Dir);
+        if !git.is_ignored(output, is_dir)? {
+            let folder = output.parent().unwrap_or_else(RepoPath::root);
+            folders.entry(folder).or_default().push(output.file_name());
+        }
+    }
+    edit_ignore_files(repo, &folders, held, |names| (names, &[]))
+}
+
+/// Takes the ignore lines of outputs away; returns the ignore files that changed.
+pub fn unignore_outputs(
+    repo: &Repo,
+    outputs: &[&RepoPath],
+    held: &crate::fs::lock::MetaLock,
+) -> Result<Vec<RepoPath>, OpError> {
+    if repo.git().is_none() {
+        return Ok(Vec::new());
+    }
+    let mut folders: BTreeMap<RepoPath, Vec<&str>> = BTreeMap::new();
+    for output in outputs {
+        folders.entry(output.parent().unwrap_or_else(RepoPath::root)).or_default().push(output.file_name());
+    }
+    edit_ignore_files(repo, &folders, held, |names| (&[], names))
+}
+
+fn edit_ignore_files(
+    repo: &Repo,
+    folders: &BTreeMap<RepoPath, Vec<&str>>,
+    held: &crate::fs::lock::MetaLock,
+    edits: impl for<'n> Fn(&'n [&'n str]) -> (&'n [&'n str], &'n [&'n str]),
+) -> Result<Vec<RepoPath>, OpError> {
+    let mut changed = Vec::new();
+    for (folder, names) in folders {
+        let (add, remove) = edits(names);
+        if ignore::update(repo.dir(), folder, add, remove, held)? != ignore::Outcome::Unchanged
+            && let Ok(file) = folder.join_str(".gitignore")
+        {
+            changed.push(file);
+        }
+    }
+    if let Some(git) = repo.git() {
+        git.forget_ignore_rules();
+    }
+    Ok(changed)
+}
