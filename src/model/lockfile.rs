@@ -175,7 +175,7 @@ impl Lockfile {
     /// [`Lockfile::refused`].
     pub fn parse(file: &RepoPath, bytes: &[u8]) -> Result<Lockfile, LockError> {
         let name = file.as_str();
-        let text = text_of(name, bytes, Limits::LOCK.bytes).map_err(|error| error.map(Into::into))?;
+        let text = text_of(name, bytes, Limits::LOCK).map_err(|error| error.map(Into::into))?;
         // Our own form is read a line at a time; whatever differs from it goes through YAML.
         if let Some(lock) = fast::lockfile(file, text) {
             return Ok(lock);

@@ -192,7 +192,7 @@ impl Pointer {
     /// Reads the pointer file `file` with the contents `bytes`.
     pub fn parse(file: &RepoPath, bytes: &[u8]) -> Result<Pointer, PointerError> {
         let name = file.as_str();
-        let text = text_of(name, bytes, Limits::POINTER.bytes).map_err(|error| error.map(Into::into))?;
+        let text = text_of(name, bytes, Limits::POINTER).map_err(|error| error.map(Into::into))?;
         let fail = |(mark, problem)| Located::new(name, text, mark, problem);
         check_text(text).map_err(fail)?;
         let root = load(name, text, Limits::POINTER).map_err(|error| error.map(Into::into))?;

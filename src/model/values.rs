@@ -45,7 +45,7 @@ pub type ChangesByFile = BTreeMap<RepoPath, BTreeMap<String, ValueChange>>;
 pub fn read(file: &RepoPath, bytes: &[u8]) -> Result<Value, ValuesError> {
     let name = file.as_str();
     let limits = Limits::PIPELINE;
-    let text = text_of(name, bytes, limits.bytes).map_err(|error| error.map(Into::into))?;
+    let text = text_of(name, bytes, limits).map_err(|error| error.map(Into::into))?;
     if is_json(file) {
         return parse_json(name, text, limits).map_err(|error| error.map(Into::into));
     }

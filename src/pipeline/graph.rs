@@ -139,7 +139,7 @@ impl Graph {
             }
         }
         let makers = makers(&stages)?;
-        let upstream: Vec<Vec<usize>> = stages.iter().map(|(_, stage)| upstream_of(stage, &makers)).collect();
+        let upstream = links(&stages, &makers)?;
         let mut downstream = vec![Vec::new(); stages.len()];
         for (index, above) in upstream.iter().enumerate() {
             above.iter().for_each(|&maker| downstream[maker].push(index));

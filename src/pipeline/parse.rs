@@ -146,7 +146,7 @@ pub fn parse(file: &RepoPath, bytes: &[u8]) -> Result<Pipeline, PipelineError> {
     let name = file.as_str();
     let mut pipeline =
         Pipeline { file: file.clone(), stages: Vec::new(), params: Vec::new(), metrics: Vec::new() };
-    let text = text_of(name, bytes, Limits::PIPELINE.bytes).map_err(|error| error.map(Into::into))?;
+    let text = text_of(name, bytes, Limits::PIPELINE).map_err(|error| error.map(Into::into))?;
     let root = match load(name, text, Limits::PIPELINE) {
         Ok(root) if root.is_null() => return Ok(pipeline),
         Err(error) if error.problem == YamlProblem::Empty => return Ok(pipeline),

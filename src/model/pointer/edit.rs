@@ -20,7 +20,7 @@ pub(super) fn update(file: &RepoPath, bytes: &[u8], content: &ContentInfo) -> Re
         return Ok(bytes.to_vec());
     }
     let name = file.as_str();
-    let text = text_of(name, bytes, Limits::POINTER.bytes).map_err(|error| error.map(Into::into))?;
+    let text = text_of(name, bytes, Limits::POINTER).map_err(|error| error.map(Into::into))?;
     let text = text.replace("\r\n", "\n");
     let root = load(name, &text, Limits::POINTER).map_err(|error| error.map(Into::into))?;
     let cannot = || Located::new(name, &text, Mark::default(), PointerProblem::CannotEdit);

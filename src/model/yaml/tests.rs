@@ -1,7 +1,7 @@
 use super::*;
 
 fn read(text: &str) -> Result<Node<'_>, YamlError> {
-    load("f.yaml", text_of("f.yaml", text.as_bytes(), 8 << 20)?, Limits::PIPELINE)
+    load("f.yaml", text_of("f.yaml", text.as_bytes(), Limits::PIPELINE)?, Limits::PIPELINE)
 }
 
 fn problem(text: &str) -> YamlProblem {
@@ -20,7 +20,7 @@ fn nodes_know_their_place() {
 
 #[test]
 fn crlf_and_byte_order_mark_are_read() {
-    let text = text_of("f", b"\xef\xbb\xbfa: 1\r\nb: x\r\n", 100).unwrap();
+    let text = text_of("f", b"\xef\xbb\xbfa: 1\r\nb: x\r\n", Limits::POINTER).unwrap();
     let root = load("f", text, Limits::POINTER).unwrap();
     assert_eq!(root.map().unwrap().get("b").unwrap().text(), Some("x"));
 }
@@ -39,6 +39,15 @@ fn alias_bombs_self_aliases_and_deep_nesting_are_refused() {
     let wide = "x".repeat(1 << 20);
     let aliases = "- *a\n".repeat(99);
     assert!(matches!(problem(&format!("- &a {wide}\n{aliases}")), YamlProblem::TooLarge { .. }));
+}
+
+#[test]
+fn bytes_and_lines_are_counted_before_anything_else() {
+    let limits = Limits { bytes: 10, lines: 3, ..Limits::POINTER };
+    let problem = |text: &str| text_of("f", text.as_bytes(), limits).err().map(|error| error.problem);
+    assert_eq!(problem("a: 1\nb: 2\n"), None);
+    assert_eq!(problem("a: 1\nb: 22\n"), Some(YamlProblem::TooLarge { limit: 10 }));
+    assert_eq!(problem("\n\n\n\n"), Some(YamlProblem::TooManyLines { limit: 3 }));
 }
 
 #[test]
@@ -80,7 +89,7 @@ proptest::proptest! {
 
     #[test]
     fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
-        if let Ok(text) = text_of("f", &bytes, 1000) {
+        if let Ok(text) = text_of("f", &bytes, Limits::POINTER) {
             let _ = load("f", text, Limits::POINTER);
         }
     }

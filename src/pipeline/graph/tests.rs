@@ -83,3 +83,10 @@ fn ten_thousand_stages_in_a_chain_are_ordered_without_recursion() {
     let graph = Graph::build(vec![all]).unwrap();
     assert_eq!(graph.order().next(), Some(StageIndex(9_999)));
 }
+
+#[test]
+fn links_are_counted() {
+    let text: String =
+        (0..1_200).map(|index| format!("r{index}: d > e{index}\nm{index}: > d/{index}\n")).collect();
+    assert_eq!(build(&text).unwrap_err(), GraphError::TooManyLinks { limit: MAX_LINKS });
+}
