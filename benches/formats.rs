@@ -13,6 +13,7 @@ use mlv::chunk::split;
 use mlv::model::digest::{Digest, TreeId};
 use mlv::model::object::{RecordKey, RecordKind};
 use mlv::model::path::RepoPath;
+use mlv::model::pointer::Pointer;
 use mlv::model::tree::{self, EntryKind, TreeBuilder, TreeEntry, TreeSummary};
 use mlv::pack::format::{Codec, HEADER_LEN};
 use mlv::pack::reader;
@@ -280,5 +281,24 @@ mod chunks {
     fn hash_64_mib(bencher: Bencher) {
         let data = noise(64 << 20);
         bencher.counter(BytesCount::new(data.len())).bench_local(|| Digest::of(&data));
+    }
+}
+
+mod pointers {
+    use super::*;
+
+    const POINTER: &str = "\
+version: 1
+outs:
+- path: train.csv
+  hash: blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262
+  size: 14445097
+  desc: what the model learns from
+";
+
+    #[divan::bench]
+    fn parse(bencher: Bencher) {
+        let file: RepoPath = "data/train.csv.mlv".parse().expect("a path");
+        bencher.bench_local(|| Pointer::parse(&file, POINTER.as_bytes()).expect("a good pointer"));
     }
 }

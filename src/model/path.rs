@@ -402,7 +402,9 @@ mod tests {
 
         #[test]
         fn what_a_neighbour_settled_needs_no_second_check(a in arbitrary_path(), b in arbitrary_path()) {
-            prop_assume!(check_stored(&a).is_ok());
+            if check_stored(&a).is_err() {
+                return Ok(());
+            }
             let shared = a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
             prop_assert_eq!(check_stored_after(&b, shared).is_ok(), check_stored(&b).is_ok());
             let glued = format!("{a}/{b}");

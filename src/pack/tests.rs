@@ -2,11 +2,11 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::Error;
-use super::format::{Codec, HEADER_LEN, MAX_PACK, MAX_RAW, RECORD_LEN, encode_record};
-use super::reader::{decode_record, is_named, read_pack, walk_records};
+use super::format::{Codec, HEADER_LEN, MAX_PACK, MAX_RAW, RECORD_LEN, TRAILER_LEN, Trailer, encode_record};
+use super::reader::{decode_record, is_named, read_pack, read_table, read_trailer, walk_records};
 use super::segment::{Segment, SegmentBuilder, SegmentId, SegmentName};
 use super::writer::{PackWriter, SealedPack, compress_if_it_pays};
-use crate::model::digest::Digest;
+use crate::model::digest::{Digest, PackId};
 use crate::model::object::{RecordKey, RecordKind};
 
 fn vectors() -> Value {
@@ -255,4 +255,58 @@ proptest! {
         flipped[at] ^= 1 << bit;
         prop_assert!(Segment::parse(flipped).is_err());
     }
+
+    /// Behind right checksums anything may stand. What is taken then must be safe to use.
+    #[test]
+    fn no_sealed_segment_leads_out_of_bounds(
+        count in 1u32..300, bits in 0u8..3, at in any::<prop::sample::Index>(), byte in any::<u8>()
+    ) {
+        let raws: Vec<Vec<u8>> = (0..count).map(|i| i.to_le_bytes().to_vec()).collect();
+        let mut builder = SegmentBuilder::new();
+        for part in raws.chunks(100) {
+            let (sealed, _) = pack_of(part);
+            builder.add_pack(sealed.id, sealed.len, &sealed.entries);
+        }
+        builder.supersede(SegmentId([3; 24]));
+        let Some((_, mut bytes)) = builder.build(0, (bits, 0), [0; 8]).unwrap() else { return Ok(()) };
+        let footer_at = bytes.len() - 176;
+        bytes[at.index(footer_at)] = byte;
+        bytes.truncate(footer_at);
+        let (k, rows, packs) = (bytes[12], number(&bytes, 20), number(&bytes, 24));
+        prop_assume!(k <= 13 && rows <= 300 && packs <= 300);
+        let rows_at = 64 + 4 * ((1 << k) + 1);
+        prop_assume!(rows_at + rows * 52 + packs * 40 <= bytes.len());
+        bytes.extend(super::segment::footer_of(&bytes, rows_at, rows, packs));
+        let Ok(segment) = Segment::parse(bytes) else { return Ok(()) };
+        let mut last = None;
+        for (key, place) in segment.iter() {
+            prop_assert!(place.range().end <= place.pack_len && place.pack_len <= MAX_PACK);
+            prop_assert!(segment.find(key).any(|found| found == place));
+            prop_assert!(last <= Some(key));
+            last = Some(key);
+        }
+    }
+
+    #[test]
+    fn no_sealed_table_leads_out_of_bounds(
+        count in 1u32..60, at in any::<prop::sample::Index>(), byte in any::<u8>()
+    ) {
+        let raws: Vec<Vec<u8>> = (0..count).map(|i| i.to_le_bytes().to_vec()).collect();
+        let (sealed, mut bytes) = pack_of(&raws);
+        let end = bytes.len() - TRAILER_LEN;
+        let trailer = read_trailer(&bytes[end..], sealed.len).unwrap();
+        let table_at = trailer.table_offset as usize;
+        bytes[table_at + at.index(end - table_at)] = byte;
+        let parts = [&bytes[..HEADER_LEN], &bytes[table_at..end]].concat();
+        let trailer = Trailer { id: PackId(Digest::of(&parts)), ..trailer };
+        let Ok(entries) = read_table(&bytes, &bytes[table_at..end], &trailer) else { return Ok(()) };
+        for entry in entries {
+            prop_assert!(entry.end() <= trailer.table_offset);
+            let _ = decode_record(&bytes[entry.offset as usize..], entry.key);
+        }
+    }
+}
+
+fn number(bytes: &[u8], at: usize) -> usize {
+    super::format::u32_at(bytes, at) as usize
 }

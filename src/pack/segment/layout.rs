@@ -54,7 +54,7 @@ pub(super) fn fan_out_bits(entries: usize) -> u8 {
 }
 
 /// The footer over the parts before it.
-pub(super) fn footer(parts: &[u8], rows_start: usize, rows: usize, packs: usize) -> [u8; FOOTER] {
+pub(in crate::pack) fn footer(parts: &[u8], rows_start: usize, rows: usize, packs: usize) -> [u8; FOOTER] {
     let packs_start = rows_start + rows * ENTRY;
     let names_start = packs_start + packs * PACK;
     let ranges = [

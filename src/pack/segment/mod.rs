@@ -19,6 +19,8 @@ mod name;
 mod read;
 
 pub use builder::SegmentBuilder;
+#[cfg(test)]
+pub(super) use layout::footer as footer_of;
 pub use layout::{MAX_ENTRIES, MAX_SEGMENT};
 pub use name::{SegmentId, SegmentName};
 pub use read::{Location, Segment};
