@@ -2,7 +2,8 @@
 //!
 //! Without the feature `fault` everything here is empty and inlined away. With it the
 //! environment variable `MLV_FAULT` says what happens at the `N`-th step, counted from 1 over
-//! the whole process: `kill:N` (SIGKILL), `eio:N`, `enospc:N` (that step fails once),
+//! the whole process: `kill:N` (SIGKILL), `stop:N` (SIGSTOP before that step, so that a test can
+//! change files there; SIGCONT goes on), `eio:N`, `enospc:N` (that step fails once),
 //! `eio-from:N`, `enospc-from:N` (so do all later ones), or `count:FILE` appends the name of
 //! every step to `FILE`, one a line. `MLV_MUTATE` names safety measures, separated by commas,
 //! that are left out, so that a test can show that it notices ([`mutated`]).
@@ -31,6 +32,7 @@ pub use armed::{Plan, mutated, step, with_plan};
 #[cfg(feature = "fault")]
 mod armed {
     use super::io;
+    use rustix::process::Signal;
     use std::cell::RefCell;
     use std::io::Write;
     use std::sync::OnceLock;
@@ -41,6 +43,8 @@ mod armed {
     pub enum Plan {
         /// The process kills itself.
         Kill(u64),
+        /// The process stops until it is told to go on.
+        Stop(u64),
         /// The step fails with this error number; the flag: so do all later ones.
         Fail(u64, i32, bool),
         /// Every step is named in this file.
@@ -56,6 +60,7 @@ mod armed {
             let number = || rest.parse().ok();
             match verb {
                 "kill" => Some(Plan::Kill(number()?)),
+                "stop" => Some(Plan::Stop(number()?)),
                 "eio" => Some(Plan::Fail(number()?, EIO, false)),
                 "enospc" => Some(Plan::Fail(number()?, ENOSPC, false)),
                 "eio-from" => Some(Plan::Fail(number()?, EIO, true)),
@@ -67,13 +72,8 @@ mod armed {
 
         fn act(&self, now: u64, action: &'static str) -> io::Result<()> {
             match self {
-                Plan::Kill(at) if now == *at => {
-                    let _ = rustix::process::kill_process(
-                        rustix::process::getpid(),
-                        rustix::process::Signal::KILL,
-                    );
-                    Ok(())
-                }
+                Plan::Kill(at) if now == *at => send(Signal::KILL),
+                Plan::Stop(at) if now == *at => send(Signal::STOP),
                 Plan::Fail(at, errno, lasting) if now == *at || (*lasting && now > *at) => {
                     Err(io::Error::from_raw_os_error(*errno))
                 }
@@ -81,6 +81,10 @@ mod armed {
                 _ => Ok(()),
             }
         }
+    }
+
+    fn send(signal: Signal) -> io::Result<()> {
+        Ok(rustix::process::kill_process(rustix::process::getpid(), signal)?)
     }
 
     fn note(file: &str, now: u64, action: &str) -> io::Result<()> {
@@ -141,6 +145,7 @@ mod armed {
         #[test]
         fn plans_are_read_and_act_at_their_step() {
             assert_eq!(Plan::parse("kill:7"), Some(Plan::Kill(7)));
+            assert_eq!(Plan::parse("stop:1"), Some(Plan::Stop(1)));
             assert_eq!(Plan::parse("enospc-from:2"), Some(Plan::Fail(2, ENOSPC, true)));
             assert_eq!(Plan::parse("count:/tmp/x:y"), Some(Plan::Count("/tmp/x:y".into())));
             assert_eq!(Plan::parse("kill"), None);

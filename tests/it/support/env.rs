@@ -73,6 +73,15 @@ impl TestEnv {
         TestEnv { machine: Arc::clone(&self.machine), cwd: target }
     }
 
+    /// A second machine with the same files, in the same folder of it.
+    pub(crate) fn duplicate(&self) -> TestEnv {
+        let other = TestEnv::new();
+        let from = format!("{}/.", self.machine.root.display());
+        other.run(other.command("cp").args(["-a", "--", &from]).arg(&other.machine.root)).success();
+        let below = self.cwd.strip_prefix(&self.machine.root).expect("a folder of the machine");
+        other.at(other.machine.root.join(below))
+    }
+
     /// The absolute path of the folder.
     pub(crate) fn path(&self) -> &Path {
         &self.cwd

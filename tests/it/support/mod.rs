@@ -13,7 +13,11 @@
 #![allow(dead_code, unused_imports)]
 
 mod env;
+mod project;
+mod rng;
 mod tree;
 
 pub(crate) use env::{Output, TestEnv, os};
+pub(crate) use project::{Pointer, files_below, hash_of, texts};
+pub(crate) use rng::{Rng, seed};
 pub(crate) use tree::{random_bytes, snapshot, source_files};
