@@ -239,7 +239,7 @@ fn edits_keep_comments_order_and_spelling() {
     let layers = Layers::new();
     let before = "# ours\n[core]\nremote = 'a' # the one\n\n[remote.a]\nurl='x'   # place\n\n# end\n";
     layers.write(Level::Project, before);
-    assert!(!layers.set(Level::Project, "core.jobs", "4").is_err());
+    assert!(layers.set(Level::Project, "core.jobs", "4").is_ok());
     assert!(layers.set(Level::Project, "core.remote", "b").unwrap());
     assert!(layers.set(Level::Project, "remote.B.2.url", "../s").unwrap());
     assert!(layers.set(Level::Project, "cache.type", "hardlink, copy").unwrap());

@@ -46,18 +46,18 @@ impl GitRepo {
         let full = self.full(path);
         let key = full.as_str().as_bytes().as_bstr();
         if let Some(entry) = index.entry_by_path(key) {
-            return Ok(self.from_git(entry.path(index)).into_iter().take(limit).collect());
+            return Ok(self.relative(entry.path(index)).into_iter().take(limit).collect());
         }
         let entries = if key.is_empty() {
             index.entries()
         } else {
             index.prefixed_entries(folder_key(key).as_bstr()).unwrap_or_default()
         };
-        Ok(entries.iter().filter_map(|entry| self.from_git(entry.path(index))).take(limit).collect())
+        Ok(entries.iter().filter_map(|entry| self.relative(entry.path(index))).take(limit).collect())
     }
 
     /// A path as git has it, relative to the folder that this was discovered from.
-    fn from_git(&self, path: &gix::bstr::BStr) -> Option<RepoPath> {
+    fn relative(&self, path: &gix::bstr::BStr) -> Option<RepoPath> {
         let path = RepoPath::parse(path.to_str().ok()?).ok()?;
         path.strip_prefix(&self.prefix).and_then(|below| RepoPath::parse(below).ok())
     }

@@ -60,7 +60,7 @@ pub fn run(around: &Surroundings<'_>, options: &CacheDirOptions) -> Result<Cache
         around.patiently(|patience| config::apply(&[(file, vec![edit])], patience))?;
     }
     let dir = match &options.action {
-        CacheDirAction::Set(folder) if options.dry_run => shown(repo.place(&stored_place(&repo, folder))),
+        CacheDirAction::Set(folder) if options.dry_run => shown(repo.place(stored_place(&repo, folder))),
         // Read again: a stronger layer may still decide otherwise.
         _ => shown(around.repo()?.cache_dir()?),
     };
