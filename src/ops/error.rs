@@ -8,6 +8,7 @@ use crate::model::lockfile::LockError;
 use crate::model::path::{PathError, RepoPath};
 use crate::model::pointer::PointerError;
 use crate::model::resolve::ResolveError;
+use crate::model::values::ValuesError;
 use crate::ops::output_error::OutputError;
 use crate::ops::tracked::Source;
 use crate::pipeline::graph::GraphError;
@@ -122,6 +123,9 @@ pub enum OpError {
     /// Stages that contradict each other.
     #[error(transparent)]
     Graph(#[from] GraphError),
+    /// A parameter or metrics file that cannot be read.
+    #[error(transparent)]
+    Values(#[from] Box<ValuesError>),
     /// The project.
     #[error(transparent)]
     Repo(#[from] repo::Error),
@@ -173,10 +177,16 @@ impl From<LockError> for OpError {
 }
 
 impl OpError {
+    /// Whether it only says that something is not in the cache.
+    pub fn is_not_downloaded(&self) -> bool {
+        self.kind() == ErrorKind::NotDownloaded
+    }
+
     /// The error of the layer below that this stands for, if it is one.
     fn lower(&self) -> Option<&dyn Advice> {
         match self {
             OpError::Pointer(error) => Some(&**error),
+            OpError::Values(error) => Some(&**error),
             OpError::Pipeline(error) => Some(&**error),
             OpError::Lock(error) => Some(&**error),
             OpError::Graph(error) => Some(error),

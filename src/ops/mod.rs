@@ -15,11 +15,14 @@ pub mod names;
 mod output_error;
 pub mod place;
 pub mod pointers;
+pub mod present;
 pub mod record;
 pub mod remote;
 pub mod root;
 pub mod scan;
+pub mod stage_status;
 pub mod state;
+pub mod status;
 pub mod surroundings;
 pub mod targets;
 #[cfg(test)]

@@ -27,6 +27,8 @@ pub struct Scanned {
     pub hash: Option<Digest>,
     /// Whether the stat index may remember the stamp with the hash.
     settled: bool,
+    /// Whether the hash comes from reading the file.
+    fresh: bool,
 }
 
 impl Scanned {
@@ -38,7 +40,7 @@ impl Scanned {
             _ => EntryKind::File,
         };
         let hash = (kind == EntryKind::EmptyDir).then_some(Digest::ZERO);
-        Scanned { path, kind, stamp, hash, settled: true }
+        Scanned { path, kind, stamp, hash, settled: true, fresh: false }
     }
 
     /// Takes over what was read of the file.
@@ -46,6 +48,7 @@ impl Scanned {
         self.hash = Some(read.id.digest());
         self.stamp = FileStamp { size: read.size, ..read.stamp };
         self.settled = read.is_settled;
+        self.fresh = true;
         if read.stamp.kind == FileKind::File {
             self.kind = if read.stamp.mode_x { EntryKind::Executable } else { EntryKind::File };
         }
@@ -98,6 +101,15 @@ impl Present {
     pub fn note_stamps(&self, base: &RepoPath, update: &mut StatIndexUpdate) {
         for entry in self.entries() {
             if let (Some(hash), true, true) = (entry.hash, entry.settled, entry.kind.has_object()) {
+                update.put(base.as_str(), &entry.path, &entry.stamp, hash);
+            }
+        }
+    }
+
+    /// Notes only the stamps of files that were read: what a reading command has learned.
+    pub fn note_fresh_stamps(&self, base: &RepoPath, update: &mut StatIndexUpdate) {
+        for entry in self.entries().iter().filter(|entry| entry.fresh && entry.settled) {
+            if let Some(hash) = entry.hash {
                 update.put(base.as_str(), &entry.path, &entry.stamp, hash);
             }
         }

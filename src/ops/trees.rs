@@ -1,13 +1,14 @@
 //! Directory trees for operations: read from the cache or, where a page was never
 //! downloaded, from the remote; built from entries into the cache.
 
-use crate::model::digest::TreeId;
+use crate::model::digest::{Digest, TreeId};
 use crate::model::object::{ContentId, ContentInfo, RecordKey, RecordKind};
 use crate::model::path::RepoPath;
 use crate::model::tree::{self, EntryKind, TreeBuilder, TreeEntry, TreeSummary};
+use crate::ops::compare::EntryChange;
 use crate::ops::{OpError, OutputError};
 use crate::repo::Repo;
-use crate::store::CacheWriter;
+use crate::store::{CacheWriter, Presence};
 
 /// All entries of the tree `id` of `output`, sorted by path.
 ///
@@ -74,4 +75,26 @@ pub fn file_info(entry: &TreeEntry) -> ContentInfo {
 pub fn is_within(path: &str, folder: &str) -> bool {
     folder.is_empty()
         || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The entries on which two trees of `output` differ, sorted by path; pages that both share are not read.
+///
+/// Fails with `TreeNotDownloaded` if a page that is needed is not in the cache.
+pub fn diff(repo: &Repo, output: &RepoPath, old: TreeId, new: TreeId) -> Result<Vec<EntryChange>, OpError> {
+    let cache = repo.cache()?;
+    let mut load =
+        |page: TreeId| cache.read_record(RecordKey { hash: page.digest(), kind: RecordKind::TreePage });
+    let mut changes = Vec::new();
+    let mut each = |change: tree::TreeChange| {
+        let path = change.old.as_ref().or(change.new.as_ref()).map(|entry| entry.path.clone());
+        changes.push(EntryChange { path: path.unwrap_or_default(), old: change.old, new: change.new });
+        Ok(())
+    };
+    tree::diff(old, new, &mut load, &mut each).map_err(|error| OutputError::of_tree(output, new, error))?;
+    Ok(changes)
+}
+
+/// Whether the root page `id` is in the cache.
+pub fn is_here(presence: &Presence, id: Digest) -> bool {
+    presence.has(RecordKey { hash: id, kind: RecordKind::TreePage })
 }

@@ -44,6 +44,7 @@ pub(crate) mod demo;
 pub(crate) mod init;
 pub(crate) mod remote;
 pub(crate) mod root;
+pub(crate) mod status;
 pub(crate) mod version;
 
 use crate::cli::context::Context;
@@ -60,6 +61,7 @@ pub(crate) enum Command {
     Init(init::InitArgs),
     Remote(remote::RemoteArgs),
     Root(root::RootArgs),
+    Status(status::StatusArgs),
     Version(version::VersionArgs),
 }
 
@@ -75,6 +77,7 @@ impl Command {
             Command::Init(args) => finish(cx, init::run(cx, args)),
             Command::Remote(args) => args.run(cx),
             Command::Root(args) => finish(cx, root::run(cx, &args)),
+            Command::Status(args) => finish(cx, status::run(cx, args)),
             Command::Version(args) => finish(cx, version::run(cx, &args)),
         }
     }

@@ -1,6 +1,7 @@
 //! Pieces of text that several commands show: counts and columns. Sizes and times are
 //! [`crate::model::units::ByteSize`] and [`crate::model::units::Span`].
 
+pub(crate) mod status;
 mod viewpoint;
 
 pub(crate) use viewpoint::Viewpoint;

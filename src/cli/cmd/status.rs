@@ -1,0 +1,102 @@
+use std::time::Duration;
+
+use crate::cli::args::{ExitCodeArgs, TargetArgs};
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, Failure};
+use crate::cli::help;
+use crate::cli::render::{self, Viewpoint};
+use crate::cli::report::Report;
+use crate::cli::ui::Text;
+use crate::ops::status::{self, Section, StatusOptions};
+
+/// Show what changed, what is stale, and what is not here
+///
+/// Compares stages with the lock, the data in the work tree with pointers and lock, and these
+/// with HEAD. What was never downloaded is shown and is no difference. Never contacts a remote.
+#[derive(clap::Args)]
+#[command(after_help = help::after(&[
+    ("mlv status", "of the whole repository"),
+    ("mlv status data --granular", "every file that changed in one output"),
+    ("mlv status --only pipeline --exit-code", "in CI: is anything stale? Needs no data"),
+], &[1, 3, 4]))]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    targets: TargetArgs,
+    /// Look at one part only
+    #[arg(long, value_name = "SECTION", value_enum)]
+    only: Option<Part>,
+    /// List every file that differs instead of its folder
+    #[arg(long)]
+    granular: bool,
+    /// List outputs without any difference, too
+    #[arg(long)]
+    unchanged: bool,
+    #[command(flatten)]
+    exit_code: ExitCodeArgs,
+}
+
+/// A part of the answer.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Part {
+    /// Stages against the lock
+    Pipeline,
+    /// Data against pointers, pointers against HEAD
+    Data,
+    /// What is not here
+    Cache,
+}
+
+/// The answer, and how to show it.
+#[derive(serde::Serialize)]
+pub(crate) struct StatusReport {
+    #[serde(flatten)]
+    pub(crate) report: status::StatusReport,
+    #[serde(skip)]
+    pub(crate) view: Viewpoint,
+    #[serde(skip)]
+    tells_differences: bool,
+}
+
+pub(crate) fn run(cx: &Context, args: StatusArgs) -> Result<StatusReport, CliError> {
+    let repo = cx.repo()?;
+    let only = args.only.map(|part| match part {
+        Part::Pipeline => Section::Pipeline,
+        Part::Data => Section::Data,
+        Part::Cache => Section::Cache,
+    });
+    let options = StatusOptions {
+        targets: args.targets.into_options(),
+        only,
+        granular: args.granular,
+        unchanged: args.unchanged,
+    };
+    let report = status::run(repo, &options, cx.reporter())?;
+    // `-q` has nothing else to say, as with DVC and git.
+    let tells_differences = args.exit_code.exit_code || cx.ui().is_quiet();
+    Ok(StatusReport { report, view: Viewpoint::of(repo), tells_differences })
+}
+
+impl Report for StatusReport {
+    fn text(&self, out: &mut Text) {
+        render::status::status(&self.report, &self.view, out);
+    }
+
+    fn summary(&self, _took: Duration, out: &mut Text) {
+        let report = &self.report;
+        if !report.has_outputs && report.failed.is_empty() {
+            out.put("Nothing is tracked yet.").end();
+            out.hint("mlv add FILE_OR_FOLDER");
+        } else if !report.has_differences() && report.failed.is_empty() {
+            out.put("Everything up to date.").end();
+        }
+    }
+
+    fn exit_code(&self) -> u8 {
+        u8::from(self.tells_differences && self.report.has_differences())
+    }
+
+    fn failures(&self) -> Vec<Failure> {
+        let failed = self.report.failed.iter();
+        failed.map(|(path, error)| Failure::of(self.view.path(path.as_str()), error)).collect()
+    }
+}

@@ -1,0 +1,117 @@
+//! The text of `status` and of its parts.
+
+use serde_json::Value;
+
+use crate::cli::render::{Viewpoint, thousands};
+use crate::cli::ui::Text;
+use crate::ops::compare::ChangeCounts;
+use crate::ops::status::{DataStatus, Differences, Partial, StatusReport};
+
+/// All parts that have something to say.
+pub(crate) fn status(report: &StatusReport, view: &Viewpoint, out: &mut Text) {
+    if !report.stages.is_empty() {
+        out.strong("Stages that would run again").put(" (mlv repro):").end();
+        for (stage, changes) in &report.stages {
+            out.put("  ").name(stage).put(": ");
+            out.put(changes.iter().map(|change| reason(change, view)).collect::<Vec<_>>().join("; ")).end();
+        }
+    }
+    data(&report.data, view, out);
+    if !report.cache.is_empty() {
+        out.strong("Not here").put(" (mlv pull):").end();
+        for partial in &report.cache {
+            not_here(partial, view, out);
+        }
+    }
+}
+
+/// The data part.
+pub(crate) fn data(data: &DataStatus, view: &Viewpoint, out: &mut Text) {
+    differences("Recorded, not committed", "git commit", &data.committed, view, out);
+    differences("Changed, not recorded", "mlv add, or mlv commit for all", &data.uncommitted, view, out);
+    if !data.not_in_cache.is_empty() {
+        out.strong("Recorded, not stored").put(" (mlv commit):").end();
+        for path in &data.not_in_cache {
+            out.put("  not in cache: ").name(view.path(path)).end();
+        }
+    }
+    if !data.unchanged.is_empty() {
+        out.strong("Unchanged").put(":").end();
+        for path in &data.unchanged {
+            out.put("  ").name(view.path(path)).end();
+        }
+    }
+}
+
+fn differences(title: &str, remedy: &str, list: &Differences, view: &Viewpoint, out: &mut Text) {
+    if list.is_empty() {
+        return;
+    }
+    out.strong(title).put(format!(" ({remedy}):")).end();
+    let groups = [
+        ("added", &list.added),
+        ("modified", &list.modified),
+        ("deleted", &list.deleted),
+        ("unknown", &list.unknown),
+    ];
+    for (word, paths) in groups {
+        for path in paths {
+            out.put(format!("  {word}: ")).name(view.path(path));
+            if let Some(counts) = list.counts.get(path).filter(|_| word == "modified") {
+                out.put(format!(" ({})", counted(counts)));
+            }
+            out.end();
+        }
+    }
+    for renamed in &list.renamed {
+        out.put("  renamed: ").name(view.path(&renamed.old)).put(" -> ").name(view.path(&renamed.new)).end();
+    }
+}
+
+/// `2 added, 1 deleted`.
+pub(crate) fn counted(counts: &ChangeCounts) -> String {
+    let parts = [
+        (counts.added, "added"),
+        (counts.modified, "modified"),
+        (counts.deleted, "deleted"),
+        (counts.renamed, "renamed"),
+    ];
+    let parts = parts.iter().filter(|(count, _)| *count > 0);
+    parts.map(|(count, word)| format!("{} {word}", thousands(*count))).collect::<Vec<_>>().join(", ")
+}
+
+fn not_here(partial: &Partial, view: &Viewpoint, out: &mut Text) {
+    let Partial { path, here, total, cached } = partial;
+    let (here, total) = (thousands(*here), thousands(*total));
+    out.put("  ").name(view.path(path));
+    match (here.as_str(), cached) {
+        ("0", true) => out.put(": not checked out, in the cache (mlv checkout)"),
+        ("0", false) => out.put(": not downloaded"),
+        (_, true) => out.put(format!(": partial: {here} of {total} files here, the rest in the cache")),
+        (_, false) => out.put(format!(": partial: {here} of {total} files here")),
+    };
+    out.end();
+}
+
+/// One item of DVC's form on one line.
+fn reason(change: &Value, view: &Viewpoint) -> String {
+    let Value::Object(groups) = change else {
+        return change.as_str().unwrap_or_default().to_owned();
+    };
+    let mut parts = Vec::new();
+    for paths in groups.values().filter_map(Value::as_object) {
+        for (path, what) in paths {
+            let path = view.path(path);
+            match what {
+                Value::Object(keys) => {
+                    parts
+                        .extend(keys.iter().map(|(key, word)| {
+                            format!("{path}:{key} {}", word.as_str().unwrap_or_default())
+                        }));
+                }
+                word => parts.push(format!("{path} {}", word.as_str().unwrap_or_default())),
+            }
+        }
+    }
+    parts.join(", ")
+}

@@ -1,0 +1,107 @@
+//! The pipeline part of `status`: which stages would run again, and why, without running or needing
+//! the data of anything. The JSON form is DVC's.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::ops::OpError;
+use crate::ops::present::{Absent, WorkTreeState};
+use crate::ops::scan::Scanner;
+use crate::ops::targets::{self, TargetOptions};
+use crate::ops::tracked::Tracked;
+use crate::pipeline::graph::{Graph, StageIndex};
+use crate::pipeline::plan::{self, InputChange, OutChange, PlanOptions, Reason, Verdict};
+use crate::repo::Repo;
+
+/// The stages that would not be skipped, by name, and what makes them run.
+///
+/// A stage that only waits for others is no change by itself.
+pub fn run(
+    repo: &Repo,
+    tracked: &Tracked,
+    targets: &TargetOptions,
+    scanner: Scanner<'_>,
+) -> Result<BTreeMap<String, Vec<Value>>, OpError> {
+    let pipelines: Vec<_> = tracked.pipelines().iter().map(|one| (*one.pipeline).clone()).collect();
+    if pipelines.iter().all(|pipeline| pipeline.stages.is_empty()) {
+        return Ok(BTreeMap::new());
+    }
+    let graph = Graph::build(pipelines)?;
+    let chosen = targets::stages(repo, tracked, targets)?;
+    let order: Vec<StageIndex> = graph
+        .order()
+        .filter(|index| targets.targets.is_empty() || chosen.contains(graph.address(*index)))
+        .collect();
+    let lock_of = |index: StageIndex| {
+        let address = graph.address(index);
+        let pipeline = tracked.pipelines().iter().find(|one| one.pipeline.file == address.file)?;
+        pipeline.lock.stages.get(&address.name)
+    };
+    let state = WorkTreeState::new(repo, tracked, scanner, Absent::AsRecorded);
+    let mut report = BTreeMap::new();
+    for action in plan::plan(&graph, &order, lock_of, &state, PlanOptions::default())? {
+        let changes = match action.verdict {
+            Verdict::Run { reasons } => form(&reasons),
+            Verdict::Restore { repairs } => {
+                let outs =
+                    repairs.iter().map(|repair| (repair.path.to_string(), json!(out_word(repair.change))));
+                vec![json!({ "changed outs": outs.collect::<serde_json::Map<_, _>>() })]
+            }
+            Verdict::Skip { .. } | Verdict::Waits { .. } => continue,
+        };
+        report.insert(graph.address(action.stage).to_string(), changes);
+    }
+    Ok(report)
+}
+
+/// Reasons as DVC's list: objects for dependencies, parameters and outputs, words for the rest.
+pub fn form(reasons: &[Reason]) -> Vec<Value> {
+    let (mut deps, mut params, mut outs) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let mut words = Vec::new();
+    for reason in reasons {
+        match reason {
+            Reason::Dep { path, change } => drop(deps.insert(path.to_string(), json!(input_word(*change)))),
+            Reason::Param { file, key, change, .. } => {
+                let keys = params.entry(file.to_string()).or_insert_with(serde_json::Map::new);
+                keys.insert(key.to_string(), json!(input_word(*change)));
+            }
+            Reason::Out { path, change } => drop(outs.insert(path.to_string(), json!(out_word(*change)))),
+            Reason::Forced => words.push(json!("forced")),
+            Reason::NeverRun => words.push(json!("never run")),
+            Reason::StaleEntry => words.push(json!("lock entry was merged or edited, never run")),
+            Reason::AlwaysChanged => words.push(json!("always changed")),
+            Reason::NothingDeclared => words.push(json!("no inputs or outputs")),
+            Reason::Command => words.push(json!("changed command")),
+        }
+    }
+    let mut form = Vec::new();
+    deps.extend(params.into_iter().map(|(file, keys)| (file, Value::Object(keys))));
+    if !deps.is_empty() {
+        form.push(json!({ "changed deps": deps }));
+    }
+    if !outs.is_empty() {
+        form.push(json!({ "changed outs": outs }));
+    }
+    form.extend(words);
+    form
+}
+
+fn input_word(change: InputChange) -> &'static str {
+    match change {
+        InputChange::Added => "new",
+        InputChange::Removed => "removed",
+        InputChange::Modified => "modified",
+        InputChange::Deleted => "deleted",
+    }
+}
+
+fn out_word(change: OutChange) -> &'static str {
+    match change {
+        OutChange::Added => "new",
+        OutChange::Removed => "removed",
+        OutChange::Modified => "modified",
+        OutChange::Deleted => "deleted",
+        OutChange::NotCached => "not in cache",
+    }
+}

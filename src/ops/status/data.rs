@@ -1,0 +1,163 @@
+//! The data part of `status`: pointers against HEAD, the work tree against pointers, and what
+//! the cache lacks. Its JSON form is that of DVC's `data status`.
+
+use std::collections::BTreeMap;
+
+use crate::model::object::{ContentId, ContentInfo};
+use crate::model::path::RepoPath;
+use crate::ops::compare::{self, ChangeCounts, ChangeKind, EntryChange, Rename};
+use crate::ops::state::{DirectoryState, OutputState, Verdict};
+use crate::ops::{OpError, trees};
+use crate::repo::Repo;
+
+/// Paths by how they differ, each list sorted. Folders end with a slash.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Differences {
+    /// Only the newer state has them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub added: Vec<String>,
+    /// Both have them, with other contents.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub modified: Vec<String>,
+    /// Only the older state has them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deleted: Vec<String>,
+    /// The same contents under another path.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub renamed: Vec<Renamed>,
+    /// What cannot be told, because the recorded tree was never downloaded.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<String>,
+    /// How many entries differ in each modified directory.
+    #[serde(skip)]
+    pub counts: BTreeMap<String, ChangeCounts>,
+}
+
+/// A path and where it went.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Renamed {
+    /// Before.
+    pub old: String,
+    /// After.
+    pub new: String,
+}
+
+impl Differences {
+    /// Whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        *self == Differences::default()
+    }
+
+    fn list(&mut self, kind: ChangeKind) -> &mut Vec<String> {
+        match kind {
+            ChangeKind::Added => &mut self.added,
+            ChangeKind::Modified => &mut self.modified,
+            ChangeKind::Deleted => &mut self.deleted,
+        }
+    }
+
+    /// Adds a directory's changes: each of them, or the directory with their counts.
+    fn add_changes(
+        &mut self,
+        output: &RepoPath,
+        changes: &[EntryChange],
+        renames: &[Rename],
+        granular: bool,
+    ) {
+        if !granular {
+            let path = format!("{output}/");
+            self.counts.insert(path.clone(), ChangeCounts::of(changes, renames));
+            return self.modified.push(path);
+        }
+        let full = |path: &str| format!("{output}/{path}");
+        for change in changes {
+            self.list(change.kind()).push(full(&change.path));
+        }
+        let renamed = renames.iter().map(|rename| Renamed { old: full(&rename.from), new: full(&rename.to) });
+        self.renamed.extend(renamed);
+    }
+
+    /// Adds what the work tree says of an output.
+    pub fn add_state(&mut self, output: &RepoPath, info: &ContentInfo, state: &OutputState, granular: bool) {
+        let path = shown(output, info.id);
+        match &state.verdict {
+            Verdict::Same | Verdict::NotHere => {}
+            Verdict::Deleted => self.deleted.push(path),
+            Verdict::Modified => self.modified.push(path),
+            Verdict::Unknown => self.unknown.push(path),
+            Verdict::Directory(DirectoryState { changes, renames, .. }) => {
+                if !changes.is_empty() || !renames.is_empty() {
+                    self.add_changes(output, changes, renames, granular);
+                }
+            }
+        }
+    }
+
+    /// Adds what two recordings of one output say, either of which may be missing.
+    ///
+    /// Where a tree was never downloaded the directory is named as a whole.
+    pub fn add_recorded(
+        &mut self,
+        repo: &Repo,
+        output: &RepoPath,
+        (old, new): (Option<&ContentInfo>, Option<&ContentInfo>),
+        granular: bool,
+    ) -> Result<(), OpError> {
+        match (old, new) {
+            (None, None) => {}
+            (None, Some(new)) => self.added.push(shown(output, new.id)),
+            (Some(old), None) => self.deleted.push(shown(output, old.id)),
+            (Some(old), Some(new)) if old == new => {}
+            (
+                Some(ContentInfo { id: ContentId::Tree(a), .. }),
+                Some(ContentInfo { id: ContentId::Tree(b), .. }),
+            ) => match trees::diff(repo, output, *a, *b) {
+                Ok(mut changes) => {
+                    let renames = compare::take_renames(&mut changes);
+                    self.add_changes(output, &changes, &renames, granular);
+                }
+                Err(error) if error.is_not_downloaded() => self.modified.push(format!("{output}/")),
+                Err(error) => return Err(error),
+            },
+            (Some(_), Some(new)) => self.modified.push(shown(output, new.id)),
+        }
+        Ok(())
+    }
+
+    /// Pairs whole outputs of equal contents that went and came into renames, and sorts all lists.
+    pub fn finish(&mut self) {
+        for list in [&mut self.added, &mut self.modified, &mut self.deleted, &mut self.unknown] {
+            list.sort_unstable();
+        }
+        self.renamed.sort_unstable();
+    }
+}
+
+/// An output's path, with a slash at the end of a directory's.
+pub fn shown(output: &RepoPath, id: ContentId) -> String {
+    if id.is_tree() { format!("{output}/") } else { output.to_string() }
+}
+
+/// The data part of `status`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct DataStatus {
+    /// HEAD against the pointers and locks of the work tree.
+    #[serde(skip_serializing_if = "Differences::is_empty")]
+    pub committed: Differences,
+    /// The pointers and locks against the data in the work tree.
+    #[serde(skip_serializing_if = "Differences::is_empty")]
+    pub uncommitted: Differences,
+    /// Data that is here and that the cache lacks, so that nothing could bring it back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_in_cache: Vec<String>,
+    /// Outputs without any difference; only where asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unchanged: Vec<String>,
+}
+
+impl DataStatus {
+    /// Whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        *self == DataStatus::default()
+    }
+}

@@ -1,0 +1,224 @@
+//! `status`: one answer to what changed, what is stale and what is missing.
+
+mod data;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::object::ContentInfo;
+use crate::model::path::RepoPath;
+use crate::ops::scan::Scanner;
+use crate::ops::state::{self, OutputState, Verdict};
+use crate::ops::targets::{self, TargetOptions};
+use crate::ops::tracked::{History, Tracked, TrackedOut};
+use crate::ops::{OpError, stage_status, trees};
+use crate::repo::Repo;
+use crate::report::Reporter;
+use crate::store::Presence;
+use crate::store::here::Here;
+use crate::store::statindex::StatIndexUpdate;
+
+pub use data::{DataStatus, Differences, Renamed};
+
+/// A part of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// Stages against the lock.
+    Pipeline,
+    /// Data against pointers, pointers against HEAD.
+    Data,
+    /// What is not here.
+    Cache,
+}
+
+/// What to look at.
+#[derive(Clone, Debug, Default)]
+pub struct StatusOptions {
+    /// Which outputs and stages; all if none is named.
+    pub targets: TargetOptions,
+    /// Only this part.
+    pub only: Option<Section>,
+    /// Every entry of a directory instead of the directory.
+    pub granular: bool,
+    /// Also what is unchanged.
+    pub unchanged: bool,
+}
+
+/// An output of which only a part is here, or nothing.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Partial {
+    /// The output.
+    pub path: String,
+    /// Files here.
+    pub here: u64,
+    /// Files in all.
+    pub total: u64,
+    /// Whether the cache has the rest, so that `mlv checkout` brings it.
+    pub cached: bool,
+}
+
+/// The answer. Empty parts are left out of the JSON form.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct StatusReport {
+    /// Stages by name, and what makes them run again, in DVC's form.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub stages: BTreeMap<String, Vec<serde_json::Value>>,
+    /// Data and pointers.
+    #[serde(skip_serializing_if = "DataStatus::is_empty")]
+    pub data: DataStatus,
+    /// Outputs that are not, or only partly, here. No difference.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cache: Vec<Partial>,
+    /// Files that cannot be used, and why.
+    #[serde(skip)]
+    pub failed: Vec<(RepoPath, OpError)>,
+    /// Whether the project has any output or stage.
+    #[serde(skip)]
+    pub has_outputs: bool,
+}
+
+impl StatusReport {
+    /// Whether anything differs: what is not downloaded does not count.
+    pub fn has_differences(&self) -> bool {
+        let unchanged = DataStatus { unchanged: self.data.unchanged.clone(), ..DataStatus::default() };
+        !self.stages.is_empty() || self.data != unchanged
+    }
+}
+
+/// Looks; writes nothing but the stat index.
+pub fn run(repo: &Repo, options: &StatusOptions, reporter: &dyn Reporter) -> Result<StatusReport, OpError> {
+    let mut tracked = Tracked::load(repo)?;
+    let problems = tracked.take_problems();
+    let mut report = StatusReport {
+        failed: problems.into_iter().map(|problem| (problem.file, problem.error)).collect(),
+        has_outputs: !tracked.outs().is_empty()
+            || tracked.pipelines().iter().any(|one| one.stages().next().is_some()),
+        ..StatusReport::default()
+    };
+    let wants = |section| options.only.is_none_or(|only| only == section);
+    let index = repo.stat_index();
+    let scanner = Scanner::new(repo, &index, reporter);
+    if wants(Section::Pipeline) {
+        let stages = Scanner::new(repo, &index, reporter);
+        report.stages = stage_status::run(repo, &tracked, &options.targets, stages)?;
+    }
+    if wants(Section::Data) || wants(Section::Cache) {
+        let mut look = Look {
+            repo,
+            scanner,
+            here: Here::load(repo.mlv()),
+            presence: repo.cache()?.snapshot(),
+            options,
+            update: StatIndexUpdate::new(),
+        };
+        for selected in targets::outputs(repo, &tracked, &options.targets)? {
+            if let Err(error) = look.output(selected.out, &mut report) {
+                report.failed.push((selected.out.path.clone(), error));
+            }
+        }
+        // Only saves time, and a work tree that cannot be written has a status too.
+        let _ = repo.save_stat_index(&index, look.update);
+    }
+    if wants(Section::Data) {
+        against_head(repo, &tracked, options, &mut report)?;
+    } else {
+        report.data = DataStatus::default();
+    }
+    if !wants(Section::Cache) {
+        report.cache.clear();
+    }
+    report.data.uncommitted.finish();
+    Ok(report)
+}
+
+/// What is needed to look at outputs.
+struct Look<'a> {
+    repo: &'a Repo,
+    scanner: Scanner<'a>,
+    here: Here,
+    presence: Presence,
+    options: &'a StatusOptions,
+    update: StatIndexUpdate,
+}
+
+impl Look<'_> {
+    fn output(&mut self, out: &TrackedOut, report: &mut StatusReport) -> Result<(), OpError> {
+        let Some(info) = &out.content else { return Ok(()) };
+        let state = state::examine(self.repo, &self.scanner, &self.here, (&out.path, info))?;
+        state.present.note_fresh_stamps(&out.path, &mut self.update);
+        let data = &mut report.data;
+        data.uncommitted.add_state(&out.path, info, &state, self.options.granular);
+        if !out.cache {
+            return Ok(());
+        }
+        let path = data::shown(&out.path, info.id);
+        let complete = self.is_cached(info, &state);
+        let here = files_here(info, &state);
+        if here > 0 && !complete && !state.verdict.is_difference() {
+            data.not_in_cache.push(path.clone());
+        }
+        if state.verdict == Verdict::Same && complete && self.options.unchanged {
+            data.unchanged.push(path.clone());
+        }
+        if let Some(total) = missing_here(info, &state) {
+            report.cache.push(Partial { path, here, total, cached: complete });
+        }
+        Ok(())
+    }
+
+    /// Whether the cache has everything that is recorded; every leaf is asked for.
+    fn is_cached(&self, info: &ContentInfo, state: &OutputState) -> bool {
+        match state.uncached(&self.presence) {
+            Some(lacking) => {
+                lacking.is_empty() && (!info.id.is_tree() || trees::is_here(&self.presence, info.id.digest()))
+            }
+            None => false,
+        }
+    }
+}
+
+fn files_here(info: &ContentInfo, state: &OutputState) -> u64 {
+    match &state.verdict {
+        Verdict::Same => info.nfiles.unwrap_or(1).max(1),
+        Verdict::Directory(directory) => directory.files_here,
+        _ => 0,
+    }
+}
+
+/// The number of files in all, if some were never here.
+fn missing_here(info: &ContentInfo, state: &OutputState) -> Option<u64> {
+    let total = info.nfiles.unwrap_or(1);
+    match &state.verdict {
+        Verdict::NotHere => Some(total),
+        Verdict::Directory(directory) if !directory.not_here.is_empty() => Some(total),
+        _ => None,
+    }
+}
+
+/// The recordings of HEAD beside those of the work tree.
+fn against_head(
+    repo: &Repo,
+    tracked: &Tracked,
+    options: &StatusOptions,
+    report: &mut StatusReport,
+) -> Result<(), OpError> {
+    let Some(git) = repo.git() else { return Ok(()) };
+    let old = match git.head()? {
+        Some(head) => History::new(repo)?.at(head)?,
+        None => Tracked::default(),
+    };
+    let everything = options.targets.targets.is_empty();
+    let chosen: BTreeSet<RepoPath> = if everything {
+        tracked.outs().iter().chain(old.outs()).map(|out| out.path.clone()).collect()
+    } else {
+        targets::outputs(repo, tracked, &options.targets)?.iter().map(|one| one.out.path.clone()).collect()
+    };
+    let content =
+        |all: &Tracked, path| all.out(path).filter(|out| out.path == *path).and_then(|out| out.content);
+    for path in &chosen {
+        let (before, after) = (content(&old, path), content(tracked, path));
+        let committed = &mut report.data.committed;
+        committed.add_recorded(repo, path, (before.as_ref(), after.as_ref()), options.granular)?;
+    }
+    report.data.committed.finish();
+    Ok(())
+}
