@@ -110,6 +110,12 @@ pub enum LockProblem {
         /// What it must be.
         expected: &'static str,
     },
+    /// A value that must have keys.
+    #[error("{what} must be a map")]
+    NotAMap {
+        /// What it is.
+        what: &'static str,
+    },
     /// A stage name.
     #[error("the stage name `{name}` is refused: {reason}")]
     Name {

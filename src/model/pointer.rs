@@ -95,6 +95,12 @@ pub enum PointerProblem {
         /// What it must be.
         expected: &'static str,
     },
+    /// A value that must have keys.
+    #[error("{what} must be a map")]
+    NotAMap {
+        /// What it is.
+        what: &'static str,
+    },
     /// More or fewer outputs than one.
     #[error("a pointer has exactly one output, this one has {count}")]
     Outs {
@@ -231,12 +237,17 @@ fn check_text(text: &str) -> Result<(), Refusal> {
 }
 
 fn read(file: &RepoPath, root: &Node<'_>) -> Result<Pointer, Refusal> {
-    let top = map_of(root, "pointer")?;
+    let top = map_of(root, "a pointer")?;
     check_version(root.mark, top)?;
     let item = only_output(root.mark, top)?;
-    let outs = map_of(item, "outs")?;
+    let outs = map_of(item, "the output")?;
     let wdir = text(top, "wdir")?;
-    let path = output_path(file, item.mark, outs, wdir)?;
+    let folder = folder(file, top, wdir)?;
+    let path = output_path(&folder, item.mark, outs)?;
+    if wdir.is_none() && file.file_name().strip_suffix(".mlv") != Some(path.file_name()) {
+        let mark = outs.get("path").map_or(item.mark, |node| node.mark);
+        return Err((mark, PointerProblem::Name { path: path.file_name().into() }));
+    }
     let content = content(item.mark, outs)?;
     let either = Either { top, outs };
     Ok(Pointer {
@@ -271,29 +282,26 @@ fn only_output<'a, 'b>(mark: Mark, top: &'b Map<'a>) -> Result<&'b Node<'a>, Ref
     }
 }
 
-fn output_path(file: &RepoPath, mark: Mark, outs: &Map<'_>, wdir: Option<&str>) -> Result<RepoPath, Refusal> {
+/// The folder that the output is in.
+fn folder(file: &RepoPath, top: &Map<'_>, wdir: Option<&str>) -> Result<RepoPath, Refusal> {
+    let own = file.parent().unwrap_or_else(RepoPath::root);
+    let (Some(wdir), Some(node)) = (wdir, top.get("wdir")) else { return Ok(own) };
+    resolve(&own, wdir).map_err(|reason| (node.mark, PointerProblem::Path { path: short(wdir), reason }))
+}
+
+fn output_path(folder: &RepoPath, mark: Mark, outs: &Map<'_>) -> Result<RepoPath, Refusal> {
     let node = outs.get("path").ok_or((mark, PointerProblem::Missing { key: "path" }))?;
     let written = node.text().ok_or_else(|| value(node, "path", "a single name"))?;
-    let refused = |written: &str, reason: ResolveError| {
-        (node.mark, PointerProblem::Path { path: short(written), reason })
-    };
-    let own = file.parent().unwrap_or_else(RepoPath::root);
-    let folder = match wdir {
-        Some(wdir) => resolve(&own, wdir).map_err(|reason| refused(wdir, reason))?,
-        None => own,
-    };
+    let refused =
+        |error: PathError| (node.mark, PointerProblem::Path { path: short(written), reason: error.into() });
     // What the path is made of before where it leads: `../x` is refused for its dots.
-    let name = RepoPath::parse(written).map_err(|error| refused(written, error.into()))?;
+    let name = RepoPath::parse(written).map_err(refused)?;
     if written.contains('/') {
         return Err((node.mark, PointerProblem::Parts { path: short(written) }));
     }
-    check_output_name(&name).map_err(|error| refused(written, error.into()))?;
-    if wdir.is_none() && file.file_name().strip_suffix(".mlv") != Some(written) {
-        return Err((node.mark, PointerProblem::Name { path: written.into() }));
-    }
-    let path = folder.join(&name);
+    check_output_name(&name).map_err(refused)?;
     // The whole may pass the limits that each half keeps.
-    RepoPath::parse(path.as_str()).map_err(|error| refused(written, error.into()))
+    RepoPath::parse(folder.join(&name).as_str()).map_err(refused)
 }
 
 fn content(mark: Mark, outs: &Map<'_>) -> Result<ContentInfo, Refusal> {
@@ -369,7 +377,7 @@ fn notes(either: &Either<'_, '_>) -> Result<Notes, Refusal> {
 fn import(top: &Map<'_>) -> Result<Option<Import>, Refusal> {
     let Some(deps) = top.get("deps") else { return Ok(None) };
     let Some([item]) = deps.list() else { return Err(value(deps, "deps", "a list of one source")) };
-    let source = map_of(item, "deps")?;
+    let source = map_of(item, "the source")?;
     let path = text(source, "path")?.ok_or((item.mark, PointerProblem::Missing { key: "path" }))?;
     let Some(repo) = source.get("repo") else {
         return Ok(Some(Import::Url {
@@ -378,7 +386,7 @@ fn import(top: &Map<'_>) -> Result<Option<Import>, Refusal> {
             size: count(source, "size")?,
         }));
     };
-    let fields = map_of(repo, "repo")?;
+    let fields = map_of(repo, "`repo`")?;
     let url = text(fields, "url")?.ok_or((repo.mark, PointerProblem::Missing { key: "url" }))?;
     Ok(Some(Import::Repo {
         path: path.into(),
@@ -392,8 +400,8 @@ fn value(node: &Node<'_>, key: &'static str, expected: &'static str) -> Refusal 
     (node.mark, PointerProblem::Value { key, expected })
 }
 
-fn map_of<'a, 'b>(node: &'b Node<'a>, key: &'static str) -> Result<&'b Map<'a>, Refusal> {
-    node.map().ok_or_else(|| value(node, key, "a map"))
+fn map_of<'a, 'b>(node: &'b Node<'a>, what: &'static str) -> Result<&'b Map<'a>, Refusal> {
+    node.map().ok_or((node.mark, PointerProblem::NotAMap { what }))
 }
 
 fn text<'b>(map: &'b Map<'_>, key: &'static str) -> Result<Option<&'b str>, Refusal> {

@@ -15,6 +15,9 @@ pub enum ResolveError {
     /// It is a URL.
     #[error("it is a URL")]
     Url,
+    /// An output that contains the file that names it.
+    #[error("it contains the file that names it")]
+    ContainsItself,
     /// A part of it is refused.
     #[error(transparent)]
     Path(#[from] PathError),

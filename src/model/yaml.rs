@@ -93,7 +93,7 @@ pub enum YamlProblem {
     #[error("the file is not UTF-8 text")]
     NotUtf8,
     /// More bytes than the limit.
-    #[error("the file is larger than the limit of {limit} bytes")]
+    #[error("the file is larger than the limit of {limit} bytes, aliases included")]
     TooLarge {
         /// The limit in bytes.
         limit: usize,
@@ -138,7 +138,7 @@ pub enum YamlProblem {
     #[error("YAML tags are not allowed here")]
     Tag,
     /// An anchor or alias where none is allowed.
-    #[error("YAML anchors and aliases are not allowed here")]
+    #[error("YAML anchors, aliases and merge keys are not allowed here")]
     Anchor,
     /// An alias that names a value it is a part of, or none.
     #[error("the alias names a value that it is a part of")]
@@ -193,6 +193,7 @@ pub fn load<'a>(file: &str, text: &'a str, limits: Limits) -> Result<Node<'a>, Y
     let mut loader = Loader::new(limits);
     let options = granit_parser::options! {
         emit_comments: false,
+        disallow_directives: !limits.anchors,
         // Keys may be paths of 4,096 bytes, each written as an escape of up to ten.
         simple_key_max_lookahead: 65_536,
         flow_nesting_limit: limits.depth,
@@ -301,6 +302,8 @@ impl<'a> Loader<'a> {
                 self.check(mark, anchor, tag.is_some())?;
                 self.spend(mark, Cost { nodes: 1, bytes: text.len() })?;
                 let plain = style == ScalarStyle::Plain;
+                // The parser says `~` of a value that is not there; nobody wrote that.
+                let text = if plain && mark.start == mark.end { Cow::Borrowed("") } else { text };
                 let cost = Cost { nodes: 1, bytes: text.len() };
                 let node = Node { mark, data: Data::Scalar { text, plain } };
                 self.keep(anchor, &node, cost)?;
@@ -369,6 +372,8 @@ impl<'a> Loader<'a> {
                 check_duplicates(&entries)?;
                 if self.limits.anchors {
                     merge(&mut entries)?;
+                } else if let Some((key, _)) = entries.iter().find(|(key, _)| is_merge(key)) {
+                    return Err((key.mark, YamlProblem::Anchor));
                 }
                 Data::Map(Map { entries, flow: frame.flow })
             }
@@ -448,9 +453,12 @@ fn check_duplicates(entries: &[(Key<'_>, Node<'_>)]) -> Result<(), Refusal> {
     Ok(())
 }
 
+fn is_merge(key: &Key<'_>) -> bool {
+    key.plain && key.text == "<<"
+}
+
 /// Replaces a merge key by the entries of the maps it names; entries that are there win.
 fn merge<'a>(entries: &mut Vec<(Key<'a>, Node<'a>)>) -> Result<(), Refusal> {
-    let is_merge = |key: &Key<'_>| key.plain && key.text == "<<";
     let Some(index) = entries.iter().position(|(key, _)| is_merge(key)) else { return Ok(()) };
     let (key, value) = entries.remove(index);
     let sources = match value.data {

@@ -6,6 +6,8 @@
 
 pub mod exec;
 pub mod graph;
+#[cfg(test)]
+mod hostile;
 pub mod parse;
 mod paths;
 pub mod plan;

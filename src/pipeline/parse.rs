@@ -53,6 +53,14 @@ pub enum PipelineProblem {
         /// What it is.
         found: &'static str,
     },
+    /// A value that must have keys.
+    #[error("{what} must be a map, this is {found}")]
+    NotAMap {
+        /// What must have them.
+        what: &'static str,
+        /// What it is instead.
+        found: &'static str,
+    },
     /// A stage name.
     #[error("the stage name `{name}` is refused: {reason}")]
     Name {
@@ -178,7 +186,7 @@ fn check_name(name: &str) -> Result<(), StageNameError> {
 /// The stages as they are defined, in the order of the file.
 fn definitions<'a, 'b>(top: &'b Map<'a>) -> Result<&'b [(Key<'a>, Node<'a>)], Refusal> {
     match top.get("stages") {
-        Some(stages) if !stages.is_null() => Ok(&map_of(stages, "stages")?.entries),
+        Some(stages) if !stages.is_null() => Ok(&map_of(stages, "`stages`")?.entries),
         _ => Ok(&[]),
     }
 }
@@ -218,8 +226,8 @@ fn value(node: &Node<'_>, key: &'static str, expected: &'static str) -> Refusal 
     (node.mark, PipelineProblem::Value { key, expected, found: node.kind() })
 }
 
-fn map_of<'a, 'b>(node: &'b Node<'a>, key: &'static str) -> Result<&'b Map<'a>, Refusal> {
-    node.map().ok_or_else(|| value(node, key, "a map"))
+fn map_of<'a, 'b>(node: &'b Node<'a>, what: &'static str) -> Result<&'b Map<'a>, Refusal> {
+    node.map().ok_or((node.mark, PipelineProblem::NotAMap { what, found: node.kind() }))
 }
 
 /// The items of a list that may be missing or empty.

@@ -15,12 +15,12 @@ type Refusal = (Mark, LockProblem);
 
 pub(super) fn lockfile(file: &RepoPath, text: &str, root: &Node<'_>) -> Result<Lockfile, LockError> {
     let fail = |(mark, problem)| Located::new(file.as_str(), text, mark, problem);
-    let top = map_of(root, "the file").map_err(fail)?;
+    let top = map_of(root, "a lock file").map_err(fail)?;
     check_version(root.mark, top).map_err(fail)?;
     let folder = file.parent().unwrap_or_else(RepoPath::root);
     let mut lock = Lockfile { unknown: unknown(top, &["version", "stages"]), ..Lockfile::default() };
     let Some(stages) = top.get("stages").filter(|stages| !stages.is_null()) else { return Ok(lock) };
-    for (key, node) in &map_of(stages, "stages").map_err(fail)?.entries {
+    for (key, node) in &map_of(stages, "`stages`").map_err(fail)?.entries {
         let name: Box<str> = key.text.as_ref().into();
         let entry = check_name(&name)
             .map_err(|problem| (key.mark, problem))
@@ -105,14 +105,14 @@ fn items<T>(
 }
 
 fn dep(folder: &RepoPath, node: &Node<'_>) -> Result<LockDep, Refusal> {
-    let map = map_of(node, "deps")?;
+    let map = map_of(node, "an item of `deps`")?;
     let (mark, written) = path_of(node, map)?;
     let path = input_path(folder, written).map_err(|problem| (mark, problem))?;
     Ok(LockDep { path, content: content(node, map)? })
 }
 
 fn out(folder: &RepoPath, node: &Node<'_>) -> Result<LockOut, Refusal> {
-    let map = map_of(node, "outs")?;
+    let map = map_of(node, "an item of `outs`")?;
     let (mark, written) = path_of(node, map)?;
     let path = output_path(folder, written).map_err(|problem| (mark, problem))?;
     Ok(LockOut {
@@ -137,6 +137,9 @@ pub(super) fn output_path(folder: &RepoPath, written: &str) -> Result<RepoPath, 
     let path = input_path(folder, written)?;
     let refused = |error| LockProblem::Path { path: short(written), reason: ResolveError::Path(error) };
     check_output_name(&path).map_err(refused)?;
+    if folder.starts_with(&path) {
+        return Err(LockProblem::Path { path: short(written), reason: ResolveError::ContainsItself });
+    }
     Ok(path)
 }
 
@@ -169,9 +172,9 @@ type Params = Vec<(RepoPath, Vec<(Box<str>, Value)>)>;
 fn params(folder: &RepoPath, map: &Map<'_>) -> Result<Params, Refusal> {
     let Some(node) = map.get("params") else { return Ok(Vec::new()) };
     let mut params = Vec::new();
-    for (file, values) in &map_of(node, "params")?.entries {
+    for (file, values) in &map_of(node, "`params`")?.entries {
         let path = input_path(folder, &file.text).map_err(|problem| (file.mark, problem))?;
-        let values = map_of(values, "params")?.entries.iter();
+        let values = map_of(values, "`params`")?.entries.iter();
         params
             .push((path, values.map(|(key, value)| (key.text.as_ref().into(), Value::of(value))).collect()));
     }
@@ -190,8 +193,8 @@ fn value(node: &Node<'_>, key: &'static str, expected: &'static str) -> Refusal 
     (node.mark, LockProblem::Value { key, expected })
 }
 
-fn map_of<'a, 'b>(node: &'b Node<'a>, key: &'static str) -> Result<&'b Map<'a>, Refusal> {
-    node.map().ok_or_else(|| value(node, key, "a map"))
+fn map_of<'a, 'b>(node: &'b Node<'a>, what: &'static str) -> Result<&'b Map<'a>, Refusal> {
+    node.map().ok_or((node.mark, LockProblem::NotAMap { what }))
 }
 
 fn text(map: &Map<'_>, key: &'static str) -> Result<Option<Box<str>>, Refusal> {

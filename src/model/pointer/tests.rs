@@ -96,7 +96,7 @@ fn refusals_name_the_place_and_the_reason() {
     insta::assert_snapshot!(refused("blake3:a", "blake3-tree:a"), @"data/train.csv.mlv:3:3: the key `nfiles` is missing");
     insta::assert_snapshot!(refused("  size: ", "  size:\t"), @"data/train.csv.mlv:5:8: a pointer has no tab characters");
     insta::assert_snapshot!(refused("version: 1", "<<<<<<< HEAD\nversion: 1\n=======\n>>>>>>> x"), @"data/train.csv.mlv:1:1: a conflict marker (possible merge conflict)");
-    insta::assert_snapshot!(refused("- path", "- &a path"), @"data/train.csv.mlv:3:6: YAML anchors and aliases are not allowed here");
+    insta::assert_snapshot!(refused("- path", "- &a path"), @"data/train.csv.mlv:3:6: YAML anchors, aliases and merge keys are not allowed here");
     insta::assert_snapshot!(refused("outs:\n", "outs:\n- {}\n"), @"data/train.csv.mlv:3:3: a pointer has exactly one output, this one has 2");
 }
 

@@ -200,7 +200,7 @@ fn check_place(place: &Place<'_>, path: &RepoPath, written: &str) -> Result<(), 
 }
 
 fn out_options(out: &mut Out, node: &Node<'_>) -> Result<(), Refusal> {
-    let map = map_of(node, "an output's options")?;
+    let map = map_of(node, "what follows an output")?;
     keys::check(map, &keys::OUT)?;
     if let Some((key, _)) = map.entry("persist")
         && bool(map, "persist")? == Some(true)
