@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
 
+use crate::fs::fault;
 use crate::model::digest::{Digest, PackId};
 use crate::model::object::{RecordKey, RecordKind};
 use crate::remote::backend::{Backend, list_sorted, read};
@@ -80,7 +81,7 @@ impl Collection {
 
     /// Whether a pack is about to be deleted.
     pub(crate) fn is_marked(&self, pack: &PackId) -> bool {
-        self.marked.contains(pack)
+        self.marked.contains(pack) && !fault::mutated("push-marked-is-absent")
     }
 
     /// Whether any record was noted as damaged.

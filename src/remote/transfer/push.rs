@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::fs::fault;
 use crate::model::digest::{ObjectId, PackId};
 use crate::model::object::RecordKey;
 use crate::pack::segment::{Segment, SegmentBuilder, SegmentName};
@@ -112,12 +113,16 @@ impl Push<'_> {
     fn carry_out(&mut self, mut assessment: Assessment, request: &PushRequest) -> Result<(), Error> {
         for round in 0..ROUNDS {
             self.send(&assessment.load)?;
-            if round == 0 {
-                // I2: the record after all that it needs, and before the look for marks.
+            // I2: the record after all that it needs, and before the look for marks.
+            if round == 0 && !fault::mutated("push-record-before-marks") {
                 self.put_root_record(request)?;
             }
             self.own.files.extend(assessment.files.drain());
             match self.verify(assessment.relied)? {
+                None if fault::mutated("push-record-before-marks") => {
+                    self.put_root_record(request)?;
+                    return self.finish();
+                }
                 None => return self.finish(),
                 Some(next) if !next.missing.is_empty() => {
                     return Err(Error::Missing { place: self.remote.place(), missing: next.missing });
@@ -224,11 +229,21 @@ impl Push<'_> {
     ///
     /// The order matters (R7): marks, then segments, then packs.
     fn verify(&mut self, mut relied: BTreeMap<PackId, u64>) -> Result<Option<Assessment>, Error> {
+        if fault::mutated("push-verification") {
+            return Ok(None);
+        }
+        relied.extend(self.own_packs());
+        let ask =
+            |push: &Push<'_>| Packs::ask(push.remote.backend(), &relied, push.remote.catalog.pack_count());
+        if fault::mutated("push-marks-before-packs") {
+            self.packs = ask(self)?;
+        }
         self.remote.refresh_collection()?;
         let refreshed = self.remote.refresh()?;
         let indexed = self.restore_segments(&refreshed.orphaned)?;
-        relied.extend(self.own_packs());
-        self.packs = Packs::ask(self.remote.backend(), &relied, self.remote.catalog.pack_count())?;
+        if !fault::mutated("push-marks-before-packs") {
+            self.packs = ask(self)?;
+        }
         let collection = &self.remote.collection;
         let all_there = relied.iter().all(|(id, len)| self.packs.has(id, *len) && !collection.is_marked(id));
         if all_there && indexed && !collection.has_notes() {

@@ -28,6 +28,7 @@ mod budgets;
 mod damage;
 mod faults;
 mod schedule;
+mod speed;
 mod verification;
 mod whole;
 
