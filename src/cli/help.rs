@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use crate::config::keys::KeyInfo;
 use crate::error::KINDS;
 
 /// The order of `mlv --help`: a heading and the commands under it.
@@ -74,6 +75,16 @@ pub(crate) fn after(examples: &[(&str, &str)], codes: &[u8]) -> String {
         }
     }
     text.truncate(text.trim_end().len());
+    text
+}
+
+/// A list of known settings with what they do.
+pub(crate) fn settings(heading: &str, table: &[KeyInfo]) -> String {
+    let mut text = format!("{heading}:\n");
+    let width = table.iter().map(|info| info.name.len()).max().unwrap_or(0);
+    for info in table {
+        push(&mut text, format_args!("  {:width$}  {}\n", info.name, info.meaning));
+    }
     text
 }
 

@@ -140,8 +140,9 @@ impl Advice for Error {
             false => vec![Hint::new(format!("did you mean `{}`?", near.join("` or `")))],
         };
         match self {
-            Error::UnknownKey { near: names, .. } if names.is_empty() => {
-                vec![Hint::new("mlv config --help lists the keys")]
+            Error::UnknownKey { key, near: names } if names.is_empty() => {
+                let command = if key.starts_with("remote.") { "remote modify" } else { "config" };
+                vec![Hint::new(format!("mlv {command} --help lists what there is"))]
             }
             Error::UnknownKey { near: names, .. } => near(names),
             Error::NoSuchRemote { near: names, .. } if names.is_empty() => vec![Hint::new("mlv remote list")],

@@ -10,20 +10,26 @@ use crate::cli::ui::Text;
 use crate::error::ErrorKind;
 use crate::ops::config::{self, ConfigAction, ConfigOptions};
 
-/// Show and change settings
-///
-/// Settings come in layers, the later of which wins: this machine's (--system), your own
-/// (--global), the repository's (--project, tracked by git), this clone's (--local), and
-/// environment variables such as MLV_CORE_REMOTE. Without a level, reading looks at all of them
-/// and writing changes the repository's. Comments and order in the files are kept.
-#[derive(clap::Args)]
-#[command(after_help = help::after(&[
+const EXAMPLES: &[(&str, &str)] = &[
     ("mlv config --list --show-origin", "all settings, and where each comes from"),
     ("mlv config core.remote", "one setting"),
     ("mlv config core.jobs 32", "change it for everybody"),
     ("mlv config --local remote.s3.profile work", "change it for this clone alone"),
     ("mlv config -u core.jobs", "take it out"),
-], &[3, 4, 6]))]
+];
+
+/// Show and change settings
+///
+/// Settings come in layers, the later of which wins: this machine's (--system), your own
+/// (--global), the repository's (--project, tracked by git), this clone's (--local), and
+/// environment variables such as MLV_CORE_REMOTE. Without a level, reading looks at all of them
+/// and writing changes the repository's. Comments and order in the files are kept. Options of a
+/// remote are `remote.NAME.OPTION`; `mlv remote modify --help` lists them.
+#[derive(clap::Args)]
+#[command(
+    after_help = help::after(EXAMPLES, &[3, 4, 6]),
+    after_long_help = help::settings("Settings", crate::config::keys::KEYS) + "\n" + &help::after(EXAMPLES, &[3, 4, 6]),
+)]
 pub(crate) struct ConfigArgs {
     /// The setting: `core.remote`, `remote.NAME.url`
     #[arg(value_name = "KEY", required_unless_present = "list")]

@@ -71,15 +71,20 @@ fn add(cx: &Context, args: AddArgs) -> Result<Changed, CliError> {
     change(cx, RemoteAction::Add { name, url, default, force }, &level, &dry_run, Done::Added)
 }
 
+const MODIFY_EXAMPLES: &[(&str, &str)] = &[
+    ("mlv remote modify storage url ../other", "move it"),
+    ("mlv remote modify --local storage profile work", "an option for this clone alone"),
+    ("mlv remote modify -u storage jobs", "take an option out"),
+];
+
 /// Set or unset an option of a remote
 ///
 /// Credentials go to --local or --global: what is tracked by git may not hold them.
 #[derive(clap::Args)]
-#[command(after_help = help::after(&[
-    ("mlv remote modify storage url ../other", "move it"),
-    ("mlv remote modify --local storage profile work", "an option for this clone alone"),
-    ("mlv remote modify -u storage jobs", "take an option out"),
-], &[3, 4, 6]))]
+#[command(
+    after_help = help::after(MODIFY_EXAMPLES, &[3, 4, 6]),
+    after_long_help = help::settings("Options of remotes", crate::config::keys::REMOTE_OPTIONS) + "\n" + &help::after(MODIFY_EXAMPLES, &[3, 4, 6]),
+)]
 struct ModifyArgs {
     /// The remote
     name: String,
