@@ -13,6 +13,8 @@ use crate::ops::output_error::OutputError;
 use crate::ops::tracked::Source;
 use crate::pipeline::graph::GraphError;
 use crate::pipeline::parse::PipelineError;
+use crate::remote;
+use crate::remote::registry::SpecError;
 use crate::repo;
 use crate::store;
 
@@ -126,6 +128,12 @@ pub enum OpError {
     /// A parameter or metrics file that cannot be read.
     #[error(transparent)]
     Values(#[from] Box<ValuesError>),
+    /// A remote that cannot be opened.
+    #[error(transparent)]
+    RemoteSpec(#[from] Box<SpecError>),
+    /// A remote.
+    #[error(transparent)]
+    Remote(#[from] Box<remote::Error>),
     /// The project.
     #[error(transparent)]
     Repo(#[from] repo::Error),
@@ -144,6 +152,12 @@ pub enum OpError {
     /// The cache.
     #[error(transparent)]
     Store(#[from] Box<store::Error>),
+}
+
+impl From<remote::Error> for OpError {
+    fn from(error: remote::Error) -> OpError {
+        OpError::Remote(Box::new(error))
+    }
 }
 
 impl From<OutputError> for OpError {
@@ -187,6 +201,8 @@ impl OpError {
         match self {
             OpError::Pointer(error) => Some(&**error),
             OpError::Values(error) => Some(&**error),
+            OpError::RemoteSpec(error) => Some(&**error),
+            OpError::Remote(error) => Some(&**error),
             OpError::Pipeline(error) => Some(&**error),
             OpError::Lock(error) => Some(&**error),
             OpError::Graph(error) => Some(error),

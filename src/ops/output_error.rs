@@ -137,7 +137,46 @@ pub enum OutputError {
         /// A command that goes on nevertheless.
         force: String,
     },
-    /// An object that is neither in the cache nor on a remote.
+    /// A directory's tree that the remote does not have, or has only damaged.
+    #[error("the list of files of `{path}` is missing or damaged on the remote `{remote}`")]
+    TreeLost {
+        /// The output.
+        path: RepoPath,
+        /// The page.
+        tree: TreeId,
+        /// The remote.
+        remote: String,
+    },
+    /// An object that the remote does not have.
+    #[error("the data of `{path}` is not on the remote `{remote}`")]
+    MissingThere {
+        /// The path.
+        path: RepoPath,
+        /// The remote.
+        remote: String,
+    },
+    /// An object that the remote has only damaged.
+    #[error("the data of `{path}` is damaged on the remote `{remote}`")]
+    DamagedThere {
+        /// The path.
+        path: RepoPath,
+        /// The remote.
+        remote: String,
+    },
+    /// Objects that are neither in the cache nor on the remote that they are pushed to.
+    #[error(
+        "{} neither in the cache nor on the remote `{remote}`: `{}`{}",
+        data_of(paths),
+        first(paths),
+        and_more(paths)
+    )]
+    NowhereToPush {
+        /// The paths, sorted.
+        paths: Vec<RepoPath>,
+        /// The remote.
+        remote: String,
+    },
+    /// An object that is not in the cache.
     #[error("the data of `{path}` is not in the cache")]
     NotDownloaded {
         /// The path.
@@ -149,8 +188,20 @@ fn not_saved(paths: &[RepoPath]) -> String {
     if paths.len() == 1 { "this change is".to_owned() } else { format!("these {} changes are", paths.len()) }
 }
 
+fn data_of(paths: &[RepoPath]) -> String {
+    if paths.len() == 1 {
+        "the data of this path is".to_owned()
+    } else {
+        format!("the data of {} paths is", paths.len())
+    }
+}
+
+fn first(paths: &[RepoPath]) -> &str {
+    paths.first().map_or("", RepoPath::as_str)
+}
+
 fn and_more(paths: &[RepoPath]) -> String {
-    if paths.len() == 1 { String::new() } else { format!(" and {} more", paths.len() - 1) }
+    if paths.len() <= 1 { String::new() } else { format!(" and {} more", paths.len() - 1) }
 }
 
 impl OutputError {
@@ -167,7 +218,9 @@ impl OutputError {
     fn path(&self) -> Option<&RepoPath> {
         match self {
             OutputError::WholeRepository => None,
-            OutputError::WouldOverwrite { paths, .. } => paths.first(),
+            OutputError::WouldOverwrite { paths, .. } | OutputError::NowhereToPush { paths, .. } => {
+                paths.first()
+            }
             OutputError::IgnoredPointer { pointer } => Some(pointer),
             OutputError::NotTrackable { path, .. }
             | OutputError::Vanished { path }
@@ -183,6 +236,9 @@ impl OutputError {
             | OutputError::TreeNotDownloaded { path, .. }
             | OutputError::BadTree { path, .. }
             | OutputError::BadEntries { path, .. }
+            | OutputError::TreeLost { path, .. }
+            | OutputError::MissingThere { path, .. }
+            | OutputError::DamagedThere { path, .. }
             | OutputError::NotDownloaded { path } => Some(path),
         }
     }
@@ -197,9 +253,11 @@ impl Advice for OutputError {
             | OutputError::HoldsOutput { .. }
             | OutputError::Twin { .. } => ErrorKind::AlreadyTracked,
             OutputError::IgnoredPointer { .. } | OutputError::WholeRepository => ErrorKind::Usage,
-            OutputError::TreeNotDownloaded { .. } | OutputError::NotDownloaded { .. } => {
-                ErrorKind::NotDownloaded
-            }
+            OutputError::TreeNotDownloaded { .. }
+            | OutputError::NotDownloaded { .. }
+            | OutputError::NowhereToPush { .. } => ErrorKind::NotDownloaded,
+            OutputError::TreeLost { .. } | OutputError::MissingThere { .. } => ErrorKind::NotFound,
+            OutputError::DamagedThere { .. } => ErrorKind::Damaged,
             OutputError::BadTree { source, .. } => match &**source {
                 TreeError::Load(source) => source.kind(),
                 _ => ErrorKind::Damaged,
@@ -236,6 +294,10 @@ impl Advice for OutputError {
             OutputError::TreeNotDownloaded { path, .. } | OutputError::NotDownloaded { path } => {
                 format!("mlv fetch {path}")
             }
+            OutputError::NowhereToPush { .. } => "mlv fetch".to_owned(),
+            OutputError::TreeLost { .. }
+            | OutputError::MissingThere { .. }
+            | OutputError::DamagedThere { .. } => "run `mlv push` in a clone that has the data".to_owned(),
             OutputError::WouldOverwrite { keep, force, .. } => {
                 format!("run `{keep}` to keep them, or `{force}` to put them into `.mlv/rescue`")
             }

@@ -33,6 +33,29 @@ pub fn read_content(repo: &Repo, info: &ContentInfo, output: &RepoPath) -> Resul
     }
 }
 
+/// The entries of `info` at or below the paths `inside`; all of them if there is none. Only the pages
+/// that can hold them are read.
+pub fn read_part(
+    repo: &Repo,
+    info: &ContentInfo,
+    output: &RepoPath,
+    inside: &[Box<str>],
+) -> Result<Vec<TreeEntry>, OpError> {
+    let ContentId::Tree(id) = info.id else { return read_content(repo, info, output) };
+    if inside.is_empty() {
+        return read(repo, id, output);
+    }
+    let cache = repo.cache()?;
+    let mut entries = Vec::new();
+    for path in inside {
+        let mut load =
+            |page: TreeId| cache.read_record(RecordKey { hash: page.digest(), kind: RecordKind::TreePage });
+        let below = tree::read_below(id, path, &mut load);
+        entries.extend(below.map_err(|error| OutputError::of_tree(output, id, error))?);
+    }
+    Ok(entries)
+}
+
 /// Builds the tree of `output` from `entries`, sorted by path; its pages go to `writer` if there is one.
 pub fn build(
     output: &RepoPath,

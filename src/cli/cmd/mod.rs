@@ -41,7 +41,10 @@ pub(crate) mod cache;
 pub(crate) mod checkout;
 pub(crate) mod config;
 pub(crate) mod demo;
+pub(crate) mod fetch;
 pub(crate) mod init;
+pub(crate) mod pull;
+pub(crate) mod push;
 pub(crate) mod remote;
 pub(crate) mod root;
 pub(crate) mod status;
@@ -58,7 +61,10 @@ pub(crate) enum Command {
     Checkout(checkout::CheckoutArgs),
     Config(config::ConfigArgs),
     Demo(demo::DemoArgs),
+    Fetch(fetch::FetchArgs),
     Init(init::InitArgs),
+    Pull(pull::PullArgs),
+    Push(push::PushArgs),
     Remote(remote::RemoteArgs),
     Root(root::RootArgs),
     Status(status::StatusArgs),
@@ -74,6 +80,9 @@ impl Command {
             Command::Checkout(args) => finish(cx, checkout::run(cx, args)),
             Command::Config(args) => finish(cx, config::run(cx, args)),
             Command::Demo(args) => finish(cx, demo::run(cx, &args)),
+            Command::Fetch(args) => finish(cx, fetch::run(cx, args)),
+            Command::Pull(args) => finish(cx, pull::run(cx, args)),
+            Command::Push(args) => finish(cx, push::run(cx, args)),
             Command::Init(args) => finish(cx, init::run(cx, args)),
             Command::Remote(args) => args.run(cx),
             Command::Root(args) => finish(cx, root::run(cx, &args)),

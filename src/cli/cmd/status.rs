@@ -86,7 +86,7 @@ impl Report for StatusReport {
         if !report.has_outputs && report.failed.is_empty() {
             out.put("Nothing is tracked yet.").end();
             out.hint("mlv add FILE_OR_FOLDER");
-        } else if !report.has_differences() && report.failed.is_empty() {
+        } else if !report.has_differences() && report.cache.is_empty() && report.failed.is_empty() {
             out.put("Everything up to date.").end();
         }
     }

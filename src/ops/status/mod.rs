@@ -2,7 +2,7 @@
 
 mod data;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
@@ -151,9 +151,9 @@ impl Look<'_> {
             return Ok(());
         }
         let path = data::shown(&out.path, info.id);
-        let complete = self.is_cached(info, &state);
+        let (complete, is_saved) = self.is_cached(info, &state);
         let here = files_here(info, &state);
-        if here > 0 && !complete && !state.verdict.is_difference() {
+        if here > 0 && !is_saved && !state.verdict.is_difference() {
             data.not_in_cache.push(path.clone());
         }
         if state.verdict == Verdict::Same && complete && self.options.unchanged {
@@ -165,14 +165,17 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// Whether the cache has everything that is recorded; every leaf is asked for.
-    fn is_cached(&self, info: &ContentInfo, state: &OutputState) -> bool {
-        match state.uncached(&self.presence) {
-            Some(lacking) => {
-                lacking.is_empty() && (!info.id.is_tree() || trees::is_here(&self.presence, info.id.digest()))
-            }
-            None => false,
-        }
+    /// Whether the cache has everything that is recorded, and whether it has all of that which is
+    /// here. Every leaf is asked for.
+    fn is_cached(&self, info: &ContentInfo, state: &OutputState) -> (bool, bool) {
+        let Some(lacking) = state.uncached(&self.presence) else { return (false, true) };
+        let has_root = !info.id.is_tree() || trees::is_here(&self.presence, info.id.digest());
+        let absent: HashSet<&str> = match &state.verdict {
+            Verdict::Directory(directory) => directory.not_here.iter().map(|entry| &*entry.path).collect(),
+            _ => HashSet::new(),
+        };
+        let here = has_root && lacking.iter().all(|entry| absent.contains(&*entry.path));
+        (has_root && lacking.is_empty(), here)
     }
 }
 

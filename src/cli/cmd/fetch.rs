@@ -1,0 +1,54 @@
+use std::time::Duration;
+
+use crate::cli::args::{RemoteArgs, TargetArgs};
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, Failure};
+use crate::cli::help;
+use crate::cli::render::count;
+use crate::cli::report::Report;
+use crate::cli::ui::Text;
+use crate::model::units::{ByteSize, Span};
+use crate::ops::fetch::{self, FetchOptions, FetchReport};
+
+/// Download tracked data into the cache
+///
+/// The work tree stays as it is: `mlv checkout` puts the data there, and `mlv pull` does both.
+/// Everything is verified on the way in. Safe to interrupt and to repeat.
+#[derive(clap::Args)]
+#[command(after_help = help::after(&[
+    ("mlv fetch", "everything that pointers and locks name"),
+    ("mlv fetch data/train/007.png", "one file of a tracked folder"),
+], &[3, 4, 5, 7]))]
+pub(crate) struct FetchArgs {
+    #[command(flatten)]
+    targets: TargetArgs,
+    #[command(flatten)]
+    remote: RemoteArgs,
+}
+
+pub(crate) fn run(cx: &Context, args: FetchArgs) -> Result<FetchReport, CliError> {
+    let options = FetchOptions { targets: args.targets.into_options(), remote: args.remote.remote };
+    Ok(fetch::run(cx.repo()?, &options, cx.reporter())?)
+}
+
+impl Report for FetchReport {
+    fn summary(&self, took: Duration, out: &mut Text) {
+        line(self, took, out);
+        if self.files + self.pages == 0 && self.failed.is_empty() {
+            out.put("Everything up to date.").end();
+        }
+    }
+
+    fn failures(&self) -> Vec<Failure> {
+        self.failed.iter().map(|(path, error)| Failure::of(path, error)).collect()
+    }
+}
+
+/// What came, if anything did.
+pub(crate) fn line(report: &FetchReport, took: Duration, out: &mut Text) {
+    if report.files + report.pages > 0 {
+        let files = count(report.files, "file");
+        out.good("Fetched").put(format!(" {files} ({}) from `", ByteSize(report.bytes)));
+        out.name(&report.remote).put(format!("` in {}.", Span(took))).end();
+    }
+}

@@ -1,0 +1,71 @@
+use std::time::Duration;
+
+use crate::cli::args::{DryRun, RemoteArgs, TargetArgs};
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, Failure};
+use crate::cli::help;
+use crate::cli::render::count;
+use crate::cli::report::Report;
+use crate::cli::ui::Text;
+use crate::model::units::{ByteSize, Span};
+use crate::ops::push::{self, PushOptions, PushReport};
+
+/// Upload tracked data to a remote
+///
+/// Sends only what the remote lacks, and verifies: when it succeeds, another clone can fetch
+/// everything. Safe to interrupt and to repeat.
+#[derive(clap::Args)]
+#[command(after_help = help::after(&[
+    ("mlv push", "everything that pointers and locks name"),
+    ("mlv push data -r backup", "one output, to another remote"),
+    ("mlv push --dry-run", "how much that would be"),
+], &[3, 4, 5, 7]))]
+pub(crate) struct PushArgs {
+    #[command(flatten)]
+    targets: TargetArgs,
+    #[command(flatten)]
+    remote: RemoteArgs,
+    #[command(flatten)]
+    dry_run: DryRun,
+}
+
+pub(crate) fn run(cx: &Context, args: PushArgs) -> Result<PushReport, CliError> {
+    let options = PushOptions {
+        targets: args.targets.into_options(),
+        remote: args.remote.remote,
+        dry_run: args.dry_run.dry_run,
+    };
+    Ok(push::run(cx.repo()?, &options, cx.reporter())?)
+}
+
+impl Report for PushReport {
+    fn summary(&self, took: Duration, out: &mut Text) {
+        for to in &self.remotes {
+            match &to.would_send {
+                Some(counts) if counts.objects + counts.pages == 0 => {
+                    out.put("Nothing to push to `").name(&to.remote).put("`.").end();
+                }
+                Some(counts) => {
+                    let objects = count(counts.objects, "object");
+                    out.put(format!("Would push {objects} (at most {}) to `", ByteSize(counts.bytes)));
+                    out.name(&to.remote)
+                        .put(format!("` in about {}.", count(counts.requests, "request")))
+                        .end();
+                }
+                None if to.sent.packs == 0 => {
+                    out.put("Everything up to date on `").name(&to.remote).put("`.").end();
+                }
+                None => {
+                    let (objects, packs) = (count(to.sent.objects, "object"), count(to.sent.packs, "pack"));
+                    out.good("Pushed")
+                        .put(format!(" {objects} ({}, {packs}) to `", ByteSize(to.sent.bytes_sent)));
+                    out.name(&to.remote).put(format!("` in {}.", Span(took))).end();
+                }
+            }
+        }
+    }
+
+    fn failures(&self) -> Vec<Failure> {
+        self.failed.iter().map(|(path, error)| Failure::of(path, error)).collect()
+    }
+}

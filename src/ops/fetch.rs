@@ -1,0 +1,106 @@
+//! `fetch`: brings data from a remote into the cache; the work tree stays as it is.
+
+use crate::model::path::RepoPath;
+use crate::ops::OpError;
+use crate::ops::share::bring::{self, Brought, Wish};
+use crate::ops::share::{self, NamedRemote};
+use crate::ops::targets::{self, TargetOptions};
+use crate::ops::tracked::Tracked;
+use crate::remote::records::Operation;
+use crate::repo::Repo;
+use crate::report::Reporter;
+
+/// What to fetch, and from where.
+#[derive(Clone, Debug, Default)]
+pub struct FetchOptions {
+    /// Which outputs; all if none is named.
+    pub targets: TargetOptions,
+    /// The remote; the default one if none is named.
+    pub remote: Option<String>,
+}
+
+/// What `fetch` brought.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct FetchReport {
+    /// The remote's name.
+    pub remote: String,
+    /// Files that were not in the cache before.
+    pub files: u64,
+    /// Pages of directories.
+    pub pages: u64,
+    /// Chunks of large files.
+    pub chunks: u64,
+    /// Bytes, decompressed.
+    pub bytes: u64,
+    /// Requests to the remote.
+    pub requests: u64,
+    /// What did not come, and why.
+    #[serde(skip)]
+    pub failed: Vec<(RepoPath, OpError)>,
+}
+
+/// Brings what the cache lacks. What came is verified and durable on return.
+pub fn run(repo: &Repo, options: &FetchOptions, reporter: &dyn Reporter) -> Result<FetchReport, OpError> {
+    let mut tracked = Tracked::load(repo)?;
+    let problems = tracked.take_problems();
+    let wishes = wishes(repo, &tracked, &options.targets)?;
+    let mut report = FetchReport::default();
+    report.failed.extend(problems.into_iter().map(|problem| (problem.file, problem.error)));
+    for (name, wishes) in by_remote(wishes, options.remote.as_deref()) {
+        let mut from = share::open(repo, name.as_deref(), Operation::Read)?;
+        let brought = bring::bring(repo, &mut from, &wishes, reporter)?;
+        report.add(&from, brought);
+    }
+    Ok(report)
+}
+
+/// The outputs that the targets mean, as far as mlv keeps their contents.
+///
+/// Without targets those that are pulled by hand only are left out.
+fn wishes(
+    repo: &Repo,
+    tracked: &Tracked,
+    options: &TargetOptions,
+) -> Result<Vec<(Option<Box<str>>, Wish)>, OpError> {
+    let everything = options.targets.is_empty();
+    let mut wishes = Vec::new();
+    for one in targets::outputs(repo, tracked, options)? {
+        let Some(info) = one.out.content else { continue };
+        if one.out.cache && one.out.push && !(everything && one.out.pull_manual) {
+            let wish = Wish { output: one.out.path.clone(), info, inside: one.inside };
+            wishes.push((one.out.remote.clone(), wish));
+        }
+    }
+    Ok(wishes)
+}
+
+/// Wishes by the remote that they are asked of: the named one, else each output's own, else the default.
+pub fn by_remote<T>(items: Vec<(Option<Box<str>>, T)>, named: Option<&str>) -> Vec<(Option<String>, Vec<T>)> {
+    let mut groups: std::collections::BTreeMap<Option<String>, Vec<T>> = std::collections::BTreeMap::new();
+    // Also without anything to do a remote that cannot be used is an error, not silence.
+    groups.insert(named.map(str::to_owned), Vec::new());
+    for (own, item) in items {
+        match (named, own) {
+            // Outputs that belong to another remote are not asked of this one.
+            (Some(named), Some(own)) if *named != *own => {}
+            (Some(named), _) => groups.entry(Some(named.to_owned())).or_default().push(item),
+            (None, own) => groups.entry(own.map(String::from)).or_default().push(item),
+        }
+    }
+    if groups.len() > 1 {
+        groups.retain(|_, items| !items.is_empty());
+    }
+    groups.into_iter().collect()
+}
+
+impl FetchReport {
+    fn add(&mut self, from: &NamedRemote, brought: Brought) {
+        self.remote = from.name.clone();
+        self.files += brought.files;
+        self.pages += brought.pages;
+        self.chunks += brought.chunks;
+        self.bytes += brought.bytes;
+        self.requests += from.remote.requests().total();
+        self.failed.extend(brought.failed);
+    }
+}

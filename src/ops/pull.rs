@@ -1,0 +1,39 @@
+//! `pull`: fetch, then checkout.
+
+use crate::error::{Advice, ErrorKind};
+use crate::ops::OpError;
+use crate::ops::checkout::{self, CheckoutOptions, CheckoutReport};
+use crate::ops::fetch::{self, FetchOptions, FetchReport};
+use crate::repo::Repo;
+use crate::report::Reporter;
+
+/// What `pull` did.
+#[derive(Debug, serde::Serialize)]
+pub struct PullReport {
+    /// What came into the cache.
+    pub fetched: FetchReport,
+    /// What was put into the work tree.
+    pub checked_out: CheckoutReport,
+}
+
+/// Brings data into the cache and makes the work tree what is recorded.
+///
+/// Changes that are not recorded stop it before anything is fetched, unless `force` is given. What the
+/// remote lacks does not keep the rest from being checked out.
+pub fn run(
+    repo: &Repo,
+    fetching: &FetchOptions,
+    checking: &CheckoutOptions,
+    reporter: &dyn Reporter,
+) -> Result<PullReport, OpError> {
+    let fetched = fetch::run(repo, fetching, reporter)?;
+    let plan = checkout::plan(repo, checking, reporter)?;
+    let mut checked_out = checkout::apply(plan, checking)?;
+    // Said once: what did not come cannot be checked out either.
+    let lacking = !fetched.failed.is_empty();
+    checked_out.failed.retain(|(path, error)| {
+        let said = fetched.failed.iter().any(|(known, _)| known == path || path.starts_with(known));
+        !(lacking && said && error.kind() == ErrorKind::NotDownloaded)
+    });
+    Ok(PullReport { fetched, checked_out })
+}

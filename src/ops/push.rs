@@ -1,0 +1,223 @@
+//! `push`: uploads what outputs name, and proves that others can fetch it.
+
+use std::collections::HashMap;
+
+use crate::model::digest::{Digest, TreeId};
+use crate::model::object::{ContentId, ContentInfo, RecordKey, RecordKind};
+use crate::model::path::RepoPath;
+use crate::model::tree;
+use crate::ops::fetch::by_remote;
+use crate::ops::share::{self, FromCache, NamedRemote};
+use crate::ops::targets::{self, TargetOptions};
+use crate::ops::tracked::Tracked;
+use crate::ops::{OpError, OutputError, surroundings};
+use crate::remote::names::{ClientId, ProjectId};
+use crate::remote::records::{CommitName, Operation, Root};
+use crate::remote::transfer::plan::{PlanCounts, plan_push};
+use crate::remote::transfer::push::{self, PushRequest};
+use crate::remote::wants::WantList;
+use crate::repo::Repo;
+use crate::report::Reporter;
+use crate::store::Cache;
+
+/// What to push, and where.
+#[derive(Clone, Debug, Default)]
+pub struct PushOptions {
+    /// Which outputs; all if none is named.
+    pub targets: TargetOptions,
+    /// The remote; the default one if none is named.
+    pub remote: Option<String>,
+    /// Only say what would be sent.
+    pub dry_run: bool,
+}
+
+/// What went to one remote.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct PushedTo {
+    /// The remote's name.
+    pub remote: String,
+    /// What was sent; nothing in a dry run.
+    #[serde(flatten)]
+    pub sent: push::PushReport,
+    /// What would be sent, in a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub would_send: Option<PlanCounts>,
+}
+
+/// What `push` did.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct PushReport {
+    /// Packs that were written, over all remotes.
+    pub packs: u64,
+    /// Chunks of large files that were written.
+    pub chunks: u64,
+    /// Pages of directories that were written.
+    pub pages: u64,
+    /// Files and symlinks that were sent.
+    pub objects: u64,
+    /// Bytes that were sent.
+    pub bytes_sent: u64,
+    /// Requests.
+    pub requests: u64,
+    /// What went where.
+    pub remotes: Vec<PushedTo>,
+    /// Whether nothing was sent because only a report was asked for.
+    pub dry_run: bool,
+    /// Files that could not be used, and why.
+    #[serde(skip)]
+    pub failed: Vec<(RepoPath, OpError)>,
+}
+
+/// An output to push.
+struct Load {
+    output: RepoPath,
+    info: ContentInfo,
+}
+
+/// Sends what the remotes lack. On success another clone can fetch everything, now.
+///
+/// Fails with `NotDownloaded` and the list if something is neither in the cache nor there.
+pub fn run(repo: &Repo, options: &PushOptions, reporter: &dyn Reporter) -> Result<PushReport, OpError> {
+    let mut tracked = Tracked::load(repo)?;
+    let problems = tracked.take_problems();
+    let mut report = PushReport { dry_run: options.dry_run, ..PushReport::default() };
+    report.failed.extend(problems.into_iter().map(|problem| (problem.file, problem.error)));
+    let loads: Vec<(Option<Box<str>>, Load)> = targets::outputs(repo, &tracked, &options.targets)?
+        .into_iter()
+        .filter(|one| one.out.cache && one.out.push)
+        .filter_map(|one| {
+            let load = Load { output: one.out.path.clone(), info: one.out.content? };
+            Some((one.out.remote.clone(), load))
+        })
+        .collect();
+    for (name, loads) in by_remote(loads, options.remote.as_deref()) {
+        let mut to = share::open(repo, name.as_deref(), Operation::Write)?;
+        let pushed = push_to(repo, &mut to, &loads, options.dry_run, reporter)?;
+        report.add(pushed);
+    }
+    Ok(report)
+}
+
+fn push_to(
+    repo: &Repo,
+    to: &mut NamedRemote,
+    loads: &[Load],
+    dry_run: bool,
+    reporter: &dyn Reporter,
+) -> Result<PushedTo, OpError> {
+    let cache = repo.cache()?;
+    let wants = wants(cache, loads)?;
+    let source = FromCache::new(cache);
+    let plan = plan_push(&mut to.remote, &wants, &source)?;
+    if !plan.missing().is_empty() {
+        return Err(name_missing(cache, loads, plan.missing(), &to.name));
+    }
+    if dry_run {
+        let counts = plan.counts();
+        return Ok(PushedTo { remote: to.name.clone(), would_send: Some(counts), ..PushedTo::default() });
+    }
+    let request = request(repo, loads, reporter)?;
+    let sent = push::push(&mut to.remote, plan, &wants, &source, &request, reporter)?;
+    Ok(PushedTo { remote: to.name.clone(), sent, would_send: None })
+}
+
+/// Everything that the outputs need: pages and files, each leaf named.
+fn wants(cache: &Cache, loads: &[Load]) -> Result<WantList, OpError> {
+    let mut wants = WantList::new();
+    for load in loads {
+        let id = match load.info.id {
+            ContentId::File(id) => {
+                wants.file(id, load.info.size, load.output.as_str());
+                continue;
+            }
+            ContentId::Tree(id) => id,
+        };
+        let mut pages = Vec::new();
+        let mut files = Vec::new();
+        let mut read = |page: TreeId| {
+            pages.push(page);
+            cache.read_record(RecordKey { hash: page.digest(), kind: RecordKind::TreePage })
+        };
+        let mut each = |entry: tree::TreeEntry| {
+            if entry.kind.has_object() {
+                files.push(entry);
+            }
+            Ok(())
+        };
+        match tree::visit(id, &mut read, &mut each) {
+            Ok(()) => {}
+            // The remote may have what this clone lacks: it is asked for the root page at least.
+            Err(error) => {
+                let error = OutputError::of_tree(&load.output, id, error);
+                return Err(error.into());
+            }
+        }
+        pages.into_iter().for_each(|page| wants.page(page));
+        for entry in files {
+            wants.file(entry.hash.into(), entry.size, &entry.path);
+        }
+    }
+    Ok(wants)
+}
+
+/// The paths of what is neither here nor there.
+fn name_missing(cache: &Cache, loads: &[Load], missing: &[RecordKey], remote: &str) -> OpError {
+    let mut lost: HashMap<Digest, ()> = missing.iter().map(|key| (key.hash, ())).collect();
+    let mut paths = Vec::new();
+    for load in loads {
+        match load.info.id {
+            ContentId::File(id) => {
+                if lost.remove(&id.digest()).is_some() {
+                    paths.push(load.output.clone());
+                }
+            }
+            ContentId::Tree(id) => {
+                let mut read = |page: TreeId| {
+                    cache.read_record(RecordKey { hash: page.digest(), kind: RecordKind::TreePage })
+                };
+                // Read a moment ago; what cannot be read now is named by its output below.
+                let entries = tree::read_all(id, &mut read).unwrap_or_default();
+                let gone = entries.iter().filter(|entry| lost.contains_key(&entry.hash));
+                paths.extend(gone.map(|entry| load.output.join_entry(&entry.path)));
+            }
+        }
+    }
+    paths.sort();
+    OutputError::NowhereToPush { paths, remote: remote.to_owned() }.into()
+}
+
+/// Whose push it is, and what it is about.
+fn request(repo: &Repo, loads: &[Load], reporter: &dyn Reporter) -> Result<PushRequest, OpError> {
+    let held = surroundings::lock(repo, reporter)?;
+    let client = repo.client_id(&held)?;
+    drop(held);
+    let commits = match repo.git() {
+        Some(git) => git.head()?.and_then(|head| CommitName::parse(&head.to_string())).into_iter().collect(),
+        None => Vec::new(),
+    };
+    let mut roots: Vec<Root> = loads.iter().map(|load| root(&load.info)).collect();
+    roots.sort();
+    roots.dedup();
+    let client = u64::from_be_bytes(*client.as_bytes());
+    let project = u128::from_be_bytes(*repo.project_id()?.as_bytes());
+    Ok(PushRequest { client: ClientId(client), project: ProjectId(project), commits, roots })
+}
+
+fn root(info: &ContentInfo) -> Root {
+    match info.id {
+        ContentId::File(id) => Root::File { id, size: info.size },
+        ContentId::Tree(id) => Root::Tree { id, size: info.size, nfiles: info.nfiles.unwrap_or_default() },
+    }
+}
+
+impl PushReport {
+    fn add(&mut self, pushed: PushedTo) {
+        self.packs += pushed.sent.packs;
+        self.chunks += pushed.sent.chunks;
+        self.pages += pushed.sent.pages;
+        self.objects += pushed.sent.objects;
+        self.bytes_sent += pushed.sent.bytes_sent;
+        self.requests += pushed.sent.requests;
+        self.remotes.push(pushed);
+    }
+}

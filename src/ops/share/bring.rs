@@ -1,0 +1,199 @@
+//! Brings what outputs name from a remote into the cache: pages of directories first, level by
+//! level, then files.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+
+use crate::model::digest::{Digest, TreeId};
+use crate::model::object::{ContentId, ContentInfo, RecordKey, RecordKind};
+use crate::model::path::RepoPath;
+use crate::model::tree::{Page, decode_page};
+use crate::ops::share::{IntoCache, NamedRemote};
+use crate::ops::{OpError, OutputError, trees};
+use crate::remote::error::Cause;
+use crate::remote::transfer::RecordSink;
+use crate::remote::transfer::fetch::{FetchReport, fetch};
+use crate::remote::wants::WantList;
+use crate::repo::Repo;
+use crate::report::Reporter;
+
+/// An output, or a part of it, that is wanted in the cache.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// The output.
+    pub output: RepoPath,
+    /// What is recorded of it.
+    pub info: ContentInfo,
+    /// Paths inside to which this is confined; empty: all of it.
+    pub inside: Vec<Box<str>>,
+}
+
+/// What was brought, and what was not.
+#[derive(Debug, Default)]
+pub struct Brought {
+    /// Files and symlinks that were not in the cache before.
+    pub files: u64,
+    /// Pages of directories.
+    pub pages: u64,
+    /// Bytes, decompressed.
+    pub bytes: u64,
+    /// Chunks of large files.
+    pub chunks: u64,
+    /// Paths whose data did not come, and why; sorted.
+    pub failed: Vec<(RepoPath, OpError)>,
+}
+
+/// Fetches what the cache lacks of `wishes`. What came is durable on return.
+///
+/// Fails where the remote or the cache does; what is missing or damaged on the remote is listed.
+pub fn bring(
+    repo: &Repo,
+    from: &mut NamedRemote,
+    wishes: &[Wish],
+    reporter: &dyn Reporter,
+) -> Result<Brought, OpError> {
+    let mut brought = Brought::default();
+    bring_pages(repo, from, wishes, reporter, &mut brought)?;
+    bring_files(repo, from, wishes, reporter, &mut brought)?;
+    brought.failed.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(brought)
+}
+
+/// Keeps pages in memory besides, so that the next level can be read before anything is published.
+struct Pages<'a> {
+    sink: IntoCache<'a>,
+    pages: Mutex<HashMap<Digest, Vec<u8>>>,
+}
+
+impl RecordSink for Pages<'_> {
+    fn put(&self, key: RecordKey, raw: &[u8]) -> Result<(), Cause> {
+        self.sink.put(key, raw)?;
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner).insert(key.hash, raw.to_vec());
+        Ok(())
+    }
+
+    fn put_file(
+        &self,
+        id: crate::model::digest::ObjectId,
+        size: u64,
+        bytes: &mut dyn std::io::Read,
+    ) -> Result<(), Cause> {
+        self.sink.put_file(id, size, bytes)
+    }
+}
+
+/// The pages of all wished directories, one level a round.
+///
+/// All of them, also where only a part is wished: `status` can then tell what is not here.
+fn bring_pages(
+    repo: &Repo,
+    from: &mut NamedRemote,
+    wishes: &[Wish],
+    reporter: &dyn Reporter,
+    brought: &mut Brought,
+) -> Result<(), OpError> {
+    let cache = repo.cache()?;
+    let writer = cache.writer()?;
+    let mut level: Vec<(TreeId, usize)> = Vec::new();
+    for (at, wish) in wishes.iter().enumerate() {
+        if let ContentId::Tree(id) = wish.info.id {
+            level.push((id, at));
+        }
+    }
+    let mut seen: HashSet<TreeId> = HashSet::new();
+    while !level.is_empty() {
+        level.retain(|(id, _)| seen.insert(*id));
+        let mut wants = WantList::new();
+        for (id, _) in level.iter().filter(|(id, _)| !writer.has(page_key(*id))) {
+            wants.page(*id);
+        }
+        let sink = Pages { sink: IntoCache(&writer), pages: Mutex::default() };
+        if !wants.is_empty() {
+            let report = fetch(&mut from.remote, &wants, &sink, reporter)?;
+            brought.pages += report.records;
+            brought.bytes += report.bytes;
+            let lost: HashSet<Digest> = lost(&report);
+            for (id, at) in level.iter().filter(|(id, _)| lost.contains(&id.digest())) {
+                let wish = &wishes[*at];
+                let error =
+                    OutputError::TreeLost { path: wish.output.clone(), tree: *id, remote: from.name.clone() };
+                brought.failed.push((wish.output.clone(), error.into()));
+            }
+        }
+        let pages = sink.pages.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut next = Vec::new();
+        for (id, at) in &level {
+            let bytes = match pages.get(&id.digest()) {
+                Some(bytes) => bytes.clone(),
+                None => match cache.read_record(page_key(*id)) {
+                    Ok(bytes) => bytes,
+                    Err(_) => continue,
+                },
+            };
+            // A page that is none is refused again, with its reason, when the tree is read.
+            if let Ok(Page::Inner { children, .. }) = decode_page(&bytes) {
+                next.extend(children.iter().map(|child| (child.id, *at)));
+            }
+        }
+        level = next;
+    }
+    writer.finish()?;
+    Ok(())
+}
+
+fn page_key(id: TreeId) -> RecordKey {
+    RecordKey { hash: id.digest(), kind: RecordKind::TreePage }
+}
+
+fn lost(report: &FetchReport) -> HashSet<Digest> {
+    report.missing.iter().chain(&report.damaged).map(|key| key.hash).collect()
+}
+
+/// The files of all wishes that the cache lacks.
+fn bring_files(
+    repo: &Repo,
+    from: &mut NamedRemote,
+    wishes: &[Wish],
+    reporter: &dyn Reporter,
+    brought: &mut Brought,
+) -> Result<(), OpError> {
+    let cache = repo.cache()?;
+    let presence = cache.snapshot();
+    let mut wants = WantList::new();
+    let mut paths: HashMap<Digest, Vec<RepoPath>> = HashMap::new();
+    for wish in wishes {
+        if brought.failed.iter().any(|(path, _)| *path == wish.output) {
+            continue;
+        }
+        for entry in trees::read_part(repo, &wish.info, &wish.output, &wish.inside)? {
+            if entry.kind.has_object() && !presence.has_object(entry.hash) {
+                wants.file(entry.hash.into(), entry.size, &entry.path);
+                paths.entry(entry.hash).or_default().push(wish.output.join_entry(&entry.path));
+            }
+        }
+    }
+    if wants.is_empty() {
+        return Ok(());
+    }
+    let writer = cache.writer()?;
+    let outcome = fetch(&mut from.remote, &wants, &IntoCache(&writer), reporter);
+    // What came before a failure is good, and the next attempt need not bring it again.
+    writer.finish()?;
+    let report = outcome?;
+    brought.files += report.records + report.files;
+    brought.chunks += report.chunks;
+    brought.bytes += report.bytes;
+    let damaged: HashSet<Digest> = report.damaged.iter().map(|key| key.hash).collect();
+    for hash in lost(&report) {
+        for path in paths.remove(&hash).unwrap_or_default() {
+            let remote = from.name.clone();
+            let error = if damaged.contains(&hash) {
+                OutputError::DamagedThere { path: path.clone(), remote }
+            } else {
+                OutputError::MissingThere { path: path.clone(), remote }
+            };
+            brought.failed.push((path, error.into()));
+        }
+    }
+    Ok(())
+}

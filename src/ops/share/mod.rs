@@ -1,0 +1,91 @@
+//! What `push`, `fetch` and `pull` share: opening a remote, and the cache as the source and the sink
+//! of transfers.
+
+pub mod bring;
+
+use std::io::Read;
+
+use crate::model::digest::ObjectId;
+use crate::model::object::RecordKey;
+use crate::ops::OpError;
+use crate::remote::error::Cause;
+use crate::remote::records::Operation;
+use crate::remote::registry::RemoteSpec;
+use crate::remote::transfer::{RecordReceiver, RecordSink, RecordSource};
+use crate::remote::{OpenOptions, Remote};
+use crate::repo::Repo;
+use crate::store::{Cache, CacheWriter, Presence};
+
+/// An open remote and the name that the user knows it by.
+pub struct NamedRemote {
+    /// Its name in the configuration.
+    pub name: String,
+    /// The connection.
+    pub remote: Remote,
+}
+
+/// Opens the remote `name`, or the default one.
+///
+/// Fails with `NoRemote` where none is configured.
+pub fn open(repo: &Repo, name: Option<&str>, operation: Operation) -> Result<NamedRemote, OpError> {
+    let config = repo.config().remote(name)?;
+    let spec = RemoteSpec { name: config.name.clone(), url: config.url().to_owned(), options: Vec::new() };
+    let backend = spec.open(repo.root()).map_err(Box::new)?;
+    let options = OpenOptions::new(config.url(), Some(repo.cache()?.root()), operation);
+    Ok(NamedRemote { name: config.name, remote: Remote::open(backend, options)? })
+}
+
+/// The cache as what a push reads from.
+pub struct FromCache<'a> {
+    cache: &'a Cache,
+    presence: Presence,
+}
+
+impl<'a> FromCache<'a> {
+    /// The cache as it is now.
+    pub fn new(cache: &'a Cache) -> FromCache<'a> {
+        FromCache { cache, presence: cache.snapshot() }
+    }
+}
+
+impl RecordSource for FromCache<'_> {
+    fn holds(&self, key: RecordKey) -> bool {
+        self.presence.has(key)
+    }
+
+    fn load(&self, keys: &[RecordKey], each: &mut RecordReceiver<'_>) -> Result<(), Cause> {
+        for key in keys {
+            match self.cache.read_record(*key) {
+                Ok(bytes) => each(*key, &bytes),
+                Err(error) if error.is_missing() => {}
+                Err(error) => return Err(Cause::new(error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&self, id: ObjectId) -> Result<Option<Box<dyn Read + Send + '_>>, Cause> {
+        match self.cache.open_object(id) {
+            Ok(reader) => Ok(Some(Box::new(reader))),
+            Err(error) if error.is_missing() => Ok(None),
+            Err(error) => Err(Cause::new(error)),
+        }
+    }
+
+    fn found_damaged(&self, key: RecordKey) {
+        self.cache.quarantine(key);
+    }
+}
+
+/// The cache as what a fetch writes to.
+pub struct IntoCache<'a>(pub &'a CacheWriter<'a>);
+
+impl RecordSink for IntoCache<'_> {
+    fn put(&self, key: RecordKey, raw: &[u8]) -> Result<(), Cause> {
+        self.0.put_verified(key, raw).map(drop).map_err(Cause::new)
+    }
+
+    fn put_file(&self, id: ObjectId, _size: u64, bytes: &mut dyn Read) -> Result<(), Cause> {
+        self.0.put_stream(bytes, id).map(drop).map_err(Cause::new)
+    }
+}
