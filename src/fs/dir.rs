@@ -285,7 +285,7 @@ impl Dir {
     pub fn remove_dir(&self, path: &RepoPath) -> Result<bool, Error> {
         match self.place(path).and_then(|place| sys::rmdir(place.fd(), place.name)) {
             Ok(()) => Ok(true),
-            Err(error) if is_absent(&error) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
             Err(error) => Err(self.failed(path.as_str(), "remove", error)),
         }

@@ -109,6 +109,16 @@ pub enum Error {
         /// The name that was asked for.
         name: String,
     },
+    /// Less space than what is to be written needs.
+    #[error("`{}` needs {needed} bytes and has {free} free", path.display())]
+    NoSpace {
+        /// A folder on the file system.
+        path: PathBuf,
+        /// Bytes that are needed.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
     /// The user asked to stop while a lock was waited for.
     #[error("interrupted")]
     Interrupted,
@@ -134,6 +144,7 @@ impl Error {
             | Error::Busy { path, .. }
             | Error::IgnorePattern { path, .. }
             | Error::TooManyPatterns { path, .. }
+            | Error::NoSpace { path, .. }
             | Error::Malformed { path, .. } => Some(path),
             Error::NotInRescue { .. } | Error::Interrupted => None,
         }
@@ -154,6 +165,7 @@ impl Advice for Error {
             | Error::TooManyPatterns { .. }
             | Error::Malformed { .. } => ErrorKind::InvalidFile,
             Error::Busy { .. } => ErrorKind::Busy,
+            Error::NoSpace { .. } => ErrorKind::NoSpace,
             Error::NotInRescue { .. } => ErrorKind::NoSuchTarget,
             Error::Interrupted => ErrorKind::Interrupted,
         }

@@ -91,6 +91,21 @@ impl Dir {
     }
 }
 
+impl Dir {
+    /// Bytes that may still be written to the file system of this folder; nothing if it does not say.
+    pub fn free_bytes(&self) -> Option<u64> {
+        let stat = rustix::fs::fstatvfs(self).ok()?;
+        // Some network and FUSE file systems answer zero for everything.
+        (stat.f_blocks > 0).then(|| stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+/// Whether this process owns a file, so that nobody else (but root) can change it unnoticed.
+pub fn is_own(file: &File) -> bool {
+    let owner = rustix::fs::fstat(file).map(|stat| stat.st_uid);
+    owner.is_ok_and(|owner| owner == rustix::process::geteuid().as_raw())
+}
+
 /// Reads into `buffer` until it is full or the file ends; returns the number of bytes.
 pub fn read_full(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;

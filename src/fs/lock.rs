@@ -91,10 +91,7 @@ const NOTIFY_AFTER: Duration = Duration::from_secs(1);
 
 fn acquire(dir: &Dir, path: &RepoPath, share: Share, patience: &Patience<'_>) -> Result<Held, Error> {
     let failed = |error| dir.failed(path.as_str(), "lock", error);
-    let file = dir
-        .place(path)
-        .and_then(|place| sys::open_or_create(place.fd(), place.name, 0o666))
-        .map_err(failed)?;
+    let file = open(dir, path)?;
     let (start, mut pause, mut told) = (Instant::now(), FIRST_PAUSE, false);
     while !try_lock(&file, share).map_err(failed)? {
         let waited = start.elapsed();
@@ -113,6 +110,20 @@ fn acquire(dir: &Dir, path: &RepoPath, share: Share, patience: &Patience<'_>) ->
     }
     write_holder(&file);
     Ok(Held { file })
+}
+
+/// Opens the lock file. Where it may only be read, that is enough to lock it (R18): another user
+/// of a shared cache made it, or the file system is mounted read-only.
+fn open(dir: &Dir, path: &RepoPath) -> Result<File, Error> {
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    let opened = dir.place(path).and_then(|place| sys::open_or_create(place.fd(), place.name, 0o666));
+    match opened {
+        Err(error) if matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem) => {
+            let read_only = dir.open_file(path);
+            read_only.map_err(|_| dir.failed(path.as_str(), "lock", error))
+        }
+        other => other.map_err(|error| dir.failed(path.as_str(), "lock", error)),
+    }
 }
 
 fn try_lock(file: &File, share: Share) -> std::io::Result<bool> {

@@ -180,8 +180,18 @@ impl<'a> Placer<'a> {
 
     /// Takes away what was examined at `path`; nothing if it is gone already.
     ///
-    /// Returns what had to be kept in rescue.
+    /// Returns what had to be kept in rescue. A folder goes only if it is empty, and fails with
+    /// `ChangedMeanwhile` if it is not.
     pub fn remove(&mut self, path: &RepoPath, old: &Examined) -> Result<Option<Kept>, Error> {
+        if old.stamp.kind == FileKind::Dir {
+            return match self.remove_folder(path) {
+                Ok(true) => Ok(None),
+                Ok(false) | Err(Error::NotAFolder { .. }) => {
+                    Err(Error::ChangedMeanwhile { path: self.work.full(path) })
+                }
+                Err(error) => Err(error),
+            };
+        }
         let from = match self.folders.place(self.work, path.as_str(), false) {
             Err(error) if error.is_not_found() => return Ok(None),
             other => other?,

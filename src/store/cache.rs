@@ -289,7 +289,11 @@ impl Cache {
     ///
     /// Many hold it at once; the sweep of a collection waits for them or gives up.
     pub fn use_lock(&self, patience: &Patience<'_>) -> Result<UseLock, Error> {
-        Ok(UseLock::shared(&self.created()?.dir, &own(layout::USE_LOCK), patience)?)
+        let dir = match self.dir() {
+            Some(dir) => dir,
+            None => &self.created()?.dir,
+        };
+        Ok(UseLock::shared(dir, &own(layout::USE_LOCK), patience)?)
     }
 
     /// A folder of this process's own in `stage/`.

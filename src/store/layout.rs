@@ -126,8 +126,13 @@ pub(super) fn read_marker(dir: &Dir) -> Result<Option<Trust>, Error> {
     trust.map(Some).ok_or_else(|| Error::UnknownCache { path: dir.full(&path) })
 }
 
-/// Writes the marker and the tag of a new cache.
+/// Writes the marker, the lock file and the tag of a new cache.
 pub(super) fn write_marker(dir: &Dir, trust: Trust) -> Result<(), fs::Error> {
+    if let Ok(lock) = dir.create_file(&own(USE_LOCK), 0o600) {
+        // R18: the whole group writes its names into it, whatever the umask of who came first.
+        let mode = if trust == Trust::Group { 0o660 } else { 0o644 };
+        lock.set_mode(mode).map_err(fs::at(dir.path(), "set modes in"))?;
+    }
     atomic::write(dir, &own(TAG), TAG_TEXT, Some(trust.file_mode()))?;
     let text = format!("{{\"version\":1,\"hash\":\"blake3\",\"trust\":\"{}\"}}\n", trust.word());
     atomic::write(dir, &own(MARKER), text.as_bytes(), Some(trust.file_mode()))

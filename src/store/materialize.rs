@@ -16,6 +16,7 @@ use std::sync::OnceLock;
 use crate::error::{Advice, ErrorKind};
 use crate::fs;
 use crate::fs::dir::Dir;
+use crate::fs::file::is_own;
 use crate::fs::link::{LinkMode, probe};
 use crate::fs::place::{Draft, Examined, Placer};
 use crate::fs::rescue::{Kept, Rescue};
@@ -117,7 +118,12 @@ impl<'a> Materializer<'a> {
     }
 
     /// Puts the items in place; `meter` counts their bytes.
+    ///
+    /// If the disk is too small for what has to be copied, nothing is begun.
     pub fn put(&self, items: &[Item], meter: &dyn Meter) -> Outcome {
+        if let Err(error) = self.check_space(items) {
+            return Outcome { stopped: Some(error), ..Outcome::default() };
+        }
         let packed = self.cache.packed();
         let (packings, tasks) = plan(items, packed.as_deref());
         let start = || Worker {
@@ -182,6 +188,30 @@ impl<'a> Materializer<'a> {
         // From the last on: what lies in a folder comes after it.
         for folder in folders.iter().rev() {
             let _ = self.work.remove_dir(folder);
+        }
+    }
+
+    /// Fails if the bytes to be written do not fit, less what they replace and what is not copied.
+    fn check_space(&self, items: &[Item]) -> Result<(), Error> {
+        let pack_below = self.cache.options().pack_below;
+        let is_copied = |item: &Item| item.size < pack_below || self.link() == LinkMode::Copy;
+        let growth = |item: &Item| {
+            let replaced = item.old.as_ref().filter(|old| old.is_saved).map_or(0, |old| old.stamp.size);
+            item.size.saturating_sub(replaced)
+        };
+        let sizes = items.iter().filter(|item| item.kind.is_file());
+        let needed: u64 = sizes.clone().map(growth).fold(0, u64::saturating_add);
+        let path = self.work.path().to_path_buf();
+        match self.work.free_bytes() {
+            Some(free) if needed > free => {
+                let copied = sizes.filter(|item| is_copied(item)).map(growth).fold(0, u64::saturating_add);
+                if copied > free {
+                    Err(fs::Error::NoSpace { path, needed: copied, free }.into())
+                } else {
+                    Ok(())
+                }
+            }
+            _ => Ok(()),
         }
     }
 
@@ -375,6 +405,9 @@ impl Worker<'_, '_> {
             EntryKind::Executable => LinkMode::Copy,
             _ => self.owner.link(),
         };
+        // R18: another user of the cache could change what is only linked.
+        let is_shared = matches!(link, LinkMode::Hardlink | LinkMode::Symlink) && !is_own(source);
+        let link = if is_shared { LinkMode::Copy } else { link };
         let draft = match link {
             LinkMode::Reflink | LinkMode::Copy => self.copy(item, key, source, link == LinkMode::Reflink)?,
             LinkMode::Hardlink | LinkMode::Symlink => self.link(key, source, link)?,

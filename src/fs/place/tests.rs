@@ -141,6 +141,23 @@ fn removed_files_go_if_saved_and_unchanged() {
 }
 
 #[test]
+fn folders_go_only_while_they_are_empty() {
+    let project = project();
+    let rescue = project.rescue();
+    let mut placer = Placer::new(&project.work, &project.staging, &rescue);
+    let make = || fs::create_dir(project.root.path().join("d")).unwrap();
+    make();
+    let examined = project.examine("d", false);
+    assert_eq!(placer.remove(&path("d"), &examined).unwrap(), None);
+    assert_eq!(placer.remove(&path("d"), &examined).unwrap(), None, "gone already");
+    make();
+    fs::write(project.root.path().join("d/new"), "user's").unwrap();
+    assert!(matches!(placer.remove(&path("d"), &examined), Err(Error::ChangedMeanwhile { .. })));
+    assert!(matches!(placer.remove(&path("d/new"), &examined), Err(Error::ChangedMeanwhile { .. })));
+    assert_eq!(project.read("d/new"), "user's");
+}
+
+#[test]
 fn a_slot_that_is_taken_or_has_a_file_above_it_gets_another_name() {
     let project = project();
     let rescue = project.rescue();

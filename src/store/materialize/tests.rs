@@ -265,6 +265,61 @@ fn loose_objects_are_linked_as_configured_and_executables_copied() {
     }
 }
 
+/// R23: what cannot fit is refused before anything is written, with the numbers.
+#[test]
+fn what_cannot_fit_is_not_begun() {
+    let project = Project::new(packing());
+    project.store(&[b"one"]);
+    let mut huge = item("huge", EntryKind::File, b"one");
+    huge.size = 1 << 60;
+    let outcome = project.put(&[item("small", EntryKind::File, b"one"), huge], 1);
+    let stopped = outcome.stopped.unwrap();
+    assert_eq!(stopped.kind(), ErrorKind::NoSpace);
+    assert!(stopped.to_string().contains("needs 1152921504606846979 bytes"), "{stopped}");
+    assert!(outcome.done.is_empty() && !project.path("small").exists());
+}
+
+/// S1: a disk that is full after all stops the rest and leaves whole files alone.
+#[test]
+fn a_full_disk_stops_the_rest() {
+    let mount = tempfile::tempdir().unwrap();
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+        .arg(mount.path())
+        .output();
+    if !mounted.is_ok_and(|output| output.status.success()) {
+        return;
+    }
+    let outcome = std::panic::catch_unwind(|| {
+        let project = Project::new(packing());
+        let contents: Vec<Vec<u8>> = (0..40).map(|seed| content(seed, 50_000)).collect();
+        project.store(&contents.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        // The size is not said, so that only the writing finds out.
+        let items: Vec<Item> = contents
+            .iter()
+            .enumerate()
+            .map(|(seed, bytes)| Item { size: 0, ..item(&format!("f{seed}"), EntryKind::File, bytes) })
+            .collect();
+        os::create_dir(mount.path().join("tmp")).unwrap();
+        let work = Dir::open(mount.path()).unwrap();
+        let staging = Staging::create(Dir::open(&mount.path().join("tmp")).unwrap()).unwrap();
+        let rescue = project.rescue();
+        let outcome = Materializer::new(&project.cache, &work, &staging, &rescue, 1).put(&items, &*meter());
+        assert_eq!(outcome.stopped.unwrap().kind(), ErrorKind::NoSpace);
+        assert!(!outcome.done.is_empty() && outcome.done.len() < 40 && outcome.failed.is_empty());
+        assert_eq!(os::read_dir(mount.path()).unwrap().count(), outcome.done.len() + 1);
+        for (index, _) in &outcome.done {
+            assert_eq!(os::read(mount.path().join(format!("f{index}"))).unwrap(), contents[*index]);
+        }
+    });
+    assert!(
+        std::process::Command::new("umount").arg(mount.path()).status().is_ok_and(|status| status.success())
+    );
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+}
+
 /// K1: with a failure at any step every file is there whole or not at all, nothing of the
 /// user's is lost, and the next attempt completes.
 #[test]
