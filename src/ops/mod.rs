@@ -7,6 +7,7 @@ pub mod checkout_plan;
 pub mod compare;
 pub mod config;
 pub mod demo;
+pub mod diff;
 mod error;
 pub mod fetch;
 pub mod held;

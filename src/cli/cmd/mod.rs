@@ -41,6 +41,7 @@ pub(crate) mod cache;
 pub(crate) mod checkout;
 pub(crate) mod config;
 pub(crate) mod demo;
+pub(crate) mod diff;
 pub(crate) mod fetch;
 pub(crate) mod init;
 pub(crate) mod pull;
@@ -61,6 +62,7 @@ pub(crate) enum Command {
     Checkout(checkout::CheckoutArgs),
     Config(config::ConfigArgs),
     Demo(demo::DemoArgs),
+    Diff(diff::DiffArgs),
     Fetch(fetch::FetchArgs),
     Init(init::InitArgs),
     Pull(pull::PullArgs),
@@ -80,6 +82,7 @@ impl Command {
             Command::Checkout(args) => finish(cx, checkout::run(cx, args)),
             Command::Config(args) => finish(cx, config::run(cx, args)),
             Command::Demo(args) => finish(cx, demo::run(cx, &args)),
+            Command::Diff(args) => finish(cx, diff::run(cx, args)),
             Command::Fetch(args) => finish(cx, fetch::run(cx, args)),
             Command::Pull(args) => finish(cx, pull::run(cx, args)),
             Command::Push(args) => finish(cx, push::run(cx, args)),

@@ -1,0 +1,309 @@
+//! `diff`: what differs in the data between two revisions, or between one and the work tree.
+
+use std::collections::BTreeSet;
+
+use crate::git::repo::CommitId;
+use crate::model::object::{ContentId, ContentInfo};
+use crate::model::path::RepoPath;
+use crate::model::tree::{EntryKind, TreeEntry};
+use crate::ops::compare::{self, ChangeKind, EntryChange, Rename};
+use crate::ops::scan::Scanner;
+use crate::ops::state::{self, Verdict};
+use crate::ops::targets::{self, TargetOptions};
+use crate::ops::tracked::{History, Tracked};
+use crate::ops::{OpError, trees};
+use crate::repo::Repo;
+use crate::report::Reporter;
+use crate::store::here::Here;
+
+/// What to compare.
+#[derive(Clone, Debug, Default)]
+pub struct DiffOptions {
+    /// None: HEAD and the work tree. One: that and the work tree. `A..B`, `A...B` and two: these.
+    pub revisions: Vec<String>,
+    /// Which outputs; all if none is named.
+    pub targets: TargetOptions,
+    /// Whether rows have hashes.
+    pub show_hash: bool,
+}
+
+/// One row: a path, and what it held.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Row {
+    /// The path relative to the repository's root; of an empty folder with a slash.
+    pub path: RowPath,
+    /// Hashes, where asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash: Option<RowHash>,
+    /// Bytes before.
+    #[serde(skip)]
+    pub old_size: u64,
+    /// Bytes after.
+    #[serde(skip)]
+    pub new_size: u64,
+}
+
+/// A path, or two.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(untagged)]
+pub enum RowPath {
+    /// The path.
+    One(String),
+    /// Of something that moved.
+    Two {
+        /// Before.
+        old: String,
+        /// After.
+        new: String,
+    },
+}
+
+/// A hash, or two.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(untagged)]
+pub enum RowHash {
+    /// Of what was added, deleted or moved.
+    One(String),
+    /// Of what changed.
+    Two {
+        /// Before.
+        old: String,
+        /// After.
+        new: String,
+    },
+}
+
+/// What differs, each list sorted by path. The names are DVC's.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct DiffReport {
+    /// Only the newer side has them.
+    pub added: Vec<Row>,
+    /// Only the older side has them.
+    pub deleted: Vec<Row>,
+    /// Both have them, with other contents or another mode.
+    pub modified: Vec<Row>,
+    /// The same contents under another path of the same output.
+    pub renamed: Vec<Row>,
+    /// Outputs that differ in a way that cannot be told: their lists of files are not here.
+    #[serde(rename = "not in cache")]
+    pub not_in_cache: Vec<Row>,
+}
+
+impl DiffReport {
+    /// Whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        [&self.added, &self.deleted, &self.modified, &self.renamed, &self.not_in_cache]
+            .iter()
+            .all(|rows| rows.is_empty())
+    }
+}
+
+/// One side of the comparison.
+enum Side {
+    Revision(Tracked),
+    WorkTree(Tracked),
+}
+
+impl Side {
+    fn tracked(&self) -> &Tracked {
+        match self {
+            Side::Revision(tracked) | Side::WorkTree(tracked) => tracked,
+        }
+    }
+
+    fn content(&self, path: &RepoPath) -> Option<ContentInfo> {
+        let out = self.tracked().out(path)?;
+        if out.cache { out.content } else { None }
+    }
+}
+
+/// Compares. In a project without commits HEAD is empty.
+pub fn run(repo: &Repo, options: &DiffOptions, reporter: &dyn Reporter) -> Result<DiffReport, OpError> {
+    let (old, new) = sides(repo, &options.revisions)?;
+    let index = repo.stat_index();
+    let mut diff = Diff {
+        repo,
+        scanner: Scanner::new(repo, &index, reporter),
+        here: Here::load(repo.mlv()),
+        show_hash: options.show_hash,
+        report: DiffReport::default(),
+    };
+    for (path, inside) in chosen(repo, &old, &new, &options.targets)? {
+        diff.output(&path, &inside, &old, &new)?;
+    }
+    let report = &mut diff.report;
+    let lists = [
+        &mut report.added,
+        &mut report.deleted,
+        &mut report.modified,
+        &mut report.renamed,
+        &mut report.not_in_cache,
+    ];
+    for rows in lists {
+        rows.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+    Ok(diff.report)
+}
+
+fn sides(repo: &Repo, revisions: &[String]) -> Result<(Side, Side), OpError> {
+    let git = repo.require_git()?;
+    let mut history = History::new(repo)?;
+    let mut at = |commit: Option<CommitId>| -> Result<Side, OpError> {
+        Ok(Side::Revision(match commit {
+            Some(commit) => history.at(commit)?.complete()?,
+            None => Tracked::default(),
+        }))
+    };
+    let work_tree = || -> Result<Side, OpError> { Ok(Side::WorkTree(Tracked::load(repo)?.complete()?)) };
+    let resolve = |text: &str| git.resolve(if text.is_empty() { "HEAD" } else { text });
+    match revisions {
+        [] => Ok((at(git.head()?)?, work_tree()?)),
+        [one] => {
+            if let Some((a, b)) = one.split_once("...") {
+                let (a, b) = (resolve(a)?, resolve(b)?);
+                Ok((at(git.merge_base(a, b)?)?, at(Some(b))?))
+            } else if let Some((a, b)) = one.split_once("..") {
+                Ok((at(Some(resolve(a)?))?, at(Some(resolve(b)?))?))
+            } else {
+                Ok((at(Some(resolve(one)?))?, work_tree()?))
+            }
+        }
+        [a, b, ..] => Ok((at(Some(resolve(a)?))?, at(Some(resolve(b)?))?)),
+    }
+}
+
+type Chosen = Vec<(RepoPath, Vec<Box<str>>)>;
+
+/// The outputs of either side that the targets mean.
+fn chosen(repo: &Repo, old: &Side, new: &Side, targets: &TargetOptions) -> Result<Chosen, OpError> {
+    if targets.targets.is_empty() {
+        let all = old.tracked().outs().iter().chain(new.tracked().outs());
+        let paths: BTreeSet<RepoPath> = all.map(|out| out.path.clone()).collect();
+        return Ok(paths.into_iter().map(|path| (path, Vec::new())).collect());
+    }
+    // A target may be known to one side only.
+    let from = |side: &Side| -> Result<Chosen, OpError> {
+        let selected = targets::outputs(repo, side.tracked(), targets)?;
+        Ok(selected.into_iter().map(|one| (one.out.path.clone(), one.inside)).collect())
+    };
+    match (from(new), from(old)) {
+        (Ok(mut chosen), Ok(more)) => {
+            chosen.extend(more.into_iter().filter(|(path, _)| new.tracked().out(path).is_none()));
+            Ok(chosen)
+        }
+        (Ok(chosen), Err(_)) | (Err(_), Ok(chosen)) => Ok(chosen),
+        (Err(error), Err(_)) => Err(error),
+    }
+}
+
+struct Diff<'a> {
+    repo: &'a Repo,
+    scanner: Scanner<'a>,
+    here: Here,
+    show_hash: bool,
+    report: DiffReport,
+}
+
+impl Diff<'_> {
+    fn output(
+        &mut self,
+        path: &RepoPath,
+        inside: &[Box<str>],
+        old: &Side,
+        new: &Side,
+    ) -> Result<(), OpError> {
+        let changes = match (old.content(path), new.content(path), new) {
+            (Some(a), Some(b), Side::Revision(_)) if a == b => return Ok(()),
+            (
+                Some(ContentInfo { id: ContentId::Tree(a), .. }),
+                Some(ContentInfo { id: ContentId::Tree(b), .. }),
+                Side::Revision(_),
+            ) => trees::diff(self.repo, path, a, b),
+            _ => self.both(path, old, new),
+        };
+        let mut changes = match changes {
+            Ok(changes) => changes,
+            Err(error) if error.is_not_downloaded() => {
+                let row =
+                    Row { path: RowPath::One(format!("{path}/")), hash: None, old_size: 0, new_size: 0 };
+                self.report.not_in_cache.push(row);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        if !inside.is_empty() {
+            let bare = |path: &str| path.trim_end_matches('/').to_owned();
+            changes.retain(|change| inside.iter().any(|part| trees::is_within(&bare(&change.path), part)));
+        }
+        let renames = compare::take_renames(&mut changes);
+        for change in &changes {
+            self.add_change(path, change);
+        }
+        for rename in &renames {
+            self.add_rename(path, rename);
+        }
+        Ok(())
+    }
+
+    fn both(&self, path: &RepoPath, old: &Side, new: &Side) -> Result<Vec<EntryChange>, OpError> {
+        Ok(compare::compare(&self.entries(path, old)?, &self.entries(path, new)?))
+    }
+
+    /// What a side holds at an output, sorted by path.
+    fn entries(&self, path: &RepoPath, side: &Side) -> Result<Vec<TreeEntry>, OpError> {
+        let Some(info) = side.content(path) else { return Ok(Vec::new()) };
+        if let Side::Revision(_) = side {
+            return trees::read_content(self.repo, &info, path);
+        }
+        let found = state::examine(self.repo, &self.scanner, &self.here, (path, &info))?;
+        let mut entries = found.present.tree_entries();
+        match &found.verdict {
+            // What never was here counts as it is recorded.
+            Verdict::NotHere => return trees::read_content(self.repo, &info, path),
+            Verdict::Directory(directory) => {
+                entries.extend(directory.not_here.iter().cloned());
+                entries.sort_by(|a, b| a.path.cmp(&b.path));
+            }
+            _ => {}
+        }
+        Ok(entries)
+    }
+
+    fn add_change(&mut self, output: &RepoPath, change: &EntryChange) {
+        let (old, new) = (change.old.as_ref(), change.new.as_ref());
+        let size = |entry: Option<&TreeEntry>| entry.map_or(0, |entry| entry.size);
+        let row = Row {
+            path: RowPath::One(full(output, &change.path)),
+            hash: if self.show_hash { hashes(old, new) } else { None },
+            old_size: size(old),
+            new_size: size(new),
+        };
+        match change.kind() {
+            ChangeKind::Added => self.report.added.push(row),
+            ChangeKind::Modified => self.report.modified.push(row),
+            ChangeKind::Deleted => self.report.deleted.push(row),
+        }
+    }
+
+    fn add_rename(&mut self, output: &RepoPath, rename: &Rename) {
+        let path = RowPath::Two { old: full(output, &rename.from), new: full(output, &rename.to) };
+        self.report.renamed.push(Row { path, hash: None, old_size: 0, new_size: 0 });
+    }
+}
+
+/// A path from the root; an entry without a path is the output itself.
+fn full(output: &RepoPath, entry: &str) -> String {
+    if entry.is_empty() { output.to_string() } else { format!("{output}/{entry}") }
+}
+
+fn hashes(old: Option<&TreeEntry>, new: Option<&TreeEntry>) -> Option<RowHash> {
+    let text = |entry: &TreeEntry| match entry.kind {
+        EntryKind::EmptyDir => String::new(),
+        _ => format!("blake3:{}", entry.hash),
+    };
+    match (old, new) {
+        (Some(old), Some(new)) => Some(RowHash::Two { old: text(old), new: text(new) }),
+        (Some(one), None) | (None, Some(one)) => Some(RowHash::One(text(one))),
+        (None, None) => None,
+    }
+}
