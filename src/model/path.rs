@@ -277,7 +277,7 @@ pub fn fold(text: &str) -> Cow<'_, str> {
 
 /// The stricter rule for pointers and stage outputs: none of git's or mlv's own files, and portable.
 pub fn check_output_name(path: &RepoPath) -> Result<(), PathError> {
-    let folded = fold(path.file_name());
+    let folded = visible_and_folded(path.file_name());
     let own = matches!(
         &*folded,
         ".gitattributes" | ".gitmodules" | ".gitignore" | ".mlvignore" | "mlv.yaml" | "mlv.lock"
@@ -349,7 +349,18 @@ mod tests {
 
     #[test]
     fn outputs_have_stricter_names() {
-        for bad in ["data/.gitignore", "MLV.yaml", "x.mlv", "nul", "a/com1.txt", "a:b", "dir ", "q?"] {
+        for bad in [
+            "data/.gitignore",
+            "MLV.yaml",
+            ".git\u{200c}modules",
+            "x.mlv",
+            "x.m\u{feff}LV",
+            "nul",
+            "a/com1.txt",
+            "a:b",
+            "dir ",
+            "q?",
+        ] {
             assert!(check_output_name(&path(bad)).is_err(), "{bad:?}");
         }
         for good in ["data", "model.bin", "com10", "console"] {

@@ -77,7 +77,7 @@ fn golden_segment_is_read_and_written_byte_for_byte() {
 }
 
 #[test]
-fn golden_domains_and_run_record() {
+fn golden_run_record_and_checksum() {
     let vectors = vectors();
     let run = &vectors["formats"]["run record"];
     let key = run["key"].as_str().unwrap().parse().unwrap();
