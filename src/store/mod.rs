@@ -6,6 +6,7 @@
 //! own; who asks does not notice (docs/formats.md, "Local cache").
 
 mod cache;
+mod check;
 mod copy;
 mod error;
 mod hash;
@@ -22,6 +23,7 @@ mod tests;
 mod writer;
 
 pub use cache::{Cache, CacheOptions, ObjectReader};
+pub use check::CacheReport;
 pub use error::Error;
 pub use hash::hash_all;
 pub use ingest::Ingested;

@@ -101,6 +101,11 @@ impl Packed {
         &self.segments
     }
 
+    /// Whether a segment that is in use names the pack.
+    pub(super) fn names_pack(&self, id: PackId) -> bool {
+        self.segments.iter().any(|(_, segment)| segment.packs().any(|(named, _)| named == id))
+    }
+
     /// Where the record can be read, best first.
     pub(super) fn find(&self, key: RecordKey) -> impl Iterator<Item = Location> + '_ {
         let usable = |at: &Location| !self.absent().contains(&at.pack) && !self.is_damaged(at);

@@ -17,9 +17,14 @@ struct Place {
     work: Dir,
 }
 
+/// In memory where that is possible: thousands of fsyncs on a busy disk would take minutes.
+pub(super) fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 impl Place {
     fn new() -> Place {
-        let root = tempfile::tempdir().unwrap();
+        let root = scratch();
         fs::create_dir(root.path().join("work")).unwrap();
         let work = Dir::open(&root.path().join("work")).unwrap();
         Place { root, work }
@@ -318,6 +323,87 @@ fn a_cache_survives_what_others_do_to_its_indexes() {
     fs::remove_file(&segment).unwrap();
     fs::write(&segment, "cut").unwrap();
     assert!(!place.cache().has(key_of(b"two")) && place.cache().has(key_of(b"three")));
+}
+
+#[test]
+fn a_check_reads_everything_and_adopts_packs_that_nobody_names() {
+    let place = Place::new();
+    let cache = place.cache();
+    let writer = cache.writer().unwrap();
+    let many: Vec<Vec<u8>> = (0..100).map(|seed| bytes(seed, 1000)).collect();
+    for bytes in &many {
+        writer.put_record(key_of(bytes), bytes).unwrap();
+    }
+    let large = bytes(1000, 200 << 10);
+    writer.put_record(key_of(&large), &large).unwrap();
+    writer.finish().unwrap();
+    let page = TreePage::of(b"not a page, but its bytes have this name");
+    let writer = cache.writer().unwrap();
+    writer.put_record(page, b"not a page, but its bytes have this name").unwrap();
+    writer.finish().unwrap();
+    let clean = cache.check(2, &*meter()).unwrap();
+    assert!(clean.is_clean() && clean.adopted == 0, "{clean:?}");
+    assert_eq!((clean.loose, clean.packs, clean.packed), (2, 1, 100));
+
+    for segment in place.files("ix") {
+        fs::remove_file(segment).unwrap();
+    }
+    assert!(!place.cache().has(key_of(&many[0])));
+    let adopted = place.cache().check(1, &*meter()).unwrap();
+    assert_eq!((adopted.adopted, adopted.is_clean()), (1, true));
+    assert!(place.cache().has(key_of(&many[0])));
+
+    let damage = |path: &Path, offset| {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::File::options().write(true).open(path).unwrap().write_all_at(b"!!!", offset).unwrap();
+    };
+    damage(&place.files("pk")[0], 64 + 64 + 10);
+    damage(&place.files("objects")[0], 77);
+    damage(&place.files("pages")[0], 7);
+    fs::write(place.root.path().join("cache/objects/stray"), "x").unwrap();
+    let found = place.cache().check(3, &*meter()).unwrap();
+    assert_eq!((found.damaged.len(), found.packed, found.loose), (3, 99, 0), "{found:?}");
+    assert!(found.damaged.contains(&key_of(&large)) && found.damaged.contains(&page));
+    assert_eq!(found.unknown, ["objects/stray".parse().unwrap()]);
+    assert_eq!(many.iter().filter(|bytes| place.cache().has(key_of(bytes))).count(), 99);
+}
+
+struct TreePage;
+
+impl TreePage {
+    fn of(bytes: &[u8]) -> RecordKey {
+        let hash = Digest::of_domain(crate::model::digest::Domain::TreePage, bytes);
+        RecordKey { hash, kind: RecordKind::TreePage }
+    }
+}
+
+/// R5: many threads, each with a cache of its own, store the same things at once.
+#[test]
+fn eight_writers_at_once_store_everything_once_or_more() {
+    let place = Place::new();
+    std::thread::scope(|scope| {
+        for worker in 0..8u64 {
+            let place = &place;
+            scope.spawn(move || {
+                for round in 0..3 {
+                    let cache = place.cache();
+                    let writer = cache.writer().unwrap();
+                    for number in 0..if worker % 2 == 0 { 80 } else { 20 } {
+                        let bytes = bytes(number + round * 10, 300);
+                        writer.put_record(key_of(&bytes), &bytes).unwrap();
+                    }
+                    writer.finish().unwrap();
+                    assert!(cache.has(key_of(&bytes(round * 10, 300))));
+                }
+            });
+        }
+    });
+    let cache = place.cache();
+    assert!(
+        (0..100).all(|number| cache.read_record(key_of(&bytes(number, 300))).unwrap() == bytes(number, 300))
+    );
+    assert!(cache.check(2, &*meter()).unwrap().is_clean());
+    assert!(place.files("stage").is_empty());
 }
 
 /// I4, R5: a writer sees what another process stored after it opened.

@@ -17,7 +17,7 @@ struct Project {
 
 impl Project {
     fn new(options: CacheOptions) -> Project {
-        let root = tempfile::tempdir().unwrap();
+        let root = crate::store::tests::scratch();
         os::create_dir_all(root.path().join(".mlv/tmp")).unwrap();
         let open = |path: &str| Dir::open(&root.path().join(path)).unwrap();
         let cache = Cache::open(&root.path().join(".mlv/cache"), options).unwrap();
