@@ -12,8 +12,8 @@ use crate::model::path::RepoPath;
 /// Largest configuration file, in bytes (docs/formats.md, "Limits").
 pub(super) const MAX_SIZE: u64 = 1 << 20;
 
-/// Where the layers are read from.
-#[derive(Clone, Debug, Default)]
+/// Where the layers are read from. No `Debug`: flags and variables may hold credentials.
+#[derive(Clone, Default)]
 pub struct Sources {
     /// The machine's configuration folder.
     pub system: Option<PathBuf>,

@@ -264,6 +264,32 @@ fn edits_keep_comments_order_and_spelling() {
 }
 
 #[test]
+fn every_way_to_write_a_table_can_be_edited() {
+    for before in [
+        "remote = { a = { url = 'x' } }\ncore = { jobs = 2 }\n",
+        "remote.a.url = 'x'\ncore.jobs = 2\n",
+        "[remote]\na.url = 'x'\n[core]\njobs = 2\n",
+        "[remote.a]\nurl = 'x'\n\n[core]\njobs = 2",
+        "core = 3\n[remote.a]\nurl = 'x'\n",
+    ] {
+        let layers = Layers::new();
+        layers.write(Level::Local, before);
+        for (name, value) in
+            [("remote.a.url", "y"), ("remote.b.url", "z"), ("core.jobs", "3"), ("cache.dir", "/c")]
+        {
+            layers.set(Level::Local, name, value).unwrap();
+            assert_eq!(layers.load().get(&key(name)).unwrap().shown().unwrap(), value, "{before}");
+        }
+        let config = layers.load();
+        assert_eq!(config.remote_names(), ["a", "b"], "{}", layers.text(Level::Local));
+        assert!(config.warnings().is_empty(), "{}", layers.text(Level::Local));
+        layers.edit(Level::Local, vec![Edit::RemoveRemote("a".into()), Edit::Unset(key("core.jobs"))]);
+        let config = layers.load();
+        assert_eq!((config.remote_names(), config.jobs().unwrap()), (vec!["b"], None));
+    }
+}
+
+#[test]
 fn bad_values_and_keys_are_not_set() {
     let layers = Layers::new();
     for (name, value) in [

@@ -45,6 +45,12 @@ pub enum Error {
         /// The revision as given.
         revision: String,
     },
+    /// References in a format that this mlv cannot read: to it there would seem to be none.
+    #[error("git keeps the references of this repository as `{format}`, which this mlv cannot read")]
+    UnsupportedReferences {
+        /// The format, as git's configuration names it.
+        format: String,
+    },
     /// An object that git should have and cannot give.
     #[error("cannot read git object {id}")]
     Object {
@@ -93,6 +99,7 @@ impl Advice for Error {
     fn kind(&self) -> ErrorKind {
         match self {
             Error::OwnedByOther { .. } => ErrorKind::PermissionDenied,
+            Error::UnsupportedReferences { .. } => ErrorKind::UnsupportedVersion,
             Error::CannotOpen { .. } | Error::Unreadable { .. } => ErrorKind::Io,
             Error::NoSuchRevision { .. } | Error::NotARevision { .. } => ErrorKind::NoSuchRevision,
             Error::Object { .. } => ErrorKind::Damaged,
@@ -108,6 +115,7 @@ impl Advice for Error {
                 "if you trust it: git config --global --add safe.directory {}",
                 quoted(&path.display().to_string())
             ))],
+            Error::UnsupportedReferences { .. } => vec![Hint::new("git refs migrate --ref-format=files")],
             Error::NoSuchRevision { .. } => vec![Hint::new("git log --oneline --all")],
             Error::Object { .. } => vec![Hint::new("git fsck")],
             Error::Fs(error) => error.hints(),

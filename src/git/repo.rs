@@ -174,6 +174,7 @@ impl GitRepo {
     /// The commit that is checked out; nothing on a branch without commits.
     pub fn head(&self) -> Result<Option<CommitId>, Error> {
         let repo = self.local();
+        check_references(&repo)?;
         let mut head = repo.head().map_err(Error::unreadable("HEAD"))?;
         let id = head.try_peel_to_id().map_err(Error::unreadable("HEAD"))?;
         Ok(id.map(|id| CommitId(id.detach())))
@@ -182,6 +183,14 @@ impl GitRepo {
     /// Forgets what the ignore files said, after one of them was changed.
     pub fn forget_ignore_rules(&self) {
         *self.excludes.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// Refuses references that are not files: gix would find none, and silence is not absence (R9).
+pub(super) fn check_references(repo: &gix::Repository) -> Result<(), Error> {
+    match repo.config_snapshot().string("extensions.refStorage") {
+        Some(format) if format != "files" => Err(Error::UnsupportedReferences { format: format.to_string() }),
+        _ => Ok(()),
     }
 }
 

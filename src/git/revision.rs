@@ -7,7 +7,7 @@ use gix::bstr::ByteSlice;
 use gix::objs::tree::EntryKind;
 
 use super::Error;
-use super::repo::{CommitId, GitRepo};
+use super::repo::{CommitId, GitRepo, check_references};
 use crate::model::path::RepoPath;
 
 /// Deepest folder that is looked into, counted from git's root: the limit of paths.
@@ -65,9 +65,12 @@ impl GitRepo {
         };
         let repo = self.local();
         let parse = |text: &str| repo.rev_parse_single(text.as_bytes().as_bstr());
-        let id = parse(revision)
-            .or_else(|error| expanded(&repo, revision).map_or(Err(error), |full| parse(&full)))
-            .map_err(unknown)?;
+        let found = parse(revision)
+            .or_else(|error| expanded(&repo, revision).map_or(Err(error), |full| parse(&full)));
+        if found.is_err() {
+            check_references(&repo)?;
+        }
+        let id = found.map_err(unknown)?;
         let commit = id.object().and_then(|object| object.peel_to_commit()).map_err(unknown)?;
         Ok(CommitId(commit.id))
     }
@@ -85,6 +88,7 @@ impl GitRepo {
     /// is an error: silence is not absence (R9).
     pub fn commits(&self, scope: Scope) -> Result<Vec<CommitId>, Error> {
         let repo = self.local();
+        check_references(&repo)?;
         let platform = repo.references().map_err(Error::unreadable("references"))?;
         let mut found = BTreeSet::new();
         if scope.all_commits {
@@ -293,9 +297,11 @@ fn collect<'r>(
 ) -> Result<(), Error> {
     for reference in references.map_err(Error::unreadable("references"))? {
         let mut reference = reference.map_err(|error| Error::unreadable("references")(error))?;
-        // A symbolic reference to nothing, as `refs/remotes/origin/HEAD` may be, leads nowhere.
-        if reference.follow().is_some_and(|next| next.is_err()) {
-            continue;
+        match reference.follow() {
+            // A symbolic reference to nothing, as `refs/remotes/origin/HEAD` may be, leads nowhere.
+            Some(Err(error)) if error.is_not_found() => continue,
+            Some(Err(error)) => return Err(Error::unreadable("references")(error)),
+            _ => {}
         }
         let id = reference.peel_to_id().map_err(Error::unreadable("references"))?;
         let header = id.header().map_err(Error::object(&id))?;

@@ -200,6 +200,42 @@ fn sha256_repositories_work_the_same() {
     assert_eq!(git.files_at(head, &|path| path.ends_with(".mlv"), 10).unwrap().len(), 1);
 }
 
+/// gix reads only references that are files: what needs none of them works, the rest says why.
+#[test]
+fn reference_tables_are_refused_with_the_way_out() {
+    let repo = TestRepo::with(&["init", "-q", "-b", "main", "--ref-format=reftable"]);
+    let commit = repo.write("a.mlv", "1").write(".gitignore", "/x\n").commit("one");
+    let git = open(&repo.root);
+    assert!(git.is_tracked(&path("a.mlv")).unwrap() && git.is_ignored(&path("x"), false).unwrap());
+    let error = git.head().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnsupportedVersion);
+    assert!(error.hints()[0].0.contains("git refs migrate"));
+    assert!(git.commits(Scope { tags: true, ..Scope::default() }).is_err(), "R9");
+    assert_eq!(git.resolve("main").unwrap_err().kind(), ErrorKind::UnsupportedVersion);
+    assert_eq!(git.resolve(&commit).unwrap().to_string(), commit);
+}
+
+/// R9: what cannot be read is never taken for nothing.
+#[test]
+fn broken_references_are_errors() {
+    let repo = TestRepo::new();
+    let commit = repo.write("a", "1").commit("one");
+    let all = Scope { all_commits: true, ..Scope::default() };
+    for (file, text) in [
+        ("refs/heads/broken", "garbage\n"),
+        ("refs/heads/missing", "1111111111111111111111111111111111111111\n"),
+        ("refs/remotes/origin/HEAD", "ref: ../escape\n"),
+        ("packed-refs", "garbage garbage\n"),
+    ] {
+        repo.write(&format!(".git/{file}"), text);
+        assert!(open(&repo.root).commits(all).is_err(), "{file}");
+        std::fs::remove_file(repo.root.join(".git").join(file)).unwrap();
+    }
+    let object = format!(".git/objects/{}/{}", &commit[..2], &commit[2..]);
+    std::fs::remove_file(repo.root.join(object)).unwrap();
+    assert!(open(&repo.root).commits(all).is_err());
+}
+
 #[test]
 fn another_users_repository_is_refused_as_git_does() {
     let repo = TestRepo::new();

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::config::{self, Config, Edit, Entry, Key, Level};
 use crate::ops::{OpError, surroundings::Surroundings};
 
-/// What to do with which key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What to do with which key. No `Debug`: the value may be a credential.
+#[derive(Clone, PartialEq, Eq)]
 pub enum ConfigAction {
     /// Show one value.
     Get(String),
@@ -19,7 +19,7 @@ pub enum ConfigAction {
 }
 
 /// What to do, and at which level.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ConfigOptions {
     /// What to do.
     pub action: ConfigAction,

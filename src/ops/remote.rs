@@ -9,8 +9,8 @@ use crate::model::resolve::resolve;
 use crate::ops::{OpError, surroundings::Surroundings};
 use crate::repo::Repo;
 
-/// What to change.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What to change. No `Debug`: a value may be a credential.
+#[derive(Clone, PartialEq, Eq)]
 pub enum RemoteAction {
     /// Configure a new remote.
     Add {
@@ -45,7 +45,7 @@ pub enum RemoteAction {
 }
 
 /// What to change, and at which level.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RemoteOptions {
     /// What to change.
     pub action: RemoteAction,
