@@ -22,6 +22,8 @@ pub mod pull;
 pub mod push;
 pub mod record;
 pub mod remote;
+pub mod remove;
+pub mod rescue;
 pub mod root;
 pub mod scan;
 pub mod share;

@@ -71,6 +71,14 @@ pub enum OutputError {
         /// What was to be tracked.
         output: RepoPath,
     },
+    /// A path inside an output, where only whole outputs will do.
+    #[error("`{path}` lies in `{output}`, which is tracked as a whole")]
+    InsideOutput {
+        /// The path.
+        path: RepoPath,
+        /// The output.
+        output: RepoPath,
+    },
     /// An output of a stage, which only the stage or `commit` records.
     #[error("`{path}` is an output of the stage `{stage}`")]
     StageOutput {
@@ -231,6 +239,7 @@ impl OutputError {
             | OutputError::BadOutput { path, .. }
             | OutputError::TrackedByGit { path, .. }
             | OutputError::StageOutput { path, .. }
+            | OutputError::InsideOutput { path, .. }
             | OutputError::HoldsOutput { path, .. }
             | OutputError::Twin { path, .. }
             | OutputError::TreeNotDownloaded { path, .. }
@@ -252,7 +261,9 @@ impl Advice for OutputError {
             | OutputError::StageOutput { .. }
             | OutputError::HoldsOutput { .. }
             | OutputError::Twin { .. } => ErrorKind::AlreadyTracked,
-            OutputError::IgnoredPointer { .. } | OutputError::WholeRepository => ErrorKind::Usage,
+            OutputError::IgnoredPointer { .. }
+            | OutputError::WholeRepository
+            | OutputError::InsideOutput { .. } => ErrorKind::Usage,
             OutputError::TreeNotDownloaded { .. }
             | OutputError::NotDownloaded { .. }
             | OutputError::NowhereToPush { .. } => ErrorKind::NotDownloaded,
@@ -279,6 +290,9 @@ impl Advice for OutputError {
         let hint = match self {
             OutputError::TrackedByGit { output, .. } => {
                 format!("git rm -r --cached {output} && git commit -m 'stop tracking {output} in git'")
+            }
+            OutputError::InsideOutput { path, output } => {
+                format!("remove the file and run `mlv add {path}`, or `mlv remove {output}`")
             }
             OutputError::StageOutput { stage, .. } => {
                 format!("run `mlv repro {stage}`, or `mlv commit {stage}` to record it as it is")

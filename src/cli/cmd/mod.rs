@@ -47,6 +47,8 @@ pub(crate) mod init;
 pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod remote;
+pub(crate) mod remove;
+pub(crate) mod rescue;
 pub(crate) mod root;
 pub(crate) mod status;
 pub(crate) mod version;
@@ -68,6 +70,8 @@ pub(crate) enum Command {
     Pull(pull::PullArgs),
     Push(push::PushArgs),
     Remote(remote::RemoteArgs),
+    Remove(remove::RemoveArgs),
+    Rescue(rescue::RescueArgs),
     Root(root::RootArgs),
     Status(status::StatusArgs),
     Version(version::VersionArgs),
@@ -88,6 +92,8 @@ impl Command {
             Command::Push(args) => finish(cx, push::run(cx, args)),
             Command::Init(args) => finish(cx, init::run(cx, args)),
             Command::Remote(args) => args.run(cx),
+            Command::Remove(args) => finish(cx, remove::run(cx, args)),
+            Command::Rescue(args) => args.run(cx),
             Command::Root(args) => finish(cx, root::run(cx, &args)),
             Command::Status(args) => finish(cx, status::run(cx, args)),
             Command::Version(args) => finish(cx, version::run(cx, &args)),

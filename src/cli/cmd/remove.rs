@@ -1,0 +1,66 @@
+use std::time::Duration;
+
+use crate::cli::args::DryRun;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::help;
+use crate::cli::render::{Viewpoint, count};
+use crate::cli::report::Report;
+use crate::cli::ui::Text;
+use crate::ops::remove::{self, RemoveOptions};
+use crate::ops::targets::TargetOptions;
+
+/// Stop tracking files and folders
+///
+/// Removes the pointer and its line in `.gitignore`. The data stays, and so do its bytes in the cache
+/// and on remotes; `--outs` takes it out of the work tree.
+#[derive(clap::Args)]
+#[command(visible_alias = "rm", after_help = help::after(&[
+    ("mlv remove data.mlv", "the data stays, and git sees it again"),
+    ("mlv rm --outs data", "the data goes, too"),
+], &[3, 4]))]
+pub(crate) struct RemoveArgs {
+    /// Outputs, or their pointers
+    #[arg(value_name = "TARGET", required = true)]
+    targets: Vec<String>,
+    /// Take the data out of the work tree, too; what is not saved goes to rescue
+    #[arg(long)]
+    outs: bool,
+    #[command(flatten)]
+    dry_run: DryRun,
+}
+
+/// What was done, and from where to look at it.
+#[derive(serde::Serialize)]
+pub(crate) struct RemoveReport {
+    #[serde(flatten)]
+    report: remove::RemoveReport,
+    #[serde(skip)]
+    view: Viewpoint,
+}
+
+pub(crate) fn run(cx: &Context, args: RemoveArgs) -> Result<RemoveReport, CliError> {
+    let repo = cx.repo()?;
+    let targets = TargetOptions { targets: args.targets, ..TargetOptions::default() };
+    let options = RemoveOptions { targets, outs: args.outs, dry_run: args.dry_run.dry_run };
+    Ok(RemoveReport { report: remove::run(repo, &options, cx.reporter())?, view: Viewpoint::of(repo) })
+}
+
+impl Report for RemoveReport {
+    fn summary(&self, _took: Duration, out: &mut Text) {
+        let RemoveReport { report, view } = self;
+        let verb = if report.dry_run { "Would stop tracking" } else { "Stopped tracking" };
+        for path in &report.outputs {
+            out.put(verb).put(" `").name(view.path(path)).put("`").end();
+        }
+        for kept in &report.rescued {
+            out.warn("rescued").put(" `").name(view.path(&kept.path)).put("`").end();
+        }
+        if report.deleted > 0 {
+            out.put(format!("Took {} out of the work tree.", count(report.deleted, "file"))).end();
+        }
+        if !report.git_add.is_empty() {
+            out.hint(format!("git add {}", view.words(&report.git_add)));
+        }
+    }
+}

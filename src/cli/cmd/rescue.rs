@@ -1,0 +1,150 @@
+use std::time::Duration;
+
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::help;
+use crate::cli::render::{Viewpoint, count};
+use crate::cli::report::{Report, finish};
+use crate::cli::ui::Text;
+use crate::model::units::ByteSize;
+use crate::ops::rescue::{self, RestoreOptions};
+
+/// Look at what commands displaced, and bring it back
+///
+/// Nothing that is not saved is ever deleted: `--force` and `--clean` put it into `.mlv/rescue`.
+#[derive(clap::Args)]
+#[command(after_help = help::after(&[
+    ("mlv rescue list", "what lies in rescue"),
+    ("mlv rescue restore", "bring back what the last command displaced"),
+], &[2, 3]))]
+pub(crate) struct RescueArgs {
+    #[command(subcommand)]
+    command: RescueCommand,
+}
+
+#[derive(clap::Subcommand)]
+enum RescueCommand {
+    List(ListArgs),
+    Restore(RestoreArgs),
+    Drop(DropArgs),
+}
+
+impl RescueArgs {
+    /// Runs the subcommand and returns the process's exit code.
+    pub(crate) fn run(self, cx: &Context) -> u8 {
+        match self.command {
+            RescueCommand::List(_) => finish(cx, list(cx)),
+            RescueCommand::Restore(args) => finish(cx, restore(cx, args)),
+            RescueCommand::Drop(args) => finish(cx, drop_operation(cx, &args)),
+        }
+    }
+}
+
+/// List what commands displaced
+#[derive(clap::Args)]
+#[command(after_help = help::after(&[("mlv rescue list --json", "for scripts")], &[3]))]
+struct ListArgs {}
+
+/// Bring displaced files back to where they were
+///
+/// What stands there now stops it; with `--force` that goes to rescue itself.
+#[derive(clap::Args)]
+#[command(after_help = help::after(&[
+    ("mlv rescue restore", "all that the last command displaced"),
+    ("mlv rescue restore 20261121T101500Z-1a2b3c4d data/a.csv", "one file of an earlier one"),
+], &[2, 3]))]
+struct RestoreArgs {
+    /// The operation, as `mlv rescue list` names it; the last one if none is given
+    #[arg(value_name = "OPERATION")]
+    operation: Option<String>,
+    /// Only what was at or below these paths
+    #[arg(value_name = "PATH")]
+    paths: Vec<String>,
+    /// Put what stands at a path now into rescue
+    #[arg(long, short)]
+    force: bool,
+}
+
+/// Delete all that an operation displaced, for good
+#[derive(clap::Args)]
+#[command(after_help = help::after(&[("mlv rescue drop 20261121T101500Z-1a2b3c4d", "its bytes are gone")], &[2, 3]))]
+struct DropArgs {
+    /// The operation, as `mlv rescue list` names it
+    #[arg(value_name = "OPERATION")]
+    operation: String,
+}
+
+/// What lies in rescue.
+#[derive(serde::Serialize)]
+struct ListReport {
+    #[serde(flatten)]
+    report: rescue::RescueListReport,
+    #[serde(skip)]
+    view: Viewpoint,
+}
+
+fn list(cx: &Context) -> Result<ListReport, CliError> {
+    let repo = cx.repo()?;
+    Ok(ListReport { report: rescue::list(repo)?, view: Viewpoint::of(repo) })
+}
+
+impl Report for ListReport {
+    fn text(&self, out: &mut Text) {
+        for operation in &self.report.operations {
+            out.strong(&operation.name);
+            if let Some(command) = &operation.command {
+                out.put("  ").put(command);
+            }
+            out.end();
+            for file in &operation.files {
+                out.put("  ")
+                    .name(self.view.path(&file.path))
+                    .put(format!("  {}", ByteSize(file.size)))
+                    .end();
+            }
+        }
+    }
+
+    fn summary(&self, _took: Duration, out: &mut Text) {
+        if self.report.operations.is_empty() {
+            out.put("Nothing is in rescue.").end();
+        }
+    }
+}
+
+/// What was brought back.
+#[derive(serde::Serialize)]
+struct RestoreReport {
+    #[serde(flatten)]
+    report: rescue::RestoreReport,
+    #[serde(skip)]
+    view: Viewpoint,
+}
+
+fn restore(cx: &Context, args: RestoreArgs) -> Result<RestoreReport, CliError> {
+    let repo = cx.repo()?;
+    let options = RestoreOptions { operation: args.operation, paths: args.paths, force: args.force };
+    Ok(RestoreReport { report: rescue::restore(repo, &options)?, view: Viewpoint::of(repo) })
+}
+
+impl Report for RestoreReport {
+    fn summary(&self, _took: Duration, out: &mut Text) {
+        for kept in &self.report.rescued {
+            out.warn("rescued").put(" `").name(self.view.path(&kept.path)).put("`").end();
+        }
+        for path in &self.report.restored {
+            out.good("restored").put(" `").name(self.view.path(path)).put("`").end();
+        }
+    }
+}
+
+fn drop_operation(cx: &Context, args: &DropArgs) -> Result<rescue::DropReport, CliError> {
+    Ok(rescue::drop_operation(cx.repo()?, &args.operation)?)
+}
+
+impl Report for rescue::DropReport {
+    fn summary(&self, _took: Duration, out: &mut Text) {
+        let files = count(self.files, "file");
+        out.put(format!("Deleted {files} ({}) of `{}`.", ByteSize(self.bytes), self.operation)).end();
+    }
+}

@@ -1,0 +1,116 @@
+//! `rescue`: lists what commands displaced, brings it back, and deletes it when told to.
+
+use crate::fs::rescue::{self, Kept, Rescue, RescueOperation};
+use crate::model::path::RepoPath;
+use crate::ops::{OpError, OutputError, targets};
+use crate::repo::Repo;
+
+/// What lies in rescue, oldest first.
+#[derive(Debug, serde::Serialize)]
+pub struct RescueListReport {
+    /// The operations of which something is left.
+    pub operations: Vec<RescueOperation>,
+}
+
+/// Lists what lies in rescue.
+pub fn list(repo: &Repo) -> Result<RescueListReport, OpError> {
+    Ok(RescueListReport { operations: rescue::list(repo.mlv())? })
+}
+
+/// What to bring back.
+#[derive(Clone, Debug, Default)]
+pub struct RestoreOptions {
+    /// The operation that displaced it; the last one if none is named.
+    pub operation: Option<String>,
+    /// Only what was at or below these paths, relative to the current folder.
+    pub paths: Vec<String>,
+    /// Whether what stands at a path now goes to rescue itself.
+    pub force: bool,
+}
+
+/// What was brought back.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct RestoreReport {
+    /// The operation.
+    pub operation: String,
+    /// The paths that are back, relative to the repository's root, sorted.
+    pub restored: Vec<String>,
+    /// What had to make room.
+    pub rescued: Vec<Kept>,
+}
+
+/// Brings displaced files back to where they were. They leave rescue by that.
+///
+/// Fails with `WouldOverwrite` before anything is moved if a path is taken and `force` is not given.
+pub fn restore(repo: &Repo, options: &RestoreOptions) -> Result<RestoreReport, OpError> {
+    let operation = find(repo, options.operation.as_deref())?;
+    let wanted = targets::paths(repo, &options.paths, false)?;
+    let mut files = Vec::new();
+    for file in &operation.files {
+        let named = |path: &str| {
+            RepoPath::parse(path).map_err(|source| OpError::BadName { path: RepoPath::root(), source })
+        };
+        let (path, stored) = (named(&file.path)?, named(&file.stored)?);
+        if wanted.is_empty() || wanted.iter().any(|folder| path.starts_with(folder)) {
+            files.push((path, stored));
+        }
+    }
+    if files.is_empty() {
+        let target = options.paths.first().cloned().unwrap_or_default();
+        return Err(OpError::NoSuchTarget { target, near: Vec::new() });
+    }
+    let mut taken = Vec::new();
+    for (path, _) in &files {
+        if repo.dir().stat(path)?.is_some() {
+            taken.push(path.clone());
+        }
+    }
+    if !taken.is_empty() && !options.force {
+        let (keep, force) =
+            ("mlv add PATH".to_owned(), format!("mlv rescue restore --force {}", operation.name));
+        return Err(OutputError::WouldOverwrite { paths: taken, keep, force }.into());
+    }
+    let displacing = Rescue::new(repo.mlv().clone(), "mlv rescue restore");
+    for path in &taken {
+        displacing.displace(repo.dir(), path, None)?;
+    }
+    let mut restored = Vec::new();
+    for (path, stored) in files {
+        rescue::restore(repo.mlv(), repo.dir(), &operation.name, &stored, &path)?;
+        restored.push(path.to_string());
+    }
+    restored.sort();
+    Ok(RestoreReport { operation: operation.name, restored, rescued: displacing.finish() })
+}
+
+/// What was deleted.
+#[derive(Debug, serde::Serialize)]
+pub struct DropReport {
+    /// The operation.
+    pub operation: String,
+    /// Files that are gone for good.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Deletes all that an operation displaced: the only way in which rescued bytes go.
+pub fn drop_operation(repo: &Repo, operation: &str) -> Result<DropReport, OpError> {
+    let found = find(repo, Some(operation))?;
+    rescue::drop_operation(repo.mlv(), &found.name)?;
+    let bytes = found.files.iter().map(|file| file.size).sum();
+    Ok(DropReport { operation: found.name, files: found.files.len() as u64, bytes })
+}
+
+fn find(repo: &Repo, name: Option<&str>) -> Result<RescueOperation, OpError> {
+    let mut operations = rescue::list(repo.mlv())?;
+    let found = match name {
+        Some(name) => operations.iter().position(|one| one.name == name),
+        None => operations.len().checked_sub(1),
+    };
+    let Some(at) = found else {
+        let near = operations.iter().rev().take(3).map(|one| one.name.clone()).collect();
+        return Err(OpError::NoSuchTarget { target: name.unwrap_or("rescue").to_owned(), near });
+    };
+    Ok(operations.swap_remove(at))
+}
