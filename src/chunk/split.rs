@@ -38,6 +38,9 @@ impl<E: Advice + 'static> Advice for Error<E> {
     }
 }
 
+/// Receives each chunk and its bytes.
+pub type ChunkSink<'a, E> = dyn FnMut(ChunkRef, &[u8]) -> Result<(), E> + 'a;
+
 /// Chunks of the largest size that the buffer holds at least: less moving of bytes than with one.
 const WINDOW: usize = 4;
 
@@ -45,11 +48,7 @@ const WINDOW: usize = 4;
 ///
 /// The file is hashed in the same pass: the recipe names what was read, and the caller compares it
 /// with what it wanted. Memory is four times the profile's largest chunk, at most 16 MiB.
-pub fn split<E>(
-    reader: &mut dyn Read,
-    size: u64,
-    sink: &mut dyn FnMut(ChunkRef, &[u8]) -> Result<(), E>,
-) -> Result<Recipe, Error<E>> {
+pub fn split<E>(reader: &mut dyn Read, size: u64, sink: &mut ChunkSink<'_, E>) -> Result<Recipe, Error<E>> {
     let profile = Profile::for_size(size);
     let (_, max) = profile.bounds();
     let mut buffer = vec![0; max as usize * WINDOW];

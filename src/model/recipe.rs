@@ -197,7 +197,7 @@ pub fn decode(
         _ => return Err(RecipeError::Malformed),
     };
     let bounds = bounds(profile).ok_or(RecipeError::Malformed)?;
-    if count == 0 || rows.len() / width != count || rows.len() % width != 0 || file_len > MAX_FILE {
+    if count == 0 || count.checked_mul(width) != Some(rows.len()) || file_len > MAX_FILE {
         return Err(RecipeError::Malformed);
     }
     if flag == 0 {

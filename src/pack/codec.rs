@@ -45,7 +45,7 @@ pub(super) fn decompress(frame: &[u8], raw_len: u32) -> Result<Vec<u8>, Error> {
     let malformed = || Error::record("its compressed bytes are malformed");
     let raw_len = raw_len as usize;
     if zstd_safe::find_frame_compressed_size(frame).ok() != Some(frame.len())
-        || !window(frame).is_some_and(|window| window <= MAX_WINDOW)
+        || window(frame).is_none_or(|window| window > MAX_WINDOW)
     {
         return Err(malformed());
     }

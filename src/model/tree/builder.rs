@@ -62,9 +62,12 @@ pub enum BuildError<E> {
     Sink(E),
 }
 
+/// Receives each finished page and its name.
+pub type PageSink<'a, E> = dyn FnMut(TreeId, &[u8]) -> Result<(), E> + 'a;
+
 /// Takes entries in rising order of path and hands each finished page to a sink.
 pub struct TreeBuilder<'a, E> {
-    sink: &'a mut dyn FnMut(TreeId, &[u8]) -> Result<(), E>,
+    sink: &'a mut PageSink<'a, E>,
     levels: Vec<Level>,
     order: OrderCheck,
     summary: TreeSummary,
@@ -131,7 +134,7 @@ impl Item<'_> {
 
 impl<'a, E> TreeBuilder<'a, E> {
     /// A builder of an empty directory; pages go to `sink` with their names.
-    pub fn new(sink: &'a mut dyn FnMut(TreeId, &[u8]) -> Result<(), E>) -> TreeBuilder<'a, E> {
+    pub fn new(sink: &'a mut PageSink<'a, E>) -> TreeBuilder<'a, E> {
         let summary = TreeSummary { id: TreeId(Digest::ZERO), entries: 0, nfiles: 0, size: 0, pages: 0 };
         TreeBuilder { sink, levels: vec![Level::new(0)], order: OrderCheck::default(), summary }
     }
@@ -230,10 +233,7 @@ impl<'a, E> TreeBuilder<'a, E> {
     }
 }
 
-fn emit<E>(
-    level: &mut Level,
-    sink: &mut dyn FnMut(TreeId, &[u8]) -> Result<(), E>,
-) -> Result<TreeId, BuildError<E>> {
+fn emit<E>(level: &mut Level, sink: &mut PageSink<'_, E>) -> Result<TreeId, BuildError<E>> {
     page::set_count(&mut level.page, level.count);
     let id = TreeId(Digest::of_domain(Domain::TreePage, &level.page));
     sink(id, &level.page).map_err(BuildError::Sink)?;

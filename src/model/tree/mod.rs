@@ -12,7 +12,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub use builder::{BuildError, TreeBuilder, TreeSummary};
+pub use builder::{BuildError, PageSink, TreeBuilder, TreeSummary};
 pub use diff::{TreeChange, diff};
 pub use page::{Child, MAX_PAGE, Page, PageError, decode_page};
 pub use read::{LoadPage, TreeError, find, page_ids, read_all, read_below, visit};
