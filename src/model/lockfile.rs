@@ -12,7 +12,7 @@ use crate::model::path::RepoPath;
 use crate::model::place::{Located, Problem, ProblemClass};
 use crate::model::resolve::ResolveError;
 use crate::model::stage::{Command, Stage, StageNameError};
-use crate::model::value::Value;
+use crate::model::value::Entries;
 use crate::model::yaml::{Limits, YamlProblem, load, text_of};
 
 mod fast;
@@ -27,7 +27,7 @@ pub struct Lockfile {
     /// Entries that cannot be used, by stage name, and why. They are not written again.
     pub refused: Vec<(Box<str>, LockError)>,
     /// Top-level keys of a newer mlv, kept.
-    pub unknown: Vec<(Box<str>, Value)>,
+    pub unknown: Entries,
 }
 
 /// What a stage last consumed and produced. [`StageLock::new`] keeps the lists in order.
@@ -38,11 +38,11 @@ pub struct StageLock {
     /// Inputs, sorted by path.
     pub deps: Vec<LockDep>,
     /// Parameter values by file, sorted, and in it by key, sorted.
-    pub params: Vec<(RepoPath, Vec<(Box<str>, Value)>)>,
+    pub params: Vec<(RepoPath, Entries)>,
     /// Outputs, sorted by path.
     pub outs: Vec<LockOut>,
     /// Keys of a newer mlv, kept.
-    pub unknown: Vec<(Box<str>, Value)>,
+    pub unknown: Entries,
     /// Whether the entry is as mlv wrote it.
     pub sum: LockSum,
 }
@@ -217,7 +217,7 @@ impl StageLock {
     pub fn new(
         command: Command,
         mut deps: Vec<LockDep>,
-        mut params: Vec<(RepoPath, Vec<(Box<str>, Value)>)>,
+        mut params: Vec<(RepoPath, Entries)>,
         mut outs: Vec<LockOut>,
     ) -> StageLock {
         deps.sort_by(|a, b| a.path.cmp(&b.path));
@@ -226,7 +226,7 @@ impl StageLock {
         for (_, values) in &mut params {
             values.sort_by(|a, b| a.0.cmp(&b.0));
         }
-        StageLock { command, deps, params, outs, unknown: Vec::new(), sum: LockSum::Valid }
+        StageLock { command, deps, params, outs, unknown: Entries::new(), sum: LockSum::Valid }
     }
 
     /// Whether the entry was merged or edited since mlv wrote it.

@@ -13,6 +13,9 @@ mod keypath;
 
 pub use crate::model::value::json::{JsonProblem, parse_json};
 
+/// Keys and their values: each key once.
+pub type Entries = Vec<(Box<str>, Value)>;
+
 /// Null, a truth value, a number, a text, a list or a map.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -29,7 +32,7 @@ pub enum Value {
     /// A list.
     List(Vec<Value>),
     /// A map in the order of the file, each key once.
-    Map(Vec<(Box<str>, Value)>),
+    Map(Entries),
 }
 
 impl Value {

@@ -14,7 +14,7 @@ use process_wrap::std::{ChildWrapper, CommandWrap};
 use crate::error::{Advice, ErrorKind};
 use crate::model::stage::Command;
 use crate::pipeline::exec::output::{Output, Received};
-use crate::report::{Event, Reporter, interrupted};
+use crate::report::{Reporter, interrupted};
 
 mod output;
 
@@ -284,5 +284,5 @@ fn signal_of(_status: ExitStatus) -> i32 {
     0
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests;

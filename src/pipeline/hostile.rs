@@ -62,8 +62,8 @@ fn printable(text: &str) -> String {
 
 #[test]
 fn every_hostile_file_is_refused_or_survived_in_time() {
-    let kinds: [(&str, fn(&[u8]) -> String); 3] =
-        [("lock", lock), ("pipeline", pipeline), ("pointer", pointer)];
+    type Read = fn(&[u8]) -> String;
+    let kinds: [(&str, Read); 3] = [("lock", lock), ("pipeline", pipeline), ("pointer", pointer)];
     let mut outcomes = String::new();
     for (kind, read) in kinds {
         let folder = std::fs::read_dir(fixtures().join(kind)).unwrap();

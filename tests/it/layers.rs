@@ -56,7 +56,7 @@ const USERS: &[(&str, &[&str])] = &[
     ("fastcdc", &["chunk/"]),
     ("blake3", &["model/digest.rs"]),
     ("toml_edit", &["config/"]),
-    ("granit_parser", &["model/yaml.rs"]),
+    ("granit_parser", &["model/yaml"]),
     ("process_wrap", &["pipeline/exec"]),
     ("rayon", &["par.rs"]),
     ("crossbeam_channel", &["par.rs", "remote/", "store/"]),

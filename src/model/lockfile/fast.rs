@@ -13,7 +13,7 @@ use crate::model::lockfile::{LockDep, LockOut, Lockfile, StageLock, write};
 use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
 use crate::model::stage::Command;
-use crate::model::value::{Value, resolve};
+use crate::model::value::{Entries, Value, resolve};
 use crate::model::yaml::{Limits, conflict_marker, load};
 
 pub(super) fn lockfile(file: &RepoPath, text: &str) -> Option<Lockfile> {
@@ -156,13 +156,13 @@ fn content(lines: &mut Lines<'_>) -> Option<ContentInfo> {
     Some(info)
 }
 
-fn param_file(folder: &RepoPath, lines: &mut Lines<'_>) -> Option<(RepoPath, Vec<(Box<str>, Value)>)> {
+fn param_file(folder: &RepoPath, lines: &mut Lines<'_>) -> Option<(RepoPath, Entries)> {
     let line = lines.take("      ")?;
     if let Some(file) = line.strip_suffix(": {}") {
-        return Some((input_path(folder, &key(file)?).ok()?, Vec::new()));
+        return Some((input_path(folder, &key(file)?).ok()?, Entries::new()));
     }
     let file = input_path(folder, &key(line.strip_suffix(':')?)?).ok()?;
-    let mut values: Vec<(Box<str>, Value)> = Vec::new();
+    let mut values = Entries::new();
     while let Some(line) = lines.take("        ") {
         let (key, rest) = split_key(line)?;
         if values.last().is_some_and(|(last, _)| **last >= *key) {

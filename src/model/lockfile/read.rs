@@ -8,7 +8,7 @@ use crate::model::path::{RepoPath, check_output_name};
 use crate::model::place::{Located, Mark, short};
 use crate::model::resolve::{ResolveError, resolve};
 use crate::model::stage::{Command, check_stage_name};
-use crate::model::value::Value;
+use crate::model::value::{Entries, Value};
 use crate::model::yaml::{Map, Node};
 
 type Refusal = (Mark, LockProblem);
@@ -167,9 +167,7 @@ pub(super) fn check_content(info: &ContentInfo) -> Result<(), LockProblem> {
     }
 }
 
-type Params = Vec<(RepoPath, Vec<(Box<str>, Value)>)>;
-
-fn params(folder: &RepoPath, map: &Map<'_>) -> Result<Params, Refusal> {
+fn params(folder: &RepoPath, map: &Map<'_>) -> Result<Vec<(RepoPath, Entries)>, Refusal> {
     let Some(node) = map.get("params") else { return Ok(Vec::new()) };
     let mut params = Vec::new();
     for (file, values) in &map_of(node, "`params`")?.entries {
@@ -181,7 +179,7 @@ fn params(folder: &RepoPath, map: &Map<'_>) -> Result<Params, Refusal> {
     Ok(params)
 }
 
-fn unknown(map: &Map<'_>, known: &[&str]) -> Vec<(Box<str>, Value)> {
+fn unknown(map: &Map<'_>, known: &[&str]) -> Entries {
     let mut entries: BTreeMap<Box<str>, Value> = BTreeMap::new();
     for (key, value) in map.entries.iter().filter(|(key, _)| !known.contains(&key.text.as_ref())) {
         entries.insert(key.text.as_ref().into(), Value::of(value));

@@ -2,6 +2,7 @@ use super::*;
 use crate::model::digest::{Digest, ObjectId, TreeId};
 use crate::model::object::ContentId;
 use crate::model::path::PathError;
+use crate::model::value::Value;
 
 fn at(path: &str) -> RepoPath {
     RepoPath::parse(path).unwrap()

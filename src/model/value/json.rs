@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::model::place::{Located, Mark, Problem, short};
-use crate::model::value::Value;
+use crate::model::value::{Entries, Value};
 use crate::model::yaml::Limits;
 
 /// Why a JSON text is refused.
@@ -105,7 +105,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let seed = self.inner()?;
-        let mut entries: Vec<(Box<str>, Value)> = Vec::new();
+        let mut entries = Entries::new();
         let mut keys = std::collections::HashSet::new();
         while let Some(key) = map.next_key::<Box<str>>()? {
             if !keys.insert(key.clone()) {

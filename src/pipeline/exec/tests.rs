@@ -1,8 +1,10 @@
+#![cfg(unix)]
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
-use crate::report::{Meter, NoReport, Task};
+use crate::report::{Event, Meter, NoReport, Task};
 
 /// Keeps the events.
 #[derive(Default)]

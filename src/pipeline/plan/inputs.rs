@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::model::path::RepoPath;
 use crate::model::stage::{ParamDep, ParamKeys, Stage};
-use crate::model::value::Value;
+use crate::model::value::{Entries, KeyPath, Value};
 use crate::pipeline::plan::{Current, CurrentParams, State};
 
 /// The key under which a file is recorded whose values are no map, if a stage reads all of it.
@@ -12,8 +12,8 @@ const WHOLE: &str = ".";
 
 /// The values that `wanted` names in the file with the values `root`: sorted by key, ready for the
 /// lock. Fails with the keys that are not there.
-pub fn param_values(wanted: &ParamDep, root: &Value) -> Result<Vec<(Box<str>, Value)>, Vec<Box<str>>> {
-    let mut values = Vec::new();
+pub fn param_values(wanted: &ParamDep, root: &Value) -> Result<Entries, Vec<Box<str>>> {
+    let mut values = Entries::new();
     let mut missing = Vec::new();
     for (key, value) in find_params(wanted, Some(root)) {
         match value {
@@ -21,7 +21,7 @@ pub fn param_values(wanted: &ParamDep, root: &Value) -> Result<Vec<(Box<str>, Va
             None => missing.push(key.into()),
         }
     }
-    values.sort_by(|a: &(Box<str>, Value), b| a.0.cmp(&b.0));
+    values.sort_by(|a, b| a.0.cmp(&b.0));
     if missing.is_empty() { Ok(values) } else { Err(missing) }
 }
 
@@ -32,8 +32,8 @@ pub(super) fn find_params<'a>(
 ) -> Vec<(Cow<'a, str>, Option<&'a Value>)> {
     match (&wanted.keys, root) {
         (ParamKeys::Named(keys), _) => {
-            let find = |root| move |key: &'a crate::model::value::KeyPath| key.find(root);
-            keys.iter().map(|key| (key.as_str().into(), root.and_then(|root| find(root)(key)))).collect()
+            let find = |key: &'a KeyPath| root.and_then(|root| key.find(root));
+            keys.iter().map(|key| (key.as_str().into(), find(key))).collect()
         }
         (ParamKeys::All, None) => Vec::new(),
         (ParamKeys::All, Some(Value::Map(entries))) => {
