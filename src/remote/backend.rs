@@ -1,7 +1,7 @@
 //! What mlv asks of a place that keeps bytes under names.
 //!
 //! A backend is dumb on purpose: it moves bytes and knows nothing of packs. Every name is
-//! used for one content, once (docs/formats.md, "Remote layout"), so a write can be repeated
+//! used for one content, once (docs/formats.md, "Remote layout and protocol"), so a write can be repeated
 //! blindly and no conditional write is needed on the data path. The trait is synchronous;
 //! a backend that needs an async runtime hides it (concurrency comes from threads).
 

@@ -1,4 +1,4 @@
-//! How many requests things cost (docs/formats.md, "Request budgets").
+//! How many requests things cost (docs/formats.md, "Requests").
 
 use super::*;
 use crate::remote::folder::FolderBackend;
