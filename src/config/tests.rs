@@ -60,7 +60,7 @@ impl Layers {
     fn set(&self, level: Level, key: &str, text: &str) -> Result<bool, Error> {
         let key = Key::parse(key)?;
         let value = self.file(level).check(&key, text)?;
-        Ok(self.edit(level, vec![Edit::Set(key, value)]))
+        Ok(apply(&[(self.file(level), vec![Edit::Set(key, value)])], &Patience::NONE)?[0])
     }
 }
 
@@ -351,4 +351,26 @@ fn newer_projects_are_refused() {
     let error = Config::load(&layers.sources).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::UnsupportedVersion);
     assert!(error.to_string().contains(":3: "), "{error}");
+}
+
+/// R1: a file is as before or as after, whatever step fails, and never world-readable.
+#[test]
+fn edits_can_fail_at_any_step() {
+    use crate::fs::fault::{Plan, with_plan};
+    for at in 1.. {
+        let layers = Layers::new();
+        layers.set(Level::Local, "core.jobs", "2").unwrap();
+        let before = layers.text(Level::Local);
+        let (outcome, steps) =
+            with_plan(Plan::Fail(at, 28, false), || layers.set(Level::Local, "remote.r.password", "x"));
+        let after = layers.text(Level::Local);
+        assert!(after == before || after.contains("password"), "{after}");
+        assert!(outcome.is_err() || after != before);
+        assert_eq!(fs::metadata(layers.path(Level::Local)).unwrap().permissions().mode() & 0o777, 0o600);
+        let names = fs::read_dir(layers.sources.project.as_ref().unwrap()).unwrap().count();
+        assert_eq!(names, 2, "the file and its lock");
+        if at > steps {
+            break;
+        }
+    }
 }

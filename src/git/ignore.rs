@@ -245,6 +245,33 @@ mod tests {
         assert_eq!(names_in_block(&edit_block(None, &["sp[1] ", r"a\b"], &[]).unwrap()), [r"a\b", "sp[1] "]);
     }
 
+    #[test]
+    fn files_are_edited_as_a_whole() {
+        let test = TestRepo::new();
+        test.write("d/.gitignore", "mine\n").write("x", "");
+        let dir = Dir::open(&test.root).unwrap();
+        let lock = RepoPath::parse("lock").unwrap();
+        let held = MetaLock::acquire(&dir, &lock, &fs::lock::Patience::NONE).unwrap();
+        let folder = RepoPath::parse("d").unwrap();
+        let text = || std::fs::read_to_string(test.root.join("d/.gitignore")).unwrap();
+        let both = ["b", "a"];
+        assert_eq!(update(&dir, &folder, &both, &[], &held).unwrap(), Outcome::Written);
+        assert_eq!(text(), format!("mine\n{BLOCK}"));
+        assert_eq!(read_names(&dir, &folder).unwrap(), ["a", "b"]);
+        assert_eq!(update(&dir, &folder, &both, &[], &held).unwrap(), Outcome::Unchanged);
+        assert_eq!(update(&dir, &folder, &[], &both, &held).unwrap(), Outcome::Written);
+        assert_eq!(text(), "mine\n");
+        let root = RepoPath::root();
+        assert_eq!(update(&dir, &root, &["a"], &[], &held).unwrap(), Outcome::Written);
+        assert_eq!(update(&dir, &root, &[], &["a"], &held).unwrap(), Outcome::Removed);
+        assert_eq!(update(&dir, &root, &[], &["a"], &held).unwrap(), Outcome::Unchanged);
+        assert!(!test.root.join(".gitignore").exists());
+        // R3: a link may lead anywhere.
+        std::os::unix::fs::symlink("x", test.root.join(".gitignore")).unwrap();
+        assert!(update(&dir, &root, &["a"], &[], &held).is_err());
+        assert_eq!(std::fs::read(test.root.join("x")).unwrap(), b"");
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 

@@ -13,6 +13,9 @@ use crate::model::path::RepoPath;
 /// Deepest folder that is looked into, counted from git's root: the limit of paths.
 const MAX_DEPTH: usize = crate::model::path::MAX_DEPTH;
 
+/// Bytes of objects that are kept while many revisions are read.
+const OBJECT_CACHE: usize = 16 << 20;
+
 /// Which commits of a repository are meant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
@@ -157,9 +160,12 @@ impl GitRepo {
         wanted: impl Fn(&str) -> bool + 'a,
         closed: impl Fn(&str) -> bool + 'a,
     ) -> Snapshots<'a> {
+        let mut repo = self.local();
+        // Neighbouring revisions share most of their trees as deltas of one another.
+        repo.object_cache_size_if_unset(OBJECT_CACHE);
         Snapshots {
             git: self,
-            repo: self.local(),
+            repo,
             wanted: Box::new(wanted),
             closed: Box::new(closed),
             seen: HashMap::new(),

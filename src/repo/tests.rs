@@ -209,3 +209,34 @@ fn snapshot(root: &Path) -> Vec<String> {
         std::process::Command::new("find").arg(root).args(["-printf", "%p %T@ %C@\n"]).output().unwrap();
     String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
 }
+
+/// R1, R15: after a failure at any step the same call finishes, and nothing is half there.
+#[test]
+fn making_a_project_can_fail_at_any_step() {
+    use crate::fs::fault::{Plan, with_plan};
+    for at in 1.. {
+        let test = TestRepo::new();
+        let (first, steps) = with_plan(Plan::Fail(at, 5, false), || {
+            create(&test.root, &Creation::default(), Sources::default())
+        });
+        if at > steps {
+            assert!(first.is_ok());
+            assert!(steps >= 12, "three files and a folder: {steps}");
+            break;
+        }
+        if !test.root.join(".mlv/config.toml").exists() {
+            assert!(first.is_err());
+            init(&test.root);
+        }
+        open(&test.root).project_id().unwrap();
+        let found = test.git(&["ls-files", "-o", "--exclude-standard"]);
+        assert_eq!(found.lines().collect::<Vec<_>>(), [".mlv/.gitignore", ".mlv/config.toml", ".mlvignore"]);
+    }
+}
+
+#[test]
+fn repositories_are_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Repo>();
+    shared::<GitRepo>();
+}
