@@ -10,6 +10,7 @@ pub mod demo;
 pub mod diff;
 mod error;
 pub mod fetch;
+pub mod fsck;
 pub mod held;
 pub mod init;
 pub mod links;

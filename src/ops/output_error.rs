@@ -171,6 +171,24 @@ pub enum OutputError {
         /// The remote.
         remote: String,
     },
+    /// Data of an output that is damaged in the cache.
+    #[error("data of `{path}` is damaged in the cache")]
+    DamagedHere {
+        /// The output.
+        path: RepoPath,
+    },
+    /// Damaged records that no output of the work tree needs.
+    #[error("{count} damaged records in the cache, which no output here needs")]
+    DamagedRecords {
+        /// How many.
+        count: usize,
+    },
+    /// A tree that is not the one that its entries give, or sums that are not theirs.
+    #[error("the list of files of `{path}` is not what its name or its pointer say")]
+    OtherTree {
+        /// The output.
+        path: RepoPath,
+    },
     /// Objects that are neither in the cache nor on the remote that they are pushed to.
     #[error(
         "{} neither in the cache nor on the remote `{remote}`: `{}`{}",
@@ -225,7 +243,7 @@ impl OutputError {
 
     fn path(&self) -> Option<&RepoPath> {
         match self {
-            OutputError::WholeRepository => None,
+            OutputError::WholeRepository | OutputError::DamagedRecords { .. } => None,
             OutputError::WouldOverwrite { paths, .. } | OutputError::NowhereToPush { paths, .. } => {
                 paths.first()
             }
@@ -248,6 +266,8 @@ impl OutputError {
             | OutputError::TreeLost { path, .. }
             | OutputError::MissingThere { path, .. }
             | OutputError::DamagedThere { path, .. }
+            | OutputError::DamagedHere { path }
+            | OutputError::OtherTree { path }
             | OutputError::NotDownloaded { path } => Some(path),
         }
     }
@@ -268,7 +288,10 @@ impl Advice for OutputError {
             | OutputError::NotDownloaded { .. }
             | OutputError::NowhereToPush { .. } => ErrorKind::NotDownloaded,
             OutputError::TreeLost { .. } | OutputError::MissingThere { .. } => ErrorKind::NotFound,
-            OutputError::DamagedThere { .. } => ErrorKind::Damaged,
+            OutputError::DamagedThere { .. }
+            | OutputError::DamagedHere { .. }
+            | OutputError::DamagedRecords { .. }
+            | OutputError::OtherTree { .. } => ErrorKind::Damaged,
             OutputError::BadTree { source, .. } => match &**source {
                 TreeError::Load(source) => source.kind(),
                 _ => ErrorKind::Damaged,

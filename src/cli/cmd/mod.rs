@@ -43,6 +43,7 @@ pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod fetch;
+pub(crate) mod fsck;
 pub(crate) mod init;
 pub(crate) mod pull;
 pub(crate) mod push;
@@ -66,6 +67,7 @@ pub(crate) enum Command {
     Demo(demo::DemoArgs),
     Diff(diff::DiffArgs),
     Fetch(fetch::FetchArgs),
+    Fsck(fsck::FsckArgs),
     Init(init::InitArgs),
     Pull(pull::PullArgs),
     Push(push::PushArgs),
@@ -88,6 +90,7 @@ impl Command {
             Command::Demo(args) => finish(cx, demo::run(cx, &args)),
             Command::Diff(args) => finish(cx, diff::run(cx, args)),
             Command::Fetch(args) => finish(cx, fetch::run(cx, args)),
+            Command::Fsck(args) => finish(cx, fsck::run(cx, &args)),
             Command::Pull(args) => finish(cx, pull::run(cx, args)),
             Command::Push(args) => finish(cx, push::run(cx, args)),
             Command::Init(args) => finish(cx, init::run(cx, args)),

@@ -1,0 +1,111 @@
+//! `fsck`: reads everything and compares it with what it should be.
+
+use std::collections::{BTreeSet, HashSet};
+
+use crate::model::digest::Digest;
+use crate::model::object::{ContentId, ContentInfo};
+use crate::model::path::RepoPath;
+use crate::ops::tracked::Tracked;
+use crate::ops::{OpError, OutputError, trees};
+use crate::par;
+use crate::repo::Repo;
+use crate::report::{Reporter, Task, Unit};
+
+/// What `fsck` found.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct FsckReport {
+    /// Records that lie in the cache as files of their own.
+    pub loose: u64,
+    /// Packs in the cache.
+    pub packs: u64,
+    /// Records in packs.
+    pub packed: u64,
+    /// Bytes that were read.
+    pub bytes: u64,
+    /// Outputs that pointers and locks name.
+    pub outputs: u64,
+    /// Outputs that are not, or only partly, in the cache; no damage.
+    pub not_downloaded: Vec<String>,
+    /// Hashes of records that were damaged; they are out of use now.
+    pub damaged: Vec<String>,
+    /// Paths of outputs that need something damaged.
+    pub affected: Vec<String>,
+    /// Packs that had no index and have one now.
+    pub adopted: u64,
+    /// Files in the cache's folder that are nothing a cache holds.
+    pub unknown: Vec<String>,
+    /// What is wrong, by file or output.
+    #[serde(skip)]
+    pub failed: Vec<(RepoPath, OpError)>,
+}
+
+/// Checks pointers, pipelines and locks, the cache, and the trees that they name.
+///
+/// What is damaged in the cache is taken out of use, so that the next `fetch` or `commit` stores it anew.
+pub fn run(repo: &Repo, reporter: &dyn Reporter) -> Result<FsckReport, OpError> {
+    let mut tracked = Tracked::load(repo)?;
+    let mut report = FsckReport::default();
+    let problems = tracked.take_problems();
+    report.failed.extend(problems.into_iter().map(|problem| (problem.file, problem.error)));
+    let meter = reporter.meter(Task { verb: "Checking", unit: Unit::Bytes, total: None });
+    let cache = repo.cache()?;
+    let check = cache.check(par::threads(None), &*meter)?;
+    drop(meter);
+    report.loose = check.loose;
+    report.packs = check.packs;
+    report.packed = check.packed;
+    report.bytes = check.bytes;
+    report.adopted = check.adopted;
+    report.unknown = check.unknown.iter().map(ToString::to_string).collect();
+    let damaged: HashSet<Digest> = check.damaged.iter().map(|key| key.hash).collect();
+    let hashes: BTreeSet<String> = damaged.iter().map(Digest::to_string).collect();
+    report.damaged = hashes.into_iter().collect();
+    let presence = cache.snapshot();
+    for out in tracked.outs().iter().filter(|out| out.cache) {
+        let Some(info) = &out.content else { continue };
+        report.outputs += 1;
+        match check_output(repo, &out.path, info) {
+            Ok(hashes) => {
+                let lost: Vec<&Digest> = hashes.iter().filter(|hash| !presence.has_object(**hash)).collect();
+                if lost.iter().any(|hash| damaged.contains(hash)) {
+                    let error = OutputError::DamagedHere { path: out.path.clone() };
+                    report.affected.push(out.path.to_string());
+                    report.failed.push((out.path.clone(), error.into()));
+                } else if !lost.is_empty() {
+                    report.not_downloaded.push(out.path.to_string());
+                }
+            }
+            Err(error) if error.is_not_downloaded() => {
+                let page_damaged = damaged.contains(&info.id.digest());
+                if page_damaged {
+                    let error = OutputError::DamagedHere { path: out.path.clone() };
+                    report.affected.push(out.path.to_string());
+                    report.failed.push((out.path.clone(), error.into()));
+                } else {
+                    report.not_downloaded.push(out.path.to_string());
+                }
+            }
+            Err(error) => report.failed.push((out.path.clone(), error)),
+        }
+    }
+    // Damage that no output of this work tree needs is damage all the same.
+    if report.affected.is_empty() && !report.damaged.is_empty() {
+        let error = OutputError::DamagedRecords { count: report.damaged.len() };
+        report.failed.push((RepoPath::root(), error.into()));
+    }
+    report.failed.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(report)
+}
+
+/// The objects that an output needs. Its tree is built again from its entries and must get the same name.
+fn check_output(repo: &Repo, output: &RepoPath, info: &ContentInfo) -> Result<Vec<Digest>, OpError> {
+    let entries = trees::read_content(repo, info, output)?;
+    if let ContentId::Tree(id) = info.id {
+        let built = trees::build(output, &entries, None)?;
+        let sums = (info.size, info.nfiles) == (built.size, Some(built.nfiles));
+        if built.id != id || !sums {
+            return Err(OutputError::OtherTree { path: output.clone() }.into());
+        }
+    }
+    Ok(entries.iter().filter(|entry| entry.kind.has_object()).map(|entry| entry.hash).collect())
+}
