@@ -11,6 +11,7 @@ use crate::cli::progress;
 use crate::cli::ui::Ui;
 use crate::config::{Level, Sources};
 use crate::error::ErrorKind;
+use crate::ops::recover;
 use crate::ops::surroundings::Surroundings;
 use crate::repo::Repo;
 use crate::report::{Event, Reporter};
@@ -75,6 +76,11 @@ impl Context {
         let repo = if self.waits { repo } else { repo.without_waiting() };
         for warning in repo.config().warnings() {
             self.reporter.event(&Event::Warning { message: warning.to_string() });
+        }
+        // A command that only reads, on a disk that cannot be written, goes on nevertheless.
+        if let Err(error) = recover::after_crash(&repo, self.reporter()) {
+            let message = format!("what an interrupted `mlv repro` left cannot be put right now: {error}");
+            self.reporter.event(&Event::Warning { message });
         }
         Ok(self.repo.get_or_init(|| repo))
     }

@@ -24,6 +24,8 @@ struct Parts {
     subject: Option<String>,
     hints: Vec<Hint>,
     failures: Vec<Failure>,
+    /// Whether the message says what the only failure says.
+    is_said: bool,
 }
 
 /// One of several things that failed while others were done.
@@ -59,7 +61,30 @@ impl CliError {
             subject: None,
             hints: Vec::new(),
             failures: Vec::new(),
+            is_said: false,
         }))
+    }
+
+    /// What a layer's error says.
+    pub(crate) fn of(error: &dyn Advice) -> CliError {
+        let (message, causes) = chain(error);
+        let (kind, subject, hints) = (error.kind(), error.subject(), error.hints());
+        CliError(Box::new(Parts {
+            kind,
+            message,
+            causes,
+            subject,
+            hints,
+            failures: Vec::new(),
+            is_said: false,
+        }))
+    }
+
+    /// Adds the list of what failed to the document. The text says it already.
+    pub(crate) fn with_failures(mut self, failures: Vec<Failure>) -> CliError {
+        self.0.failures = failures;
+        self.0.is_said = true;
+        self
     }
 
     /// Adds a cause.
@@ -93,7 +118,7 @@ impl CliError {
 
     /// The JSON form: docs/errors.md describes it.
     pub(crate) fn document(&self) -> Value {
-        let Parts { kind, message, causes, subject, hints, failures } = &*self.0;
+        let Parts { kind, message, causes, subject, hints, failures, .. } = &*self.0;
         json!({
             "error": {
                 "kind": kind.info().name,
@@ -109,7 +134,7 @@ impl CliError {
     /// The text form, for stderr. A message is one line whatever names it quotes; a cause may be
     /// what another program said.
     pub(crate) fn render(&self, out: &mut Text) {
-        for failure in &self.0.failures {
+        for failure in self.0.failures.iter().filter(|_| !self.0.is_said) {
             out.bad("failed").put(": `").put(&failure.path).put("`: ").put(&failure.message).end();
         }
         out.bad("error").put(": ").put(&self.0.message).end();
@@ -124,9 +149,7 @@ impl CliError {
 
 impl<E: Advice> From<E> for CliError {
     fn from(error: E) -> CliError {
-        let (message, causes) = chain(&error);
-        let (kind, subject, hints) = (error.kind(), error.subject(), error.hints());
-        CliError(Box::new(Parts { kind, message, causes, subject, hints, failures: Vec::new() }))
+        CliError::of(&error)
     }
 }
 

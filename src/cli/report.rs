@@ -32,6 +32,12 @@ pub(crate) trait Report: serde::Serialize {
     fn failures(&self) -> Vec<Failure> {
         Vec::new()
     }
+
+    /// The same as one error, where there is more to say than the list.
+    fn error(&self) -> Option<CliError> {
+        let failures = self.failures();
+        (!failures.is_empty()).then(|| CliError::several(failures))
+    }
 }
 
 /// Shows the outcome of a command and returns the process's exit code.
@@ -43,8 +49,7 @@ pub(crate) fn finish<R: Report>(cx: &Context, outcome: Result<R, CliError>) -> u
 
 fn show<R: Report>(cx: &Context, report: &R) -> Result<u8, CliError> {
     let ui = cx.ui();
-    let failures = report.failures();
-    let failed = (!failures.is_empty()).then(|| CliError::several(failures));
+    let failed = report.error();
     if ui.is_json() {
         let mut document = report.json();
         if let Some(error) = &failed {

@@ -15,6 +15,7 @@ pub mod fault;
 pub mod file;
 mod folders;
 pub mod ignore;
+pub mod journal;
 pub mod link;
 pub mod lock;
 pub mod owner;

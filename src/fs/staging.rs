@@ -8,7 +8,7 @@ use std::fs::File;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::dir::{Dir, sync_folder};
+use super::dir::{Dir, DirEntry, sync_folder};
 use super::error::Error;
 use super::folders::Place;
 use super::owner::{self, Life};
@@ -28,7 +28,8 @@ pub struct Staging {
     _lock: Mutex<File>,
 }
 
-const LOCK: &str = "lock";
+/// The file in such a folder that is locked while its owner lives.
+pub(super) const LOCK: &str = "lock";
 /// Age from which a file of an unknown owner that holds no lock counts as left behind, in ns.
 const ABANDONED_NS: i64 = 24 * 3600 * 1_000_000_000;
 
@@ -78,18 +79,26 @@ pub fn reap(parent: &Dir) -> u64 {
     let Ok(entries) = parent.read_dir(&RepoPath::root()) else { return 0 };
     let mut now = None;
     let mut reaped = 0;
-    for entry in entries.iter().filter(|entry| !entry.name.starts_with(owner::current())) {
-        let gone = match owner::life(&entry.name) {
-            Life::Alive => false,
-            Life::Dead => true,
-            Life::Unknown => is_abandoned(parent, &entry.name, entry.kind, &mut now),
-        };
+    for entry in &entries {
         let Ok(path) = RepoPath::parse(&entry.name) else { continue };
-        if gone && parent.remove_all(&path).is_ok() {
+        if is_left_behind(parent, entry, &mut now) && parent.remove_all(&path).is_ok() {
             reaped += 1;
         }
     }
     reaped
+}
+
+/// Whether the owner of an entry of `parent` is provably gone. `now` is the file system's time, as
+/// soon as it was asked for.
+pub(super) fn is_left_behind(parent: &Dir, entry: &DirEntry, now: &mut Option<i64>) -> bool {
+    if entry.name.starts_with(owner::current()) {
+        return false;
+    }
+    match owner::life(&entry.name) {
+        Life::Alive => false,
+        Life::Dead => true,
+        Life::Unknown => is_abandoned(parent, &entry.name, entry.kind, now),
+    }
 }
 
 /// Whether what an unknown owner left is a day old by the file system's clock and unlocked.

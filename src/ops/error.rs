@@ -10,6 +10,7 @@ use crate::model::pointer::PointerError;
 use crate::model::resolve::ResolveError;
 use crate::model::values::ValuesError;
 use crate::ops::output_error::OutputError;
+use crate::ops::repro::StageError;
 use crate::ops::tracked::Source;
 use crate::pipeline::graph::GraphError;
 use crate::pipeline::parse::PipelineError;
@@ -122,6 +123,9 @@ pub enum OpError {
     /// A lock file, or an entry of one, that cannot be read.
     #[error(transparent)]
     Lock(Box<LockError>),
+    /// A stage.
+    #[error(transparent)]
+    Stage(#[from] Box<StageError>),
     /// Stages that contradict each other.
     #[error(transparent)]
     Graph(#[from] GraphError),
@@ -166,6 +170,12 @@ impl From<OutputError> for OpError {
     }
 }
 
+impl From<StageError> for OpError {
+    fn from(error: StageError) -> OpError {
+        OpError::Stage(Box::new(error))
+    }
+}
+
 impl From<store::Error> for OpError {
     fn from(error: store::Error) -> OpError {
         OpError::Store(Box::new(error))
@@ -205,6 +215,7 @@ impl OpError {
             OpError::Remote(error) => Some(&**error),
             OpError::Pipeline(error) => Some(&**error),
             OpError::Lock(error) => Some(&**error),
+            OpError::Stage(error) => Some(&**error),
             OpError::Graph(error) => Some(error),
             OpError::Repo(error) => Some(error),
             OpError::Config(error) => Some(error),

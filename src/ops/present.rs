@@ -5,6 +5,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::fs::stamp::FileStamp;
+use crate::model::digest::Digest;
 use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
 use crate::model::tree::TreeEntry;
@@ -17,6 +19,7 @@ use crate::pipeline::plan::{Current, CurrentParams, State};
 use crate::repo::Repo;
 use crate::store::Presence;
 use crate::store::here::Here;
+use crate::store::statindex::StatIndexUpdate;
 
 /// Largest parameter file that is read, in bytes.
 const MAX_PARAMS: u64 = 8 << 20;
@@ -30,6 +33,15 @@ pub enum Absent {
     OutputsMissing,
 }
 
+/// What was found at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What a lock or pointer records of it.
+    pub info: ContentInfo,
+    /// Whether some of it, or all, is only recorded and not here.
+    pub is_partial: bool,
+}
+
 /// The work tree, looked at as decisions ask for it; every answer is remembered.
 pub struct WorkTreeState<'a> {
     repo: &'a Repo,
@@ -37,9 +49,17 @@ pub struct WorkTreeState<'a> {
     scanner: Scanner<'a>,
     here: Here,
     absent: Absent,
-    contents: RefCell<HashMap<RepoPath, Current>>,
+    contents: RefCell<HashMap<RepoPath, Option<Found>>>,
     params: RefCell<HashMap<RepoPath, CurrentParams>>,
     presence: RefCell<Option<Arc<Presence>>>,
+    learned: RefCell<Learned>,
+}
+
+/// Hashes of files that were read, with stamps that prove them, and for the stat index.
+#[derive(Default)]
+struct Learned {
+    hashes: HashMap<RepoPath, (FileStamp, Digest)>,
+    update: StatIndexUpdate,
 }
 
 impl<'a> WorkTreeState<'a> {
@@ -59,26 +79,51 @@ impl<'a> WorkTreeState<'a> {
             contents: RefCell::default(),
             params: RefCell::default(),
             presence: RefCell::default(),
+            learned: RefCell::default(),
         }
     }
 
-    /// Records what is at `path` now: a stage has made it.
-    pub fn set(&self, path: &RepoPath, content: ContentId) {
-        self.forget(path);
-        self.contents.borrow_mut().insert(path.clone(), Current::Present(content));
+    /// Records what is at `path` now: a stage has made it, or it is about to be brought back.
+    pub fn set(&self, path: &RepoPath, info: ContentInfo) {
+        self.contents.borrow_mut().insert(path.clone(), Some(Found { info, is_partial: false }));
     }
 
-    /// Forgets what is known at, above and below `path`, and what the cache holds: look again.
-    pub fn forget(&self, path: &RepoPath) {
-        let touches = |known: &RepoPath| known.starts_with(path) || path.starts_with(known);
-        self.contents.borrow_mut().retain(|known, _| !touches(known));
-        self.params.borrow_mut().retain(|known, _| !touches(known));
+    /// Forgets what stands in the work tree: look again. Hashes that stamps prove are kept.
+    pub fn forget_work_tree(&self) {
+        self.contents.borrow_mut().clear();
+        self.params.borrow_mut().clear();
+    }
+
+    /// Forgets what parameter files hold: a command ran.
+    pub fn forget_params(&self) {
+        self.params.borrow_mut().clear();
+    }
+
+    /// Forgets everything: other processes may have changed the cache too.
+    pub fn forget_all(&self) {
+        self.forget_work_tree();
         *self.presence.borrow_mut() = None;
     }
 
-    fn find(&self, path: &RepoPath) -> Result<Current, OpError> {
+    /// Takes what was learned for the stat index.
+    pub fn take_update(&self) -> StatIndexUpdate {
+        std::mem::take(&mut self.learned.borrow_mut().update)
+    }
+
+    /// What is at `path`, as a lock records it; nothing if nothing counts as being there.
+    pub fn found(&self, path: &RepoPath) -> Result<Option<Found>, OpError> {
+        if let Some(found) = self.contents.borrow().get(path) {
+            return Ok(*found);
+        }
+        let found = self.find(path)?;
+        self.contents.borrow_mut().insert(path.clone(), found);
+        Ok(found)
+    }
+
+    fn find(&self, path: &RepoPath) -> Result<Option<Found>, OpError> {
         if let Some((out, inside)) = self.tracked.containing(path)
             && let Some(info) = &out.content
+            && !self.counts_as_missing(out)
         {
             return if inside.is_empty() {
                 self.whole(out, info)
@@ -89,38 +134,51 @@ impl<'a> WorkTreeState<'a> {
         self.look(path)
     }
 
-    fn look(&self, path: &RepoPath) -> Result<Current, OpError> {
+    fn look(&self, path: &RepoPath) -> Result<Option<Found>, OpError> {
+        self.name(path, &self.read(path)?)
+    }
+
+    /// What stands at `path`, every hash known.
+    pub fn read(&self, path: &RepoPath) -> Result<Present, OpError> {
         let mut present = self.scanner.look(path)?;
+        let mut learned = self.learned.borrow_mut();
+        for entry in present.entries_mut().iter_mut().filter(|entry| entry.hash.is_none()) {
+            let known = learned.hashes.get(&path.join_entry(&entry.path));
+            entry.hash = known.filter(|(stamp, _)| *stamp == entry.stamp).map(|(_, hash)| *hash);
+        }
         self.scanner.hash(path, &mut present, None)?;
-        self.name(path, &present)
+        present.note_fresh_stamps(path, &mut learned.update);
+        for (entry, stamp, hash) in present.fresh() {
+            learned.hashes.insert(path.join_entry(entry), (stamp, hash));
+        }
+        Ok(present)
     }
 
     /// The name of what is present.
-    fn name(&self, path: &RepoPath, present: &Present) -> Result<Current, OpError> {
+    fn name(&self, path: &RepoPath, present: &Present) -> Result<Option<Found>, OpError> {
         let entries = present.tree_entries();
-        Ok(match present {
-            Present::Absent => Current::Missing,
-            Present::File(_) => match entries.first() {
-                Some(entry) => Current::Present(ContentId::File(entry.hash.into())),
-                None => Current::Missing,
-            },
-            Present::Directory(_) => {
-                Current::Present(ContentId::Tree(trees::build(path, &entries, None)?.id))
-            }
-        })
+        let info = match present {
+            Present::Absent => None,
+            Present::File(_) => entries.first().map(trees::file_info),
+            Present::Directory(_) => Some(trees::content_info(&trees::build(path, &entries, None)?)),
+        };
+        Ok(info.map(|info| Found { info, is_partial: false }))
     }
 
-    fn whole(&self, out: &TrackedOut, info: &ContentInfo) -> Result<Current, OpError> {
+    fn whole(&self, out: &TrackedOut, info: &ContentInfo) -> Result<Option<Found>, OpError> {
         let found = state::examine(self.repo, &self.scanner, &self.here, (&out.path, info))?;
+        found.present.note_fresh_stamps(&out.path, &mut self.learned.borrow_mut().update);
+        let recorded = |is_partial| Ok(Some(Found { info: *info, is_partial }));
         match &found.verdict {
-            Verdict::Same => Ok(Current::Present(info.id)),
-            Verdict::NotHere if self.counts_as_missing(out) => Ok(Current::Missing),
-            Verdict::NotHere => Ok(Current::Present(info.id)),
+            Verdict::Same => recorded(false),
+            Verdict::NotHere => recorded(true),
             // Only partly here, and what is here did not change.
-            verdict @ Verdict::Directory(_) if !verdict.is_difference() && !self.counts_as_missing(out) => {
-                Ok(Current::Present(info.id))
+            verdict @ Verdict::Directory(_) if !verdict.is_difference() => recorded(true),
+            verdict => {
+                let is_partial = matches!(verdict, Verdict::Directory(state) if !state.not_here.is_empty());
+                let named = self.name(&out.path, &found.present)?;
+                Ok(named.map(|found| Found { is_partial, ..found }))
             }
-            _ => self.name(&out.path, &found.present),
         }
     }
 
@@ -134,20 +192,21 @@ impl<'a> WorkTreeState<'a> {
         out: &TrackedOut,
         info: &ContentInfo,
         (path, inside): (&RepoPath, &str),
-    ) -> Result<Current, OpError> {
+    ) -> Result<Option<Found>, OpError> {
         let current = self.look(path)?;
         let ContentId::Tree(id) = info.id else { return Ok(current) };
-        if current != Current::Missing || self.counts_as_missing(out) {
+        if current.is_some() {
             return Ok(current);
         }
         let was_here = held::placed(self.repo, &self.here, &out.path)
             .iter()
             .any(|entry| trees::is_within(entry.bare_path(), inside));
         if was_here {
-            return Ok(Current::Missing);
+            return Ok(None);
         }
         let entries = trees::read(self.repo, id, &out.path)?;
-        recorded_part(path, inside, &entries)
+        let info = recorded_part(path, inside, &entries)?;
+        Ok(info.map(|info| Found { info, is_partial: true }))
     }
 
     fn presence(&self) -> Result<Arc<Presence>, OpError> {
@@ -160,10 +219,14 @@ impl<'a> WorkTreeState<'a> {
     }
 }
 
-/// The name of what a directory's entries say of a path in it.
-fn recorded_part(path: &RepoPath, inside: &str, entries: &[TreeEntry]) -> Result<Current, OpError> {
+/// What a directory's entries say of a path in it.
+fn recorded_part(
+    path: &RepoPath,
+    inside: &str,
+    entries: &[TreeEntry],
+) -> Result<Option<ContentInfo>, OpError> {
     if let Some(entry) = entries.iter().find(|entry| entry.kind.has_object() && *entry.path == *inside) {
-        return Ok(Current::Present(ContentId::File(entry.hash.into())));
+        return Ok(Some(trees::file_info(entry)));
     }
     let folder = format!("{inside}/");
     let below: Vec<TreeEntry> = entries
@@ -174,23 +237,14 @@ fn recorded_part(path: &RepoPath, inside: &str, entries: &[TreeEntry]) -> Result
         })
         .collect();
     let is_folder = !below.is_empty() || entries.iter().any(|entry| *entry.path == *folder);
-    if is_folder {
-        Ok(Current::Present(ContentId::Tree(trees::build(path, &below, None)?.id)))
-    } else {
-        Ok(Current::Missing)
-    }
+    if is_folder { Ok(Some(trees::content_info(&trees::build(path, &below, None)?))) } else { Ok(None) }
 }
 
 impl State for WorkTreeState<'_> {
     type Error = OpError;
 
     fn content(&self, path: &RepoPath) -> Result<Current, OpError> {
-        if let Some(current) = self.contents.borrow().get(path) {
-            return Ok(*current);
-        }
-        let current = self.find(path)?;
-        self.contents.borrow_mut().insert(path.clone(), current);
-        Ok(current)
+        Ok(self.found(path)?.map_or(Current::Missing, |found| Current::Present(found.info.id)))
     }
 
     fn params(&self, file: &RepoPath) -> Result<CurrentParams, OpError> {

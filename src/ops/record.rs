@@ -230,6 +230,11 @@ impl<'a> Recording<'a> {
 }
 
 impl Published<'_> {
+    /// Adds what was learned of other files before the outputs were read.
+    pub fn learn(&mut self, earlier: StatIndexUpdate) {
+        self.update = std::mem::take(&mut self.update).after(earlier);
+    }
+
     /// Updates the stat index and what is known to be here; after the pointers are written.
     pub fn settle(self) -> Result<(), OpError> {
         let claims = self.claims;

@@ -115,6 +115,12 @@ impl Present {
         }
     }
 
+    /// The files that were read, with stamps that prove their hashes.
+    pub fn fresh(&self) -> impl Iterator<Item = (&str, FileStamp, Digest)> {
+        let fresh = self.entries().iter().filter(|entry| entry.fresh && entry.settled);
+        fresh.filter_map(|entry| Some((&*entry.path, entry.stamp, entry.hash?)))
+    }
+
     /// Whether nothing is there.
     pub fn is_absent(&self) -> bool {
         matches!(self, Present::Absent)

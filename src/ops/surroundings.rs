@@ -57,7 +57,8 @@ pub fn lock(repo: &Repo, reporter: &dyn Reporter) -> Result<MetaLock, repo::Erro
     patiently(repo.waits(), reporter, |patience| repo.lock(patience))
 }
 
-fn patiently<T>(waits: bool, reporter: &dyn Reporter, body: impl FnOnce(&Patience<'_>) -> T) -> T {
+/// Runs `body` with the patience of who waits or not, and tells of waiting.
+pub fn patiently<T>(waits: bool, reporter: &dyn Reporter, body: impl FnOnce(&Patience<'_>) -> T) -> T {
     let notify = |holder: &str| reporter.event(&Event::Waiting { holder: holder.to_owned() });
     body(&Patience { wait: waits, notify: &notify, cancelled: &report::interrupted })
 }

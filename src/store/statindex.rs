@@ -341,6 +341,16 @@ impl StatIndexUpdate {
         self.forgotten.push(path.to_owned());
     }
 
+    /// These changes after those of `earlier`.
+    pub fn after(self, earlier: StatIndexUpdate) -> StatIndexUpdate {
+        let mut all = earlier;
+        let shift = all.paths.len();
+        all.paths.push_str(&self.paths);
+        all.puts.extend(self.puts.into_iter().map(|put| Put { start: put.start + shift, ..put }));
+        all.forgotten.extend(self.forgotten);
+        all
+    }
+
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.puts.is_empty() && self.forgotten.is_empty()

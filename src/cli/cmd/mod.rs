@@ -49,6 +49,7 @@ pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod remote;
 pub(crate) mod remove;
+pub(crate) mod repro;
 pub(crate) mod rescue;
 pub(crate) mod root;
 pub(crate) mod status;
@@ -74,6 +75,7 @@ pub(crate) enum Command {
     Remote(remote::RemoteArgs),
     Remove(remove::RemoveArgs),
     Rescue(rescue::RescueArgs),
+    Repro(repro::ReproArgs),
     Root(root::RootArgs),
     Status(status::StatusArgs),
     Version(version::VersionArgs),
@@ -97,6 +99,7 @@ impl Command {
             Command::Remote(args) => args.run(cx),
             Command::Remove(args) => finish(cx, remove::run(cx, args)),
             Command::Rescue(args) => args.run(cx),
+            Command::Repro(args) => finish(cx, repro::run(cx, args)),
             Command::Root(args) => finish(cx, root::run(cx, &args)),
             Command::Status(args) => finish(cx, status::run(cx, args)),
             Command::Version(args) => finish(cx, version::run(cx, &args)),

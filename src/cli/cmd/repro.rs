@@ -1,0 +1,160 @@
+use std::time::Duration;
+
+use crate::cli::args::DryRun;
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, Failure};
+use crate::cli::help;
+use crate::cli::render::{Viewpoint, count};
+use crate::cli::report::Report;
+use crate::cli::ui::Text;
+use crate::model::units::Span;
+use crate::ops::repro::{self, Action, ReproOptions};
+use crate::ops::targets::TargetOptions;
+
+/// Run the stages whose inputs changed, in dependency order
+///
+/// A stage runs if its command, a dependency, a parameter or an output is not what `mlv.lock`
+/// says. Outputs that are missing come from the cache where it has them. A stage that fails, is
+/// interrupted or does not make all its outputs leaves those of before in place.
+#[derive(clap::Args)]
+#[command(after_help = help::after(&[
+    ("mlv repro", "all stages that are not up to date"),
+    ("mlv repro train", "one stage and all that it builds on"),
+    ("mlv repro --force --single train", "run one stage whether anything changed or not"),
+    ("mlv repro --dry-run", "what would run, and why"),
+], &[3, 4, 5, 6, 8]))]
+pub(crate) struct ReproArgs {
+    /// Stages, outputs of stages, pipeline files; all stages of the repository if none
+    #[arg(value_name = "TARGET")]
+    targets: Vec<String>,
+    /// Read targets as patterns: `*`, `**`, `?`, `[a-z]`
+    #[arg(long)]
+    glob: bool,
+    /// Run whether anything changed or not
+    #[arg(long, short)]
+    force: bool,
+    /// Only the targets, not what they build on
+    #[arg(long, short, conflicts_with_all = ["downstream", "all_pipelines"])]
+    single: bool,
+    /// The targets and what builds on them, not what they build on
+    #[arg(long, conflicts_with = "all_pipelines")]
+    downstream: bool,
+    /// All stages of the repository, as without targets
+    #[arg(long, short = 'P', conflicts_with = "targets")]
+    all_pipelines: bool,
+    /// After a failure go on with what does not depend on it
+    #[arg(long, short)]
+    keep_going: bool,
+    /// Take data that is not here for unchanged where its pointer or lock entry is
+    #[arg(long)]
+    allow_missing: bool,
+    /// Leave storing the outputs in the cache to `mlv commit`
+    #[arg(long)]
+    no_commit: bool,
+    #[command(flatten)]
+    dry_run: DryRun,
+}
+
+/// What was run, and from where to look at it.
+#[derive(serde::Serialize)]
+pub(crate) struct ReproReport {
+    #[serde(flatten)]
+    report: repro::ReproReport,
+    #[serde(skip)]
+    view: Viewpoint,
+}
+
+pub(crate) fn run(cx: &Context, args: ReproArgs) -> Result<ReproReport, CliError> {
+    let repo = cx.repo()?;
+    let options = ReproOptions {
+        targets: TargetOptions { targets: args.targets, glob: args.glob, with_deps: false },
+        force: args.force,
+        single: args.single,
+        downstream: args.downstream,
+        keep_going: args.keep_going,
+        allow_missing: args.allow_missing,
+        no_commit: args.no_commit,
+    };
+    let report = if args.dry_run.dry_run {
+        repro::dry_run(repo, &options, cx.reporter())?
+    } else {
+        repro::run(repo, &options, cx.reporter())?
+    };
+    Ok(ReproReport { report, view: Viewpoint::of(repo) })
+}
+
+impl Report for ReproReport {
+    fn text(&self, out: &mut Text) {
+        if !self.report.dry_run {
+            return;
+        }
+        for stage in &self.report.stages {
+            let verb = match stage.action {
+                Action::WouldRun => "would run",
+                Action::MayRun => "may run",
+                Action::WouldRestore => "would restore",
+                _ => "up to date",
+            };
+            out.put(format!("{verb:13} ")).name(&stage.stage);
+            let reasons: Vec<String> = stage.reasons.iter().map(reason).collect();
+            if !reasons.is_empty() && stage.action != Action::Skipped {
+                out.put(": ").put(reasons.join(", "));
+            }
+            out.end();
+        }
+    }
+
+    fn summary(&self, took: Duration, out: &mut Text) {
+        let ReproReport { report, view } = self;
+        if let Some(first) = report.rescued.first() {
+            let what = count(report.rescued.len() as u64, "output");
+            out.warn("rescued").put(format!(" {what} that nothing else has: first `"));
+            out.name(view.path(&first.path)).put("`").end();
+            out.hint(format!("mlv rescue restore {}", first.operation));
+        }
+        if report.dry_run {
+            return;
+        }
+        let (ran, restored) = (report.count(Action::Run), report.count(Action::Restored));
+        match (ran + restored, report.failed.is_empty()) {
+            (0, true) if report.stages.is_empty() => out.put("There are no stages.").end(),
+            (0, true) => out.put("Everything up to date.").end(),
+            _ => {
+                let skipped = report.count(Action::Skipped);
+                out.put(format!("Ran {}", count(ran, "stage")));
+                if restored > 0 {
+                    out.put(format!(", restored {restored}"));
+                }
+                out.put(format!(", skipped {skipped} in {}.", Span(took))).end()
+            }
+        };
+        if !report.git_add.is_empty() {
+            out.hint(format!("git add {}", view.words(&report.git_add)));
+        }
+    }
+
+    fn error(&self) -> Option<CliError> {
+        let failed = &self.report.failed;
+        let failures: Vec<Failure> = failed.iter().map(|(stage, error)| Failure::of(stage, error)).collect();
+        match &failed[..] {
+            [] => None,
+            [(_, error)] => Some(CliError::of(error).with_failures(failures)),
+            _ => Some(CliError::several(failures)),
+        }
+    }
+}
+
+/// One reason as text: `changed deps: a, b`.
+fn reason(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Object(kinds) => {
+            let texts = kinds.iter().map(|(kind, paths)| {
+                let paths = paths.as_object().map(|paths| paths.keys().cloned().collect::<Vec<_>>());
+                format!("{kind}: {}", paths.unwrap_or_default().join(", "))
+            });
+            texts.collect::<Vec<_>>().join("; ")
+        }
+        other => other.to_string(),
+    }
+}

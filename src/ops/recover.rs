@@ -1,0 +1,93 @@
+//! Tidies up after a `repro` that was killed: its finished stages come into the lock files, and
+//! the outputs of the stage that it was running are what they were before (R1, R21).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::fs::dir::Dir;
+use crate::fs::journal::{self, LeftBehind, move_between};
+use crate::fs::rescue::Rescue;
+use crate::model::path::RepoPath;
+use crate::ops::lock_entries::{self, AsideOut, Record};
+use crate::ops::{OpError, surroundings};
+use crate::repo::Repo;
+use crate::report::{Event, Reporter};
+
+/// Does so for every run whose process is gone. Nearly always there is none, which costs a look
+/// at one folder.
+pub fn after_crash(repo: &Repo, reporter: &dyn Reporter) -> Result<(), OpError> {
+    if journal::left_behind(repo.mlv())?.is_empty() {
+        return Ok(());
+    }
+    let held = surroundings::lock(repo, reporter)?;
+    // Again: another process may have done it while this one waited.
+    for left in journal::left_behind(repo.mlv())? {
+        let records = lock_entries::records(&left.records());
+        put_back(repo, &left, &records, reporter)?;
+        lock_entries::write_unwritten(repo, &records, &held)?;
+        left.end()?;
+    }
+    Ok(())
+}
+
+fn put_back(
+    repo: &Repo,
+    left: &LeftBehind,
+    records: &[Record],
+    reporter: &dyn Reporter,
+) -> Result<(), OpError> {
+    let Some(aside) = left.aside()? else { return Ok(()) };
+    let finished: BTreeSet<&str> = records.iter().filter_map(finished_stage).collect();
+    let rescue = Rescue::new(Arc::clone(repo.mlv()), "mlv repro");
+    for record in records {
+        let Record::Aside { stage, outs } = record else { continue };
+        let is_finished = finished.contains(stage.as_str());
+        for out in outs {
+            let Ok(path) = RepoPath::parse(&out.path) else { continue };
+            if is_finished {
+                keep_unsaved(&aside, &path, out, &rescue)?;
+            } else {
+                restore(repo.dir(), &aside, &path, out.was_there, &rescue)?;
+            }
+        }
+        if !is_finished {
+            let message = format!("stage `{stage}` was cut off; its outputs are what they were before");
+            reporter.event(&Event::Warning { message });
+        }
+    }
+    rescue.finish();
+    Ok(())
+}
+
+fn finished_stage(record: &Record) -> Option<&str> {
+    match record {
+        Record::Finished { stage, .. } => Some(stage),
+        _ => None,
+    }
+}
+
+/// Brings back what lies aside of an output of a run that did not succeed; what stands in its place
+/// goes to rescue.
+pub fn restore(
+    work: &Dir,
+    aside: &Dir,
+    path: &RepoPath,
+    was_there: bool,
+    rescue: &Rescue,
+) -> Result<(), OpError> {
+    let lies_aside = aside.stat(path)?.is_some();
+    // Neither aside nor absent before: it was never moved, or is back already.
+    if lies_aside || !was_there {
+        rescue.displace(work, path, None)?;
+    }
+    move_between(aside, work, path)?;
+    Ok(())
+}
+
+/// Moves what lies aside of an output of a run that succeeded to rescue, unless the cache has it.
+fn keep_unsaved(aside: &Dir, path: &RepoPath, out: &AsideOut, rescue: &Rescue) -> Result<(), OpError> {
+    if !out.is_saved {
+        rescue.displace(aside, path, None)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! What can go wrong with one stage.
+
+use crate::error::{Advice, ErrorKind, Hint};
+use crate::model::path::RepoPath;
+use crate::pipeline::exec::ExecError;
+use crate::pipeline::plan::MissingInput;
+
+/// A failure that is about one stage.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StageError {
+    /// Its command ended with another code than 0.
+    #[error("the command of stage `{stage}` exited with {code}")]
+    Code {
+        /// The stage.
+        stage: Box<str>,
+        /// The exit code.
+        code: i32,
+        /// The file with all that it printed, relative to the root.
+        log: String,
+    },
+    /// Its command was ended by a signal.
+    #[error("the command of stage `{stage}` was ended by signal {signal}")]
+    Signal {
+        /// The stage.
+        stage: Box<str>,
+        /// The signal's number.
+        signal: i32,
+        /// The file with all that it printed, relative to the root.
+        log: String,
+    },
+    /// What it reads is not there. Nothing was touched.
+    #[error("stage `{stage}` cannot run without {}", listed(missing))]
+    MissingInputs {
+        /// The stage.
+        stage: Box<str>,
+        /// What is missing, at least one.
+        missing: Vec<MissingInput>,
+    },
+    /// What it reads is only partly downloaded. Nothing was touched.
+    #[error("stage `{stage}` cannot run: `{path}` is not, or only partly, downloaded")]
+    PartialInput {
+        /// The stage.
+        stage: Box<str>,
+        /// The dependency.
+        path: RepoPath,
+    },
+    /// A dependency that is a symlink.
+    #[error("the dependency `{path}` of stage `{stage}` is a symbolic link")]
+    SymlinkInput {
+        /// The stage.
+        stage: Box<str>,
+        /// The dependency.
+        path: RepoPath,
+    },
+    /// Its command ended well and did not make what it declares.
+    #[error("stage `{stage}` did not make its output `{path}`")]
+    MissingOutput {
+        /// The stage.
+        stage: Box<str>,
+        /// The output.
+        path: RepoPath,
+    },
+    /// What it reads changed while it ran, so that nobody knows what its outputs were made from.
+    #[error("`{path}`, an input of stage `{stage}`, changed while the stage ran")]
+    InputChanged {
+        /// The stage.
+        stage: Box<str>,
+        /// The dependency or parameter file.
+        path: RepoPath,
+    },
+    /// Its command could not be run.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+}
+
+fn listed(missing: &[MissingInput]) -> String {
+    let names: Vec<String> = missing.iter().take(10).map(name).collect();
+    let more = missing.len().saturating_sub(names.len());
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    format!("{}{more}", names.join(", "))
+}
+
+fn name(input: &MissingInput) -> String {
+    match input {
+        MissingInput::File { path } => format!("`{path}`"),
+        MissingInput::Param { file, key } => format!("the parameter `{key}` of `{file}`"),
+    }
+}
+
+impl StageError {
+    /// The exit code of the command, if it had one.
+    pub fn exit_code(&self) -> Option<i32> {
+        match self {
+            StageError::Code { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// The file with all that the command printed, if it ran.
+    pub fn log(&self) -> Option<&str> {
+        match self {
+            StageError::Code { log, .. } | StageError::Signal { log, .. } => Some(log),
+            _ => None,
+        }
+    }
+}
+
+impl Advice for StageError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            StageError::Code { .. } | StageError::Signal { .. } => ErrorKind::StageFailed,
+            StageError::PartialInput { .. } => ErrorKind::NotDownloaded,
+            StageError::Exec(error) => error.kind(),
+            _ => ErrorKind::StageInvalid,
+        }
+    }
+
+    fn hints(&self) -> Vec<Hint> {
+        let hint = match self {
+            StageError::Code { log, .. } | StageError::Signal { log, .. } => {
+                format!("`{log}` has all that it printed")
+            }
+            StageError::PartialInput { path, .. } => format!("mlv pull {path}"),
+            StageError::SymlinkInput { .. } => "name what the link leads to as the dependency".to_owned(),
+            StageError::InputChanged { stage, .. } => format!("mlv repro {stage}"),
+            StageError::Exec(error) => return error.hints(),
+            _ => return Vec::new(),
+        };
+        vec![Hint::new(hint)]
+    }
+
+    fn subject(&self) -> Option<String> {
+        match self {
+            StageError::Code { stage, .. } | StageError::Signal { stage, .. } => Some(stage.to_string()),
+            StageError::MissingInputs { missing, .. } => missing.first().map(|input| match input {
+                MissingInput::File { path } => path.to_string(),
+                MissingInput::Param { file, .. } => file.to_string(),
+            }),
+            StageError::PartialInput { path, .. }
+            | StageError::SymlinkInput { path, .. }
+            | StageError::MissingOutput { path, .. }
+            | StageError::InputChanged { path, .. } => Some(path.to_string()),
+            StageError::Exec(error) => error.subject(),
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! `repro`: runs the stages whose inputs changed, in dependency order, and skips the rest.
+//!
+//! [`plan`](crate::pipeline::plan) decides, [`session`] goes through the stages, [`run`] runs one
+//! of them transactionally, [`aside`] keeps the outputs of before, [`locks`] knows what was
+//! recorded. A stage either succeeds as a whole, or is as if it had not been run (R21).
+
+mod aside;
+mod error;
+mod locks;
+mod run;
+mod session;
+
+use crate::fs::rescue::Kept;
+use crate::ops::OpError;
+use crate::ops::present::{Absent, WorkTreeState};
+use crate::ops::scan::Scanner;
+use crate::ops::stage_status::form;
+use crate::ops::targets::{self, TargetOptions};
+use crate::ops::tracked::{Problem, Tracked};
+use crate::pipeline::graph::{Graph, Selection, StageIndex};
+use crate::pipeline::plan::{self, PlanOptions, Verdict};
+use crate::repo::Repo;
+use crate::report::{Event, Reporter};
+
+pub use error::StageError;
+
+use locks::Locks;
+use session::Session;
+
+/// Which stages, and how.
+#[derive(Clone, Debug, Default)]
+pub struct ReproOptions {
+    /// Stages, or outputs of stages; all stages if none is named.
+    pub targets: TargetOptions,
+    /// Run whether anything changed or not.
+    pub force: bool,
+    /// The targets alone, without what they build on.
+    pub single: bool,
+    /// The targets and all that builds on them.
+    pub downstream: bool,
+    /// After a failure go on with what does not depend on it.
+    pub keep_going: bool,
+    /// Take what is neither here nor changed in any pointer as it was.
+    pub allow_missing: bool,
+    /// Leave storing the outputs in the cache to `mlv commit`.
+    pub no_commit: bool,
+}
+
+/// What was done with a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// It ran and succeeded.
+    Run,
+    /// Nothing changed, or it is frozen.
+    Skipped,
+    /// Its outputs were brought back without running it.
+    Restored,
+    /// It ran and failed, or could not be run.
+    Failed,
+    /// It was not looked at, because of a failure before it.
+    NotRun,
+    /// It would run.
+    WouldRun,
+    /// Its outputs would be brought back.
+    WouldRestore,
+    /// It would run if what is above it makes something else than before.
+    MayRun,
+}
+
+/// One stage.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct StageReport {
+    /// Its name as a target from the root.
+    pub stage: String,
+    /// What was done with it.
+    pub action: Action,
+    /// Why, in the form of `status`.
+    pub reasons: Vec<serde_json::Value>,
+    /// Run time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+    /// The exit code of a command that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// The file with all that a command printed that failed, relative to the root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+}
+
+impl StageReport {
+    fn new(stage: String, action: Action) -> StageReport {
+        StageReport { stage, action, reasons: Vec::new(), seconds: None, exit_code: None, log: None }
+    }
+}
+
+/// What `repro` did.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct ReproReport {
+    /// The stages in the order in which they were looked at.
+    pub stages: Vec<StageReport>,
+    /// What went to rescue: edits of outputs, and what failed stages left.
+    pub rescued: Vec<Kept>,
+    /// What to hand to `git add`, relative to the root, sorted.
+    pub git_add: Vec<String>,
+    /// Whether nothing was run.
+    pub dry_run: bool,
+    /// What failed, by stage.
+    #[serde(skip)]
+    pub failed: Vec<(String, OpError)>,
+}
+
+impl ReproReport {
+    /// How many stages had this done with them.
+    pub fn count(&self, action: Action) -> u64 {
+        self.stages.iter().filter(|stage| stage.action == action).count() as u64
+    }
+
+    fn push(&mut self, stage: StageReport) -> &mut StageReport {
+        let at = self.stages.len();
+        self.stages.push(stage);
+        &mut self.stages[at]
+    }
+}
+
+/// Runs what has to be run.
+///
+/// A stage that fails is in the report; an error is what keeps all of it from being done.
+pub fn run(repo: &Repo, options: &ReproOptions, reporter: &dyn Reporter) -> Result<ReproReport, OpError> {
+    let tracked = load(repo, reporter)?;
+    let graph = graph(&tracked)?;
+    let order = select(repo, &tracked, &graph, options)?;
+    let index = repo.stat_index();
+    let state =
+        WorkTreeState::new(repo, &tracked, Scanner::new(repo, &index, reporter), Absent::OutputsMissing);
+    let locks = Locks::new(repo, &tracked)?;
+    Session::new((repo, reporter), options, (&graph, &order), (state, locks)).all()
+}
+
+/// Says what [`run`] would do, and does nothing.
+pub fn dry_run(repo: &Repo, options: &ReproOptions, reporter: &dyn Reporter) -> Result<ReproReport, OpError> {
+    let tracked = load(repo, reporter)?;
+    let graph = graph(&tracked)?;
+    let order = select(repo, &tracked, &graph, options)?;
+    let index = repo.stat_index();
+    let state =
+        WorkTreeState::new(repo, &tracked, Scanner::new(repo, &index, reporter), Absent::OutputsMissing);
+    let locks = Locks::new(repo, &tracked)?;
+    let plan_options = PlanOptions { force: options.force, allow_missing: options.allow_missing };
+    let entry = |index: StageIndex| locks.entry(graph.address(index));
+    let mut report = ReproReport { dry_run: true, ..ReproReport::default() };
+    for action in plan::plan(&graph, &order, entry, &state, plan_options)? {
+        let (what, reasons) = match action.verdict {
+            Verdict::Run { reasons } => (Action::WouldRun, form(&reasons)),
+            Verdict::Restore { .. } => (Action::WouldRestore, Vec::new()),
+            Verdict::Skip { why } => (Action::Skipped, vec![why.as_str().into()]),
+            Verdict::Waits { inputs } => {
+                (Action::MayRun, inputs.iter().map(|path| path.as_str().into()).collect())
+            }
+        };
+        report.push(StageReport::new(graph.address(action.stage).to_string(), what)).reasons = reasons;
+    }
+    Ok(report)
+}
+
+/// What is tracked. A pointer that cannot be used is told; pipelines and locks must be usable.
+fn load(repo: &Repo, reporter: &dyn Reporter) -> Result<Tracked, OpError> {
+    let mut tracked = Tracked::load(repo)?;
+    let is_refused_entry = |problem: &Problem| {
+        let refused = |one: &crate::ops::tracked::TrackedPipeline| {
+            one.lock_file == problem.file && !one.lock.refused.is_empty()
+        };
+        matches!(problem.error, OpError::Lock(_)) && tracked.pipelines().iter().any(refused)
+    };
+    let harmless: Vec<bool> = tracked
+        .problems()
+        .iter()
+        .map(|problem| matches!(problem.error, OpError::Pointer(_)) || is_refused_entry(problem))
+        .collect();
+    for (problem, is_harmless) in tracked.take_problems().into_iter().zip(harmless) {
+        if !is_harmless {
+            return Err(problem.error);
+        }
+        reporter.event(&Event::Warning { message: problem.error.to_string() });
+    }
+    Ok(tracked)
+}
+
+fn graph(tracked: &Tracked) -> Result<Graph, OpError> {
+    let pipelines = tracked.pipelines().iter().map(|one| (*one.pipeline).clone());
+    Ok(Graph::build(pipelines.collect())?)
+}
+
+fn select(
+    repo: &Repo,
+    tracked: &Tracked,
+    graph: &Graph,
+    options: &ReproOptions,
+) -> Result<Vec<StageIndex>, OpError> {
+    let chosen = targets::stages(repo, tracked, &options.targets)?;
+    let chosen: Vec<StageIndex> =
+        chosen.iter().filter_map(|address| graph.find(&address.file, &address.name)).collect();
+    let selection = match (options.single, options.downstream) {
+        (true, _) => Selection::Single,
+        (_, true) => Selection::WithDownstream,
+        _ => Selection::WithUpstream,
+    };
+    Ok(graph.select(&chosen, selection))
+}

@@ -1,0 +1,233 @@
+//! One run of one stage: all or nothing.
+//!
+//! Inputs are looked at before anything is touched. The outputs lie aside while the command runs,
+//! and come back unless it succeeds, makes all it declares, and its inputs are what they were.
+
+use std::time::{Duration, Instant};
+
+use crate::error::Advice;
+use crate::fs::file::OutFile;
+use crate::fs::rescue::Kept;
+use crate::model::lockfile::{LockDep, LockOut, StageLock};
+use crate::model::path::RepoPath;
+use crate::model::stage::Stage;
+use crate::model::value::Value;
+use crate::ops::OpError;
+use crate::ops::lock_entries::Record;
+use crate::ops::record::Request;
+use crate::ops::repro::aside::Aside;
+use crate::ops::repro::error::StageError;
+use crate::ops::repro::session::Session;
+use crate::pipeline::exec::{self, End, ExecError, ExecOptions, Execution};
+use crate::pipeline::graph::StageIndex;
+use crate::pipeline::plan::{self, CurrentParams, State};
+use crate::report::{Event, interrupted};
+
+/// Where the output of each stage's last run is kept, below mlv's own folder.
+const LOGS: &str = "logs";
+
+/// What a stage reads, as its lock entry has it.
+struct Inputs {
+    deps: Vec<LockDep>,
+    params: Vec<(RepoPath, Vec<(Box<str>, Value)>)>,
+}
+
+impl Inputs {
+    /// The first input that differs.
+    fn changed(&self, after: &Inputs) -> Option<RepoPath> {
+        let deps = self.deps.iter().zip(&after.deps);
+        let dep = deps.filter(|(old, new)| old.content.id != new.content.id).map(|(old, _)| &old.path);
+        let params = self.params.iter().zip(&after.params);
+        let same = |old: &[(Box<str>, Value)], new: &[(Box<str>, Value)]| {
+            old.len() == new.len() && old.iter().zip(new).all(|(a, b)| a.0 == b.0 && a.1.same(&b.1))
+        };
+        let param = params.filter(|(old, new)| !same(&old.1, &new.1)).map(|(old, _)| &old.0);
+        dep.chain(param).next().cloned()
+    }
+}
+
+/// A run that succeeded.
+pub(super) struct Ran {
+    pub(super) took: Duration,
+    pub(super) kept: Vec<Kept>,
+}
+
+impl Session<'_> {
+    /// Runs the stage. After a failure its outputs are what they were before.
+    pub(super) fn run_stage(&mut self, index: StageIndex) -> Result<Ran, OpError> {
+        let (graph, repo) = (self.graph, self.repo);
+        let (stage, address) = (graph.stage(index), graph.address(index));
+        let target = address.to_string();
+        let before = self.inputs(stage, &target)?;
+        let folder = repo.dir().full(&stage.wdir);
+        if !folder.is_dir() {
+            let stage = target.as_str().into();
+            return Err(StageError::Exec(ExecError::NoFolder { stage, folder }).into());
+        }
+        let lock = self.locks.entry(address).cloned();
+        self.journal()?;
+        let Some(journal) = &mut self.journal else { return Err(OpError::Interrupted) };
+        let aside = Aside::take(repo, &self.state, journal, (&target, stage, lock.as_ref()))?;
+        let command = stage.command.scripts().join("\n");
+        self.reporter.event(&Event::StageStarted { stage: target.clone(), command });
+        let start = Instant::now();
+        let outcome = self.execute(stage, &target).and_then(|()| self.accept(stage, &target, before));
+        self.state.forget_params();
+        match outcome {
+            Ok(entry) => self.finish(index, entry, aside, start.elapsed()),
+            Err(error) => {
+                self.state.forget_work_tree();
+                match aside.put_back(repo) {
+                    Ok(kept) => self.report.rescued.extend(kept),
+                    Err(problem) => self.leave_to_next(&problem),
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// What the stage reads now. Fails if some of it is not there.
+    fn inputs(&self, stage: &Stage, target: &str) -> Result<Inputs, OpError> {
+        let missing = plan::missing_inputs(stage, &self.state)?;
+        if !missing.is_empty() {
+            return Err(StageError::MissingInputs { stage: target.into(), missing }.into());
+        }
+        let mut inputs = Inputs { deps: Vec::new(), params: Vec::new() };
+        for path in &stage.deps {
+            let Some(found) = self.state.found(path)? else { continue };
+            if found.is_partial {
+                return Err(StageError::PartialInput { stage: target.into(), path: path.clone() }.into());
+            }
+            inputs.deps.push(LockDep { path: path.clone(), content: found.info });
+        }
+        for wanted in &stage.params {
+            if let CurrentParams::Values(root) = self.state.params(&wanted.file)?
+                && let Ok(values) = plan::param_values(wanted, &root)
+            {
+                inputs.params.push((wanted.file.clone(), values));
+            }
+        }
+        Ok(inputs)
+    }
+
+    fn execute(&self, stage: &Stage, target: &str) -> Result<(), OpError> {
+        let repo = self.repo;
+        let (mut log, log_path) = self.log(target)?;
+        let execution = Execution {
+            stage: target,
+            command: &stage.command,
+            folder: &repo.dir().full(&stage.wdir),
+            root: repo.root(),
+        };
+        let end = exec::run(&execution, &mut log, self.reporter, ExecOptions::default());
+        self.state.forget_work_tree();
+        let stage = || target.into();
+        match end.map_err(StageError::from)? {
+            End::Success if interrupted() => Err(OpError::Interrupted),
+            End::Success => Ok(()),
+            End::Code(code) => Err(StageError::Code { stage: stage(), code, log: log_path }.into()),
+            End::Signal(signal) => Err(StageError::Signal { stage: stage(), signal, log: log_path }.into()),
+            End::Interrupted => Err(OpError::Interrupted),
+        }
+    }
+
+    /// The file for all that the stage prints, and its path from the root.
+    fn log(&self, target: &str) -> Result<(OutFile, String), OpError> {
+        let mlv = self.repo.mlv();
+        let folder = own(LOGS);
+        mlv.create_dir_all(&folder)?;
+        let file = folder.join(&own(&format!("{}.log", file_name(target))));
+        mlv.remove_file(&file)?;
+        Ok((mlv.create_file(&file, 0o666)?, format!(".mlv/{file}")))
+    }
+
+    /// Checks what the command did, and takes its outputs into the cache.
+    fn accept(&mut self, stage: &Stage, target: &str, before: Inputs) -> Result<StageLock, OpError> {
+        for out in &stage.outs {
+            if self.repo.dir().stat(&out.path)?.is_none() {
+                let path = out.path.clone();
+                return Err(StageError::MissingOutput { stage: target.into(), path }.into());
+            }
+        }
+        // R21: an input that changed is not what the outputs were made from.
+        if let Some(path) = self.changed_input(stage, target, &before)?
+            && !crate::fs::fault::mutated("input-recheck")
+        {
+            return Err(StageError::InputChanged { stage: target.into(), path }.into());
+        }
+        let mut outs = Vec::new();
+        for out in &stage.outs {
+            let store = out.cache && !self.options.no_commit;
+            let request = Request { output: &out.path, known: None, inside: &[], store };
+            let content = self.recording()?.output(request)?.info;
+            self.state.set(&out.path, content);
+            let (path, remote) = (out.path.clone(), out.remote.clone());
+            outs.push(LockOut { path, content, cache: out.cache, push: out.push, remote });
+        }
+        Ok(StageLock::new(stage.command.clone(), before.deps, before.params, outs))
+    }
+
+    fn changed_input(
+        &self,
+        stage: &Stage,
+        target: &str,
+        before: &Inputs,
+    ) -> Result<Option<RepoPath>, OpError> {
+        match self.inputs(stage, target) {
+            Ok(after) => Ok(before.changed(&after)),
+            Err(OpError::Stage(error)) => {
+                let path = error.subject().and_then(|path| RepoPath::parse(&path).ok());
+                path.map_or_else(|| Err(error.into()), |path| Ok(Some(path)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Notes a run that succeeded, and lets the outputs before it go.
+    fn finish(
+        &mut self,
+        index: StageIndex,
+        entry: StageLock,
+        aside: Aside,
+        took: Duration,
+    ) -> Result<Ran, OpError> {
+        let address = self.graph.address(index);
+        let record = self.locks.record(address, &entry);
+        if let (Some(journal), Some(entry)) = (&mut self.journal, record) {
+            let record = Record::Finished { stage: address.to_string(), entry };
+            journal.note(&serde_json::to_string(&record).expect("records have text keys"))?;
+        }
+        self.locks.put(address, entry);
+        let kept = aside.let_go().unwrap_or_else(|problem| {
+            self.leave_to_next(&problem);
+            Vec::new()
+        });
+        Ok(Ran { took, kept })
+    }
+
+    /// Leaves the journal, so that the next command does what could not be done now.
+    fn leave_to_next(&mut self, problem: &OpError) {
+        self.is_journal_kept = true;
+        let message = format!(
+            "the outputs of before cannot be put in order: {problem}; the next mlv command will try again"
+        );
+        self.reporter.event(&Event::Warning { message });
+    }
+}
+
+/// A stage's name as the name of a file.
+pub(super) fn file_name(target: &str) -> String {
+    const MOST: usize = 120;
+    let is_plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '@');
+    if target.len() <= MOST && target.chars().all(|c| is_plain(&c)) {
+        return target.to_owned();
+    }
+    let plain: String = target.chars().filter(is_plain).take(MOST).collect();
+    let hash = crate::model::digest::Digest::of(target.as_bytes()).to_string();
+    format!("{plain}.{}", &hash[..16])
+}
+
+/// A path below mlv's own folder that this module itself makes of plain names.
+pub(super) fn own(path: &str) -> RepoPath {
+    RepoPath::parse(path).expect("names of mlv's own files are plain")
+}
