@@ -6,7 +6,7 @@ use crate::fs::stamp::FileKind;
 use crate::model::object::ContentInfo;
 use crate::model::path::{RepoPath, fold};
 use crate::ops::compare::ChangeCounts;
-use crate::ops::record::{Recording, Request};
+use crate::ops::record::{Recorded, Recording, Request};
 use crate::ops::tracked::{LOCK_FILE, PIPELINE_FILE, Source, Tracked, TrackedOut};
 use crate::ops::{OpError, OutputError, names, pointers, targets};
 use crate::repo::Repo;
@@ -202,20 +202,13 @@ pub fn apply(repo: &Repo, plan: AddPlan, reporter: &dyn Reporter) -> Result<AddR
             store: !plan.no_commit,
         };
         let recorded = recording.output(request)?;
-        outputs.push(AddedOutput {
-            path: item.output.to_string(),
-            pointer: item.pointer.to_string(),
-            hash: Some(recorded.info.id.to_string()),
-            size: recorded.info.size,
-            nfiles: recorded.info.nfiles,
-            state: match item.known {
-                None => "added",
-                Some(known) if known == recorded.info => "unchanged",
-                Some(_) => "updated",
-            },
-            changes: recorded.changes,
-            kept: recorded.kept,
-        });
+        let mut output = AddedOutput::updated(&item.output, &item.pointer, &recorded);
+        output.state = match item.known {
+            None => "added",
+            Some(known) if known == recorded.info => "unchanged",
+            Some(_) => "updated",
+        };
+        outputs.push(output);
         written.push((item.output.clone(), item.pointer.clone(), recorded.info));
     }
     let published = recording.publish()?;
@@ -225,6 +218,22 @@ pub fn apply(repo: &Repo, plan: AddPlan, reporter: &dyn Reporter) -> Result<AddR
     let git_add =
         if repo.git().is_some() { changed.iter().map(ToString::to_string).collect() } else { Vec::new() };
     Ok(AddReport { outputs, stored, git_add, dry_run: false })
+}
+
+impl AddedOutput {
+    /// An output whose recording changed.
+    pub fn updated(output: &RepoPath, pointer: &RepoPath, recorded: &Recorded) -> AddedOutput {
+        AddedOutput {
+            path: output.to_string(),
+            pointer: pointer.to_string(),
+            hash: Some(recorded.info.id.to_string()),
+            size: recorded.info.size,
+            nfiles: recorded.info.nfiles,
+            state: "updated",
+            changes: recorded.changes,
+            kept: recorded.kept,
+        }
+    }
 }
 
 impl AddPlan {

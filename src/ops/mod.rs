@@ -4,6 +4,7 @@ pub mod add;
 pub mod cache_dir;
 pub mod checkout;
 pub mod checkout_plan;
+pub mod commit;
 pub mod compare;
 pub mod config;
 pub mod demo;

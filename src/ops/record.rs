@@ -5,13 +5,14 @@
 //! pointers or the lock, then [`Published::settle`] updates what only saves time.
 
 use crate::fs::lock::Patience;
+use crate::model::digest::TreeId;
 use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
 use crate::model::tree::{EntryKind, TreeEntry};
 use crate::ops::compare::{self, ChangeCounts};
 use crate::ops::held;
 use crate::ops::scan::{Present, Scanner};
-use crate::ops::{OpError, OutputError, links, trees};
+use crate::ops::{OpError, OutputError, links, names, share, trees};
 use crate::repo::Repo;
 use crate::report::Reporter;
 use crate::store::here::Here;
@@ -140,7 +141,7 @@ impl<'a> Recording<'a> {
         };
         let complete = known.is_none_or(|id| held::is_all_here(&self.here, output, ContentId::Tree(id)));
         let old = match known {
-            Some(id) if !complete => Some(trees::read(self.repo, id, output)?),
+            Some(id) if !complete => Some(self.recorded_tree(id, output)?),
             _ => None,
         };
         let kept = match &old {
@@ -149,8 +150,11 @@ impl<'a> Recording<'a> {
         };
         let paths = (!kept.is_empty()).then(|| held::covering_paths(&present, &kept));
         let count = kept.len() as u64;
-        let entries = merge(present, kept);
+        let entries = if kept.is_empty() { present } else { without_filled_folders(merge(present, kept)) };
         let info = self.build(output, &entries)?;
+        if known.map(ContentId::Tree) != Some(info.id) {
+            names::check(output, &entries, self.repo.config().portable_names()?, self.reporter)?;
+        }
         self.claims.push(Claim { output: output.clone(), content: info.id, paths });
         let changes = match known {
             Some(id) if info.id == ContentId::Tree(id) => ChangeCounts::default(),
@@ -170,7 +174,7 @@ impl<'a> Recording<'a> {
         let Some(ContentId::Tree(id)) = request.known.map(|info| info.id) else {
             return Err(OutputError::NotADirectory { path: output.clone() }.into());
         };
-        let old = trees::read(self.repo, id, output)?;
+        let old = self.recorded_tree(id, output)?;
         let placed = held::placed(self.repo, &self.here, output);
         let mut entries = old.clone();
         let mut paths = Vec::new();
@@ -196,25 +200,27 @@ impl<'a> Recording<'a> {
             });
             entries = merge(merge(entries, kept), found);
         }
-        entries = with_empty_folders(entries, &old);
+        entries = without_filled_folders(entries);
         let info = self.build(output, &entries)?;
-        let still_all = held::is_all_here(&self.here, output, ContentId::Tree(id));
-        let mut here_now = held::covering_paths(
-            &placed
-                .iter()
-                .filter(|entry| entries.binary_search_by(|e| e.path.cmp(&entry.path)).is_ok())
-                .cloned()
-                .collect::<Vec<_>>(),
-            &entries
-                .iter()
-                .filter(|entry| placed.binary_search_by(|e| e.path.cmp(&entry.path)).is_err())
-                .cloned()
-                .collect::<Vec<_>>(),
-        );
-        here_now.append(&mut paths);
-        let paths = (!still_all).then_some(here_now);
+        names::check(output, &entries, self.repo.config().portable_names()?, self.reporter)?;
+        let is_placed = |entry: &&TreeEntry| placed.binary_search_by(|one| one.path.cmp(&entry.path)).is_ok();
+        let (was_here, was_not): (Vec<&TreeEntry>, Vec<&TreeEntry>) = entries.iter().partition(is_placed);
+        let owned = |entries: Vec<&TreeEntry>| entries.into_iter().cloned().collect::<Vec<_>>();
+        paths.extend(held::covering_paths(&owned(was_here), &owned(was_not)));
+        let paths = (!held::is_all_here(&self.here, output, ContentId::Tree(id))).then_some(paths);
         self.claims.push(Claim { output: output.clone(), content: info.id, paths });
         Ok(Recorded { info, changes: count_changes(&old, &entries), kept: 0 })
+    }
+
+    /// The recorded entries; where the tree was never downloaded its pages come from the remote.
+    fn recorded_tree(&self, id: TreeId, output: &RepoPath) -> Result<Vec<TreeEntry>, OpError> {
+        match trees::read(self.repo, id, output) {
+            Err(error) if error.is_not_downloaded() => {
+                share::bring::bring_tree(self.repo, id, output, self.reporter)?;
+                trees::read(self.repo, id, output)
+            }
+            other => other,
+        }
     }
 
     fn build(&self, output: &RepoPath, entries: &[TreeEntry]) -> Result<ContentInfo, OpError> {
@@ -272,19 +278,16 @@ fn empty_folder(path: &str) -> TreeEntry {
     TreeEntry { path, kind: EntryKind::EmptyDir, size: 0, hash: crate::model::digest::Digest::ZERO }
 }
 
-/// A folder that lost its last entry by this recording stays, empty: nobody removed it.
-fn with_empty_folders(entries: Vec<TreeEntry>, _old: &[TreeEntry]) -> Vec<TreeEntry> {
-    let folders: Vec<String> = entries
-        .iter()
-        .filter(|entry| entry.kind == EntryKind::EmptyDir)
-        .filter(|entry| {
-            entries
-                .iter()
-                .any(|other| other.path.len() > entry.path.len() && other.path.starts_with(&*entry.path))
-        })
-        .map(|entry| entry.path.to_string())
-        .collect();
-    entries.into_iter().filter(|entry| !folders.iter().any(|folder| **folder == *entry.path)).collect()
+/// Leaves out the empty folders that hold something after all: an entry that is kept, or new.
+fn without_filled_folders(entries: Vec<TreeEntry>) -> Vec<TreeEntry> {
+    // What lies in a folder comes right behind it in the order.
+    let is_filled = |at: usize| {
+        let next = entries.get(at + 1);
+        entries[at].kind == EntryKind::EmptyDir
+            && next.is_some_and(|next| next.path.starts_with(&*entries[at].path))
+    };
+    let filled: Vec<bool> = (0..entries.len()).map(is_filled).collect();
+    entries.into_iter().zip(filled).filter(|(_, filled)| !filled).map(|(entry, _)| entry).collect()
 }
 
 /// Two sorted lists as one; of two entries of one path that of `b` counts.

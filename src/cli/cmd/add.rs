@@ -56,7 +56,7 @@ pub(crate) fn run(cx: &Context, args: AddArgs) -> Result<AddReport, CliError> {
 impl Report for AddReport {
     fn summary(&self, took: Duration, out: &mut Text) {
         for output in &self.report.outputs {
-            self.line(output, out);
+            line(output, &self.view, self.report.dry_run, out);
         }
         let AddReport { report, view } = self;
         if report.dry_run {
@@ -80,33 +80,32 @@ impl Report for AddReport {
     }
 }
 
-impl AddReport {
-    fn line(&self, output: &AddedOutput, out: &mut Text) {
-        let verb = match (self.report.dry_run, output.state) {
-            (true, _) => "would record",
-            (_, "added") => "Tracking",
-            (_, "updated") => "Updated",
-            _ => "Unchanged",
-        };
-        out.good(verb).put(" `").name(self.view.path(&output.path)).put("`");
-        if output.hash.is_some() {
-            let files = output.nfiles.map(|files| format!("{}, ", count(files, "file"))).unwrap_or_default();
-            out.put(format!(" ({files}{})", ByteSize(output.size)));
+/// What became of one output.
+pub(crate) fn line(output: &AddedOutput, view: &Viewpoint, dry_run: bool, out: &mut Text) {
+    let verb = match (dry_run, output.state) {
+        (true, _) => "would record",
+        (_, "added") => "Tracking",
+        (_, "updated") => "Updated",
+        _ => "Unchanged",
+    };
+    out.good(verb).put(" `").name(view.path(&output.path)).put("`");
+    if output.hash.is_some() {
+        let files = output.nfiles.map(|files| format!("{}, ", count(files, "file"))).unwrap_or_default();
+        out.put(format!(" ({files}{})", ByteSize(output.size)));
+    }
+    if output.state == "updated" && output.nfiles.is_some() {
+        let changes = &output.changes;
+        out.put(format!(
+            ": {} added, {} modified, {} deleted",
+            changes.added, changes.modified, changes.deleted
+        ));
+        if changes.renamed > 0 {
+            out.put(format!(", {} renamed", changes.renamed));
         }
-        if output.state == "updated" && output.nfiles.is_some() {
-            let changes = &output.changes;
-            out.put(format!(
-                ": {} added, {} modified, {} deleted",
-                changes.added, changes.modified, changes.deleted
-            ));
-            if changes.renamed > 0 {
-                out.put(format!(", {} renamed", changes.renamed));
-            }
-        }
-        out.end();
-        if output.kept > 0 {
-            let entries = if output.kept == 1 { "entry that is" } else { "entries that are" };
-            out.put(format!("kept {} {entries} not downloaded; to delete: mlv rm PATH", output.kept)).end();
-        }
+    }
+    out.end();
+    if output.kept > 0 {
+        let entries = if output.kept == 1 { "entry that is" } else { "entries that are" };
+        out.put(format!("kept {} {entries} not downloaded; to delete: mlv rm PATH", output.kept)).end();
     }
 }

@@ -39,6 +39,7 @@
 pub(crate) mod add;
 pub(crate) mod cache;
 pub(crate) mod checkout;
+pub(crate) mod commit;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod diff;
@@ -64,6 +65,7 @@ pub(crate) enum Command {
     Add(add::AddArgs),
     Cache(cache::CacheArgs),
     Checkout(checkout::CheckoutArgs),
+    Commit(commit::CommitArgs),
     Config(config::ConfigArgs),
     Demo(demo::DemoArgs),
     Diff(diff::DiffArgs),
@@ -88,6 +90,7 @@ impl Command {
             Command::Add(args) => finish(cx, add::run(cx, args)),
             Command::Cache(args) => args.run(cx),
             Command::Checkout(args) => finish(cx, checkout::run(cx, args)),
+            Command::Commit(args) => finish(cx, commit::run(cx, args)),
             Command::Config(args) => finish(cx, config::run(cx, args)),
             Command::Demo(args) => finish(cx, demo::run(cx, &args)),
             Command::Diff(args) => finish(cx, diff::run(cx, args)),

@@ -8,9 +8,10 @@ use crate::model::digest::{Digest, TreeId};
 use crate::model::object::{ContentId, ContentInfo, RecordKey, RecordKind};
 use crate::model::path::RepoPath;
 use crate::model::tree::{Page, decode_page};
-use crate::ops::share::{IntoCache, NamedRemote};
+use crate::ops::share::{self, IntoCache, NamedRemote};
 use crate::ops::{OpError, OutputError, trees};
 use crate::remote::error::Cause;
+use crate::remote::records::Operation;
 use crate::remote::transfer::RecordSink;
 use crate::remote::transfer::fetch::{FetchReport, fetch};
 use crate::remote::wants::WantList;
@@ -57,6 +58,21 @@ pub fn bring(
     bring_files(repo, from, wishes, reporter, &mut brought)?;
     brought.failed.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(brought)
+}
+
+/// Fetches the pages of one output's tree from the default remote.
+pub fn bring_tree(
+    repo: &Repo,
+    id: TreeId,
+    output: &RepoPath,
+    reporter: &dyn Reporter,
+) -> Result<(), OpError> {
+    let mut from = share::open(repo, None, Operation::Read)?;
+    let info = ContentInfo { id: ContentId::Tree(id), size: 0, nfiles: None, executable: false };
+    let wish = Wish { output: output.clone(), info, inside: Vec::new() };
+    let mut brought = Brought::default();
+    bring_pages(repo, &mut from, &[wish], reporter, &mut brought)?;
+    brought.failed.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
 }
 
 /// Keeps pages in memory besides, so that the next level can be read before anything is published.

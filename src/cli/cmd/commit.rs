@@ -1,0 +1,70 @@
+use std::time::Duration;
+
+use crate::cli::args::TargetArgs;
+use crate::cli::cmd::add;
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, Failure};
+use crate::cli::help;
+use crate::cli::render::{Viewpoint, count};
+use crate::cli::report::Report;
+use crate::cli::ui::Text;
+use crate::model::units::{ByteSize, Span};
+use crate::ops::commit;
+
+/// Record all changes to data that is tracked already
+///
+/// As `mlv add` for everything that changed, and for data that `mlv add --no-commit` left unstored.
+/// Runs nothing. What is not here stays recorded as it is.
+#[derive(clap::Args)]
+#[command(after_help = help::after(&[
+    ("mlv commit", "everything that changed"),
+    ("mlv commit data", "one output"),
+], &[3, 4, 5, 6]))]
+pub(crate) struct CommitArgs {
+    #[command(flatten)]
+    targets: TargetArgs,
+    /// Kept for scripts: mlv never asks
+    #[arg(long, short, hide = true)]
+    force: bool,
+}
+
+/// What was recorded, and from where to look at it.
+#[derive(serde::Serialize)]
+pub(crate) struct CommitReport {
+    #[serde(flatten)]
+    report: commit::CommitReport,
+    #[serde(skip)]
+    view: Viewpoint,
+}
+
+pub(crate) fn run(cx: &Context, args: CommitArgs) -> Result<CommitReport, CliError> {
+    let repo = cx.repo()?;
+    let report = commit::run(repo, &args.targets.into_options(), cx.reporter())?;
+    Ok(CommitReport { report, view: Viewpoint::of(repo) })
+}
+
+impl Report for CommitReport {
+    fn summary(&self, took: Duration, out: &mut Text) {
+        let CommitReport { report, view } = self;
+        for output in &report.outputs {
+            add::line(output, view, false, out);
+        }
+        if report.outputs.is_empty() && report.stored.records == 0 {
+            if report.failed.is_empty() {
+                out.put("Everything up to date.").end();
+            }
+        } else {
+            let (records, bytes) =
+                (count(report.stored.records, "new record"), ByteSize(report.stored.bytes));
+            out.put(format!("Stored {records} ({bytes}) in {}.", Span(took))).end();
+        }
+        if !report.git_add.is_empty() {
+            out.hint(format!("git add {}", view.words(&report.git_add)));
+        }
+    }
+
+    fn failures(&self) -> Vec<Failure> {
+        let failed = self.report.failed.iter();
+        failed.map(|(path, error)| Failure::of(self.view.path(path.as_str()), error)).collect()
+    }
+}

@@ -1,0 +1,79 @@
+//! `commit`: records all changes to what is tracked already.
+
+use crate::model::object::ContentInfo;
+use crate::model::path::RepoPath;
+use crate::ops::add::{AddedOutput, StoredCounts};
+use crate::ops::record::{Recording, Request};
+use crate::ops::targets::{self, TargetOptions};
+use crate::ops::tracked::{Source, Tracked};
+use crate::ops::{OpError, pointers};
+use crate::repo::Repo;
+use crate::report::Reporter;
+
+/// What `commit` did.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct CommitReport {
+    /// The outputs whose recording changed, sorted by path.
+    pub outputs: Vec<AddedOutput>,
+    /// What was new to the cache.
+    pub stored: StoredCounts,
+    /// What to hand to `git add`, relative to the repository's root, sorted.
+    pub git_add: Vec<String>,
+    /// Outputs that are not here, and stay recorded as they are.
+    pub not_here: u64,
+    /// What could not be used, and why.
+    #[serde(skip)]
+    pub failed: Vec<(RepoPath, OpError)>,
+}
+
+/// One output under a pointer.
+struct Item {
+    output: RepoPath,
+    pointer: RepoPath,
+    known: ContentInfo,
+    inside: Vec<Box<str>>,
+}
+
+/// Records the work tree's state of outputs under pointers, and stores their bytes. Never runs anything.
+///
+/// An output that is not here stays recorded as it is: absent is not deleted.
+pub fn run(repo: &Repo, targets: &TargetOptions, reporter: &dyn Reporter) -> Result<CommitReport, OpError> {
+    let mut tracked = Tracked::load(repo)?;
+    let mut report = CommitReport::default();
+    let problems = tracked.take_problems();
+    report.failed.extend(problems.into_iter().map(|problem| (problem.file, problem.error)));
+    let mut items = Vec::new();
+    for one in targets::outputs(repo, &tracked, targets)? {
+        let (Source::Pointer { file }, Some(known)) = (&one.out.source, one.out.content) else { continue };
+        if repo.dir().stat(&one.out.path)?.is_none() {
+            report.not_here += 1;
+            continue;
+        }
+        items.push(Item { output: one.out.path.clone(), pointer: file.clone(), known, inside: one.inside });
+    }
+    let mut recording = Recording::begin(repo, reporter)?;
+    let mut written = Vec::new();
+    for item in &items {
+        let request =
+            Request { output: &item.output, known: Some(&item.known), inside: &item.inside, store: true };
+        let recorded = match recording.output(request) {
+            Ok(recorded) => recorded,
+            Err(error) => {
+                report.failed.push((item.output.clone(), error));
+                continue;
+            }
+        };
+        if recorded.info != item.known {
+            report.outputs.push(AddedOutput::updated(&item.output, &item.pointer, &recorded));
+            written.push((item.output.clone(), item.pointer.clone(), recorded.info));
+        }
+    }
+    let published = recording.publish()?;
+    report.stored = published.stats.into();
+    let changed = pointers::write(repo, &written, reporter)?;
+    published.settle()?;
+    if repo.git().is_some() {
+        report.git_add = changed.iter().map(ToString::to_string).collect();
+    }
+    Ok(report)
+}
