@@ -12,7 +12,7 @@ use crate::model::path::RepoPath;
 use crate::model::place::{Located, Problem, ProblemClass};
 use crate::model::resolve::ResolveError;
 use crate::model::stage::{Command, Stage, StageNameError};
-use crate::model::value::Entries;
+use crate::model::value::{Entries, Value};
 use crate::model::yaml::{Limits, YamlProblem, load, text_of};
 
 mod fast;
@@ -24,10 +24,20 @@ mod write;
 pub struct Lockfile {
     /// Entries by stage name.
     pub stages: BTreeMap<Box<str>, StageLock>,
-    /// Entries that cannot be used, by stage name, and why. They are not written again.
-    pub refused: Vec<(Box<str>, LockError)>,
+    /// Entries that cannot be used, by stage name. They are written again until their stage runs:
+    /// a newer mlv may have written them.
+    pub refused: BTreeMap<Box<str>, RefusedEntry>,
     /// Top-level keys of a newer mlv, kept.
     pub unknown: Entries,
+}
+
+/// An entry that cannot be used.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RefusedEntry {
+    /// Why.
+    pub error: LockError,
+    /// What stands there.
+    pub value: Value,
 }
 
 /// What a stage last consumed and produced. [`StageLock::new`] keeps the lists in order.
@@ -199,6 +209,7 @@ impl Lockfile {
     /// does to the file that it has just read again, so that nobody else's entries are lost.
     pub fn apply(&mut self, updates: BTreeMap<Box<str>, Option<StageLock>>) {
         for (name, update) in updates {
+            self.refused.remove(&name);
             match update {
                 Some(entry) => self.stages.insert(name, entry),
                 None => self.stages.remove(&name),
@@ -209,6 +220,7 @@ impl Lockfile {
     /// Removes the entries of stages that `exists` denies.
     pub fn retain(&mut self, exists: impl Fn(&str) -> bool) {
         self.stages.retain(|name, _| exists(name));
+        self.refused.retain(|name, _| exists(name));
     }
 }
 

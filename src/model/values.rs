@@ -118,4 +118,22 @@ mod tests {
         assert!(super::changes(&old, &old, false).is_empty());
         assert_eq!(super::changes(&old, &old, true)[&at("params.yaml")].len(), 3);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>, text in "[\\[\\]{}:,\"0-9eE.+a-z \\n-]{0,80}") {
+            for file in ["p.json", "p.yaml"] {
+                let _ = read(&at(file), &bytes);
+                let _ = read(&at(file), text.as_bytes());
+            }
+        }
+
+        /// What JSON reads, YAML reads alike: it is nearly a part of it.
+        #[test]
+        fn json_and_yaml_agree(value in "[a-z]{1,8}", number: i32, fraction in -1e9..1e9) {
+            let text = format!("{{\"{value}\": [{number}, {fraction:?}, \"{value}\", null, true, {{}}]}}");
+            let json = read(&at("p.json"), text.as_bytes()).unwrap();
+            proptest::prop_assert!(json.same(&read(&at("p.yaml"), text.as_bytes()).unwrap()));
+        }
+    }
 }

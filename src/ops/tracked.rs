@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::model::lockfile::{Lockfile, StageLock};
+use crate::model::lockfile::{Lockfile, RefusedEntry, StageLock};
 use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
 use crate::model::stage::{Pipeline, Stage};
@@ -236,7 +236,7 @@ impl Collector {
     }
 
     fn report_refused(&mut self, folder: &RepoPath, lock: &Lockfile) {
-        for (_, error) in &lock.refused {
+        for RefusedEntry { error, .. } in lock.refused.values() {
             self.problem(&read::within(folder, LOCK_FILE), error.clone());
         }
     }

@@ -156,10 +156,10 @@ fn run_script(
     let mut wrapped = CommandWrap::from(process);
     #[cfg(unix)]
     wrapped.wrap(process_wrap::std::ProcessGroup::leader());
+    output.follow(reader).map_err(failed)?;
     let child = wrapped.spawn().map_err(failed)?;
     // It holds the pipe's writing end: while this is open, the reader sees no end.
     drop(wrapped);
-    output.follow(reader).map_err(failed)?;
     let mut running = Running { child, status: None, open: true, asked: None, killed: false };
     let end = running.until_end(output, options);
     end.map_err(|source| ExecError::Wait { stage: execution.stage.into(), source })
@@ -253,6 +253,17 @@ impl Running {
             Some(0) => End::Success,
             Some(code) => End::Code(code),
             None => End::Signal(signal_of(status)),
+        }
+    }
+}
+
+impl Drop for Running {
+    /// On the way out of an error or a panic, nothing keeps running.
+    fn drop(&mut self) {
+        if self.status.is_none() {
+            signal(&*self.child, Signal::Kill);
+            // Reaped, or gone already.
+            let _ = self.child.wait();
         }
     }
 }

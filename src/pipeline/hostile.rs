@@ -45,8 +45,8 @@ fn lock(bytes: &[u8]) -> String {
         Ok(lock) => {
             let valid = lock.stages.values().filter(|entry| !entry.is_stale()).count();
             let mut outcome = format!("read: {valid} valid, {} stale", lock.stages.len() - valid);
-            for (_, error) in &lock.refused {
-                let _ = write!(outcome, "; entry refused: {error}");
+            for entry in lock.refused.values() {
+                let _ = write!(outcome, "; entry refused: {}", entry.error);
             }
             outcome
         }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::lockfile::{LockDep, LockError, LockOut, LockProblem, LockSum, Lockfile, StageLock, write};
+use crate::model::lockfile::{
+    LockDep, LockError, LockOut, LockProblem, LockSum, Lockfile, RefusedEntry, StageLock, write,
+};
 use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::{RepoPath, check_output_name};
 use crate::model::place::{Located, Mark, short};
@@ -29,7 +31,10 @@ pub(super) fn lockfile(file: &RepoPath, text: &str, root: &Node<'_>) -> Result<L
             Ok(entry) => {
                 lock.stages.insert(name, entry);
             }
-            Err(refusal) => lock.refused.push((name, fail(refusal))),
+            Err(refusal) => {
+                let entry = RefusedEntry { error: fail(refusal), value: Value::of(node) };
+                lock.refused.insert(name, entry);
+            }
         }
     }
     Ok(lock)

@@ -123,12 +123,29 @@ fn bad_entries_leave_the_others_usable() {
         let (before, after) = text.split_at(text.find("  train:").unwrap());
         let lock = parse(&format!("{before}{}", after.replace(from, to)));
         assert_eq!(lock.stages.keys().map(|name| &**name).collect::<Vec<_>>(), ["evaluate", "list"]);
-        let [(name, error)] = &lock.refused[..] else { panic!("one entry is refused") };
-        assert_eq!(&**name, "train");
+        let error = &lock.refused["train"].error;
+        assert_eq!(lock.refused.len(), 1);
         assert!(matches!(&error.problem, LockProblem::Path { reason, .. } if *reason == expected), "{error}");
     }
     let lock = parse(&text.replace("  list:", "  --force:"));
-    assert!(matches!(lock.refused[0].1.problem, LockProblem::Name { .. }));
+    assert!(matches!(lock.refused["--force"].error.problem, LockProblem::Name { .. }));
+}
+
+#[test]
+fn refused_entries_are_kept_until_their_stage_runs() {
+    // R19: another algorithm may be what a newer mlv writes.
+    let text = sample().write(&at("p/mlv.lock")).replace("hash: blake3:7", "hash: sha256:7");
+    let lock = parse(&text);
+    assert_eq!((lock.stages.len(), lock.refused.len()), (0, 3));
+    let again = lock.write(&at("p/mlv.lock"));
+    assert!(again.contains("sha256:7"));
+    let mut back = parse(&again);
+    assert_eq!(back.refused.len(), 3);
+    assert_eq!(back.write(&at("p/mlv.lock")), again);
+    back.apply(BTreeMap::from([("train".into(), Some(entry(Command::Script("x".into()))))]));
+    assert_eq!((back.stages.len(), back.refused.len()), (1, 2));
+    let mixed = parse(&back.write(&at("p/mlv.lock")));
+    assert_eq!((mixed.stages, mixed.refused.len()), (back.stages, 2));
 }
 
 #[test]

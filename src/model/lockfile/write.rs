@@ -17,12 +17,24 @@ pub(super) fn lockfile(file: &RepoPath, lock: &Lockfile) -> String {
     let folder = file.parent().unwrap_or_else(RepoPath::root);
     let mut out = String::with_capacity(64 + 512 * lock.stages.len());
     out.push_str("version: 1\nstages:");
-    out.push_str(if lock.stages.is_empty() { " {}\n" } else { "\n" });
+    out.push_str(if lock.stages.is_empty() && lock.refused.is_empty() { " {}\n" } else { "\n" });
+    let mut refused = lock.refused.iter().peekable();
     for (name, entry) in &lock.stages {
+        while let Some((name, entry)) = refused.next_if(|(earlier, _)| *earlier < name) {
+            raw(&mut out, name, &entry.value);
+        }
         stage(&mut out, &folder, name, entry);
     }
+    refused.for_each(|(name, entry)| raw(&mut out, name, &entry.value));
     unknown(&mut out, "", &lock.unknown);
     out
+}
+
+/// An entry that mlv makes nothing of, on one line.
+fn raw(out: &mut String, name: &str, value: &Value) {
+    let _ = write!(out, "  {}: ", emit::scalar(name));
+    emit::value(value, out);
+    out.push('\n');
 }
 
 fn stage(out: &mut String, folder: &RepoPath, name: &str, entry: &StageLock) {
