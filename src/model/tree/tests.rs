@@ -218,6 +218,58 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Edits of a directory of many pages: found exactly, at the price of the pages that they touch.
+    #[test]
+    fn a_few_edits_of_many_entries_are_found_in_a_few_pages(
+        edits in proptest::collection::btree_map(0usize..5000, 0u8..3, 1..12)
+    ) {
+        let old = formula("5,000");
+        let mut new: BTreeMap<Box<str>, TreeEntry> =
+            old.iter().map(|entry| (entry.path.clone(), entry.clone())).collect();
+        let mut expected = BTreeMap::new();
+        for (&at, edit) in &edits {
+            let mut before = Some(old[at].clone());
+            let mut after = old[at].clone();
+            match edit {
+                0 => after.size += 1,
+                1 => {
+                    after.path = format!("{}-new", after.path).into();
+                    before = None;
+                }
+                _ => {
+                    new.remove(&after.path);
+                    expected.insert(after.path, (before, None));
+                    continue;
+                }
+            }
+            new.insert(after.path.clone(), after.clone());
+            expected.insert(after.path.clone(), (before, Some(after)));
+        }
+        let new: Vec<_> = new.into_values().collect();
+        let (a, mut pages) = build(&old).unwrap();
+        let (b, more) = build(&new).unwrap();
+        let fresh = more.keys().filter(|id| !pages.contains_key(id)).count();
+        // An edit rewrites its leaf and, where it was or becomes the end of one, the leaf behind.
+        prop_assert!(fresh <= 1 + 2 * edits.len(), "{} fresh pages for {} edits", fresh, edits.len());
+        pages.extend(more);
+        let (mut loads, mut found) = (0, BTreeMap::new());
+        let mut load = |id| {
+            loads += 1;
+            pages.get(&id).cloned().ok_or(())
+        };
+        diff(a.id, b.id, &mut load, &mut |TreeChange { old, new }| {
+            let path = old.as_ref().or(new.as_ref()).unwrap().path.clone();
+            found.insert(path, (old, new));
+            Ok(())
+        }).unwrap();
+        prop_assert_eq!(found, expected);
+        prop_assert!(loads <= 2 + 4 * edits.len(), "{} pages loaded for {} edits", loads, edits.len());
+    }
+}
+
 fn encode(page: &Page) -> Vec<u8> {
     let mut out = Vec::new();
     page::put_header(&mut out, page.level());
