@@ -187,6 +187,12 @@ pub trait Advice: std::error::Error {
     fn subject(&self) -> Option<String> {
         None
     }
+
+    /// Every path that the failure is about, each with what is wrong with it, where the message
+    /// only counts them.
+    fn affected(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
 }
 
 // Here and not beside the type: the model knows nothing of exit codes.

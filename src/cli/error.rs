@@ -69,15 +69,9 @@ impl CliError {
     pub(crate) fn of(error: &dyn Advice) -> CliError {
         let (message, causes) = chain(error);
         let (kind, subject, hints) = (error.kind(), error.subject(), error.hints());
-        CliError(Box::new(Parts {
-            kind,
-            message,
-            causes,
-            subject,
-            hints,
-            failures: Vec::new(),
-            is_said: false,
-        }))
+        let failure = |(path, message)| Failure { path, kind, message };
+        let failures = error.affected().into_iter().map(failure).collect();
+        CliError(Box::new(Parts { kind, message, causes, subject, hints, failures, is_said: false }))
     }
 
     /// Adds the list of what failed to the document. The text says it already.

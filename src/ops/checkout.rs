@@ -73,11 +73,9 @@ pub fn plan<'a>(
     reporter: &'a dyn Reporter,
 ) -> Result<CheckoutPlan<'a>, OpError> {
     let mut tracked = Tracked::load(repo)?;
-    let problems = tracked.take_problems();
-    let mut failed: Vec<(RepoPath, OpError)> =
-        problems.into_iter().map(|problem| (problem.file, problem.error)).collect();
     let planner = Planner::new(repo, reporter)?;
     let mut wanted = wanted_outputs(repo, &tracked, options)?;
+    let mut failed = targets::problems(repo, &mut tracked, &options.targets);
     if options.targets.targets.is_empty() && failed.is_empty() {
         wanted.extend(untracked_again(&planner, &tracked));
     }
@@ -97,7 +95,11 @@ pub fn plan<'a>(
 }
 
 fn wanted_outputs(repo: &Repo, tracked: &Tracked, options: &CheckoutOptions) -> Result<Vec<Wanted>, OpError> {
-    let selected = targets::outputs(repo, tracked, &options.targets)?;
+    let mut selected = targets::outputs(repo, tracked, &options.targets)?;
+    if options.targets.targets.is_empty() {
+        // What is pulled by hand only is not missed where it is not.
+        selected.retain(|one| !one.out.pull_manual || matches!(repo.dir().stat(&one.out.path), Ok(Some(_))));
+    }
     let wanted = |one: targets::Selected<'_>| Wanted {
         output: one.out.path.clone(),
         info: one.out.content,

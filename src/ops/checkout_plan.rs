@@ -112,16 +112,17 @@ fn plan_unwanted(
             plan.unsaved.push(old.clone());
         }
         plan.actions.push(Action::Remove(old.clone()));
-    } else if placed == Some(old) && saved {
-        plan.actions.push(Action::Remove(old.clone()));
-    } else if question.clean {
-        if !saved {
-            plan.unsaved.push(old.clone());
-        }
+    } else if question.clean || (saved && placed.is_some_and(|placed| has_same_bytes(placed, old))) {
+        // What was asked to be cleaned goes to rescue where it is not saved.
         plan.actions.push(Action::Remove(old.clone()));
     } else {
         plan.extra.push(old.path.clone());
     }
+}
+
+/// Whether both are the same contents; of a file by itself neither size nor mode is remembered.
+fn has_same_bytes(placed: &TreeEntry, found: &TreeEntry) -> bool {
+    placed.kind.is_file() == found.kind.is_file() && placed.hash == found.hash
 }
 
 /// The path without the slash that marks an empty folder.

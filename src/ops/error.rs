@@ -276,4 +276,8 @@ impl Advice for OpError {
             _ => self.lower().and_then(Advice::subject),
         }
     }
+
+    fn affected(&self) -> Vec<(String, String)> {
+        self.lower().map_or_else(Vec::new, Advice::affected)
+    }
 }

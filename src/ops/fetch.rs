@@ -42,10 +42,9 @@ pub struct FetchReport {
 /// Brings what the cache lacks. What came is verified and durable on return.
 pub fn run(repo: &Repo, options: &FetchOptions, reporter: &dyn Reporter) -> Result<FetchReport, OpError> {
     let mut tracked = Tracked::load(repo)?;
-    let problems = tracked.take_problems();
     let wishes = wishes(repo, &tracked, &options.targets)?;
-    let mut report = FetchReport::default();
-    report.failed.extend(problems.into_iter().map(|problem| (problem.file, problem.error)));
+    let failed = targets::problems(repo, &mut tracked, &options.targets);
+    let mut report = FetchReport { failed, ..FetchReport::default() };
     for (name, wishes) in by_remote(wishes, options.remote.as_deref()) {
         let mut from = share::open(repo, name.as_deref(), Operation::Read)?;
         let brought = bring::bring(repo, &mut from, &wishes, reporter)?;

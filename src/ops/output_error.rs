@@ -30,6 +30,12 @@ pub enum OutputError {
         /// The path.
         path: RepoPath,
     },
+    /// A path inside a tracked directory that is neither recorded nor here.
+    #[error("nothing is recorded at `{path}`, and nothing is there")]
+    NotRecorded {
+        /// The path.
+        path: RepoPath,
+    },
     /// A symlink as an output of its own.
     #[error("`{path}` is a symbolic link")]
     SymlinkOutput {
@@ -251,6 +257,7 @@ impl OutputError {
             OutputError::NotTrackable { path, .. }
             | OutputError::Vanished { path }
             | OutputError::NothingAt { path }
+            | OutputError::NotRecorded { path }
             | OutputError::SymlinkOutput { path }
             | OutputError::SymlinkTarget { path, .. }
             | OutputError::NotADirectory { path }
@@ -276,7 +283,9 @@ impl OutputError {
 impl Advice for OutputError {
     fn kind(&self) -> ErrorKind {
         match self {
-            OutputError::Vanished { .. } | OutputError::NothingAt { .. } => ErrorKind::NoSuchTarget,
+            OutputError::Vanished { .. }
+            | OutputError::NothingAt { .. }
+            | OutputError::NotRecorded { .. } => ErrorKind::NoSuchTarget,
             OutputError::TrackedByGit { .. }
             | OutputError::StageOutput { .. }
             | OutputError::HoldsOutput { .. }
@@ -355,5 +364,16 @@ impl Advice for OutputError {
 
     fn subject(&self) -> Option<String> {
         self.path().map(ToString::to_string)
+    }
+
+    fn affected(&self) -> Vec<(String, String)> {
+        let (paths, what) = match self {
+            OutputError::WouldOverwrite { paths, .. } => (paths, "not saved".to_owned()),
+            OutputError::NowhereToPush { paths, remote } => {
+                (paths, format!("neither in the cache nor on the remote `{remote}`"))
+            }
+            _ => return Vec::new(),
+        };
+        paths.iter().map(|path| (path.to_string(), what.clone())).collect()
     }
 }

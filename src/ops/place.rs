@@ -11,6 +11,7 @@ use crate::fs::place::Examined;
 use crate::fs::rescue::{Kept, Rescue};
 use crate::fs::staging::Staging;
 use crate::fs::stamp::FileStamp;
+use crate::model::digest::Digest;
 use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
 use crate::model::tree::{EntryKind, TreeEntry};
@@ -117,6 +118,12 @@ impl<'a> Planner<'a> {
         let mut present = scanner.look(output)?;
         scanner.hash(output, &mut present, None)?;
         let entries = present.tree_entries();
+        for path in &wanted.inside {
+            let is_there = |entry: &TreeEntry| trees::is_within(entry.bare_path(), path);
+            if !recorded.iter().chain(&entries).any(is_there) {
+                return Err(OutputError::NotRecorded { path: output.join_entry(path) }.into());
+            }
+        }
         let placed = held::placed(self.repo, &self.here, output);
         let is_saved = |entry: &TreeEntry| !entry.kind.has_object() || self.presence.has_object(entry.hash);
         let other_kind = match (&present, wanted.info.map(|info| info.id)) {
@@ -124,7 +131,10 @@ impl<'a> Planner<'a> {
             (Present::Directory(_), Some(ContentId::File(_))) => true,
             _ => false,
         };
-        let plan = if other_kind {
+        let is_folder = wanted.info.is_some_and(|info| info.nfiles.is_some());
+        // No entry of an empty directory would bring the directory itself.
+        let lacks_folder = is_folder && recorded.is_empty() && !matches!(present, Present::Directory(_));
+        let mut plan = if other_kind {
             replace_whole(&recorded, &entries, &is_saved)
         } else {
             plan_directory(&Question {
@@ -135,6 +145,11 @@ impl<'a> Planner<'a> {
                 clean: manner.clean,
             })
         };
+        if lacks_folder {
+            let folder =
+                TreeEntry { path: "".into(), kind: EntryKind::EmptyDir, size: 0, hash: Digest::ZERO };
+            plan.actions.push(Action::Create(folder));
+        }
         Ok(OutputPlan { wanted, plan, present })
     }
 

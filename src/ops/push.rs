@@ -10,7 +10,7 @@ use crate::ops::fetch::by_remote;
 use crate::ops::share::{self, FromCache, NamedRemote};
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::Tracked;
-use crate::ops::{OpError, OutputError, surroundings};
+use crate::ops::{OpError, OutputError, surroundings, trees};
 use crate::remote::names::{ClientId, ProjectId};
 use crate::remote::records::{CommitName, Operation, Root};
 use crate::remote::transfer::plan::{PlanCounts, plan_push};
@@ -79,17 +79,22 @@ struct Load {
 /// Fails with `NotDownloaded` and the list if something is neither in the cache nor there.
 pub fn run(repo: &Repo, options: &PushOptions, reporter: &dyn Reporter) -> Result<PushReport, OpError> {
     let mut tracked = Tracked::load(repo)?;
-    let problems = tracked.take_problems();
     let mut report = PushReport { dry_run: options.dry_run, ..PushReport::default() };
-    report.failed.extend(problems.into_iter().map(|problem| (problem.file, problem.error)));
-    let loads: Vec<(Option<Box<str>>, Load)> = targets::outputs(repo, &tracked, &options.targets)?
-        .into_iter()
+    let selected = targets::outputs(repo, &tracked, &options.targets)?;
+    let loads: Vec<(Option<Box<str>>, Load)> = selected
+        .iter()
         .filter(|one| one.out.cache && one.out.push)
         .filter_map(|one| {
             let load = Load { output: one.out.path.clone(), info: one.out.content? };
             Some((one.out.remote.clone(), load))
         })
         .collect();
+    for one in &selected {
+        if let Some(info) = one.out.content {
+            trees::check_recorded(repo, &info, &one.out.path, &one.inside)?;
+        }
+    }
+    report.failed = targets::problems(repo, &mut tracked, &options.targets);
     for (name, loads) in by_remote(loads, options.remote.as_deref()) {
         let mut to = share::open(repo, name.as_deref(), Operation::Write)?;
         let pushed = push_to(repo, &mut to, &loads, options.dry_run, reporter)?;

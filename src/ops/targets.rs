@@ -96,6 +96,25 @@ pub fn stages(repo: &Repo, tracked: &Tracked, options: &TargetOptions) -> Result
     Ok(found.into_iter().collect())
 }
 
+/// Takes out what cannot be used of what was asked for: without targets all of it, else what lies
+/// in a folder that is a target, or matches a pattern. Ask after [`outputs`], which refuses a target
+/// that cannot be used itself.
+pub fn problems(repo: &Repo, tracked: &mut Tracked, options: &TargetOptions) -> Vec<(RepoPath, OpError)> {
+    let asks_for = |file: &RepoPath, target: &String| {
+        if options.glob {
+            let pattern =
+                expand::from_root(repo, target).and_then(|pattern| expand::matcher(target, &pattern));
+            return pattern.is_ok_and(|pattern| pattern.is_match(file.as_str()));
+        }
+        path(repo, target).is_ok_and(|folder| file.starts_with(&folder))
+    };
+    let mut problems = tracked.take_problems();
+    if !options.targets.is_empty() {
+        problems.retain(|problem| options.targets.iter().any(|target| asks_for(&problem.file, target)));
+    }
+    problems.into_iter().map(|problem| (problem.file, problem.error)).collect()
+}
+
 /// The path that a user's text names, relative to the root: relative to the current folder, or
 /// absolute. Fails with `BadTarget` if it is not in the repository.
 pub fn path(repo: &Repo, text: &str) -> Result<RepoPath, OpError> {

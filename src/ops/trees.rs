@@ -56,6 +56,24 @@ pub fn read_part(
     Ok(entries)
 }
 
+/// Fails with `NotRecorded` if `info` has nothing at one of the paths `inside`.
+pub fn check_recorded(
+    repo: &Repo,
+    info: &ContentInfo,
+    output: &RepoPath,
+    inside: &[Box<str>],
+) -> Result<(), OpError> {
+    for path in inside {
+        if read_part(repo, info, output, std::slice::from_ref(path))?
+            .iter()
+            .all(|entry| !is_within(entry.bare_path(), path))
+        {
+            return Err(OutputError::NotRecorded { path: output.join_entry(path) }.into());
+        }
+    }
+    Ok(())
+}
+
 /// Builds the tree of `output` from `entries`, sorted by path; its pages go to `writer` if there is one.
 pub fn build(
     output: &RepoPath,

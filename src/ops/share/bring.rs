@@ -181,6 +181,10 @@ fn bring_files(
         if brought.failed.iter().any(|(path, _)| *path == wish.output) {
             continue;
         }
+        if let Err(error) = trees::check_recorded(repo, &wish.info, &wish.output, &wish.inside) {
+            brought.failed.push((wish.output.clone(), error));
+            continue;
+        }
         for entry in trees::read_part(repo, &wish.info, &wish.output, &wish.inside)? {
             if entry.kind.has_object() && !presence.has_object(entry.hash) {
                 wants.file(entry.hash.into(), entry.size, &entry.path);

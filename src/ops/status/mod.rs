@@ -87,9 +87,7 @@ impl StatusReport {
 /// Looks; writes nothing but the stat index.
 pub fn run(repo: &Repo, options: &StatusOptions, reporter: &dyn Reporter) -> Result<StatusReport, OpError> {
     let mut tracked = Tracked::load(repo)?;
-    let problems = tracked.take_problems();
     let mut report = StatusReport {
-        failed: problems.into_iter().map(|problem| (problem.file, problem.error)).collect(),
         has_outputs: !tracked.outs().is_empty()
             || tracked.pipelines().iter().any(|one| one.stages().next().is_some()),
         ..StatusReport::default()
@@ -118,6 +116,7 @@ pub fn run(repo: &Repo, options: &StatusOptions, reporter: &dyn Reporter) -> Res
         // Only saves time, and a work tree that cannot be written has a status too.
         let _ = repo.save_stat_index(&index, look.update);
     }
+    report.failed.extend(targets::problems(repo, &mut tracked, &options.targets));
     if wants(Section::Data) {
         against_head(repo, &tracked, options, &mut report)?;
     } else {
