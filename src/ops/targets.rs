@@ -269,8 +269,8 @@ impl<'t> Resolver<'_, 't> {
         if let Some(stage) = all.iter().find(|stage| *stage.name == *name) {
             return vec![Meaning::Stage(pipeline, stage)];
         }
-        let in_group = |stage: &&Stage| stage.name.split_once('@').is_some_and(|(group, _)| group == name);
-        all.iter().filter(in_group).map(|stage| Meaning::Stage(pipeline, stage)).collect()
+        let of_group = all.iter().filter(|stage| is_in_group(&stage.name, name));
+        of_group.map(|stage| Meaning::Stage(pipeline, stage)).collect()
     }
 
     fn pipeline_here(&self) -> RepoPath {
@@ -349,6 +349,11 @@ impl<'t> Resolver<'_, 't> {
         let near = near(target, names.iter().map(String::as_str));
         OpError::NoSuchTarget { target: target.to_owned(), near }
     }
+}
+
+/// Whether a stage was generated as a part of `group`: `build@us` of `build`.
+fn is_in_group(name: &str, group: &str) -> bool {
+    name.split_once('@').is_some_and(|(known, _)| known == group)
 }
 
 fn addresses(pipeline: &TrackedPipeline) -> impl Iterator<Item = StageAddress> {

@@ -17,11 +17,11 @@ stages:
     cmd: x
     deps: [prepared]
     outs: [model, sub]
-  eval@a:
+  eval-a:
     cmd: x
     deps: [model]
     outs: [scores/a]
-  eval@b:
+  eval-b:
     cmd: x
     outs: [scores/b]
 ";
@@ -89,8 +89,7 @@ fn every_form_of_target_names_its_outputs() {
         ("lib", vec!["lib/words:"]),
         ("scores", vec!["scores/a:", "scores/b:"]),
         ("train", vec!["model:", "sub:"]),
-        ("eval", vec!["scores/a:", "scores/b:"]),
-        ("eval@b", vec!["scores/b:"]),
+        ("eval-b", vec!["scores/b:"]),
         ("solo", vec!["other/made:"]),
         ("other/mlv.yaml:train", vec!["other/weights:"]),
         ("mlv.yaml:prepare", vec!["prepared:"]),
@@ -102,6 +101,18 @@ fn every_form_of_target_names_its_outputs() {
         assert_eq!(view.outputs(&[target]).unwrap(), expected, "{target}");
     }
     assert_eq!(view.outputs(&[]).unwrap().len(), 10);
+}
+
+#[test]
+fn groups_are_what_stands_before_the_at_sign() {
+    for (name, group, expected) in [
+        ("build@us", "build", true),
+        ("build@us", "build@us", false),
+        ("build", "build", false),
+        ("b@a@c", "b", true),
+    ] {
+        assert_eq!(is_in_group(name, group), expected, "{name} in {group}");
+    }
 }
 
 #[test]
@@ -178,7 +189,7 @@ fn dependencies_are_followed_upwards() {
         view.with(TargetOptions { targets: owned(targets), with_deps: true, ..TargetOptions::default() })
             .unwrap()
     };
-    assert_eq!(deps(&["eval@a"]), ["data:raw", "model:", "prepared:", "scores/a:", "sub:"]);
+    assert_eq!(deps(&["eval-a"]), ["data:raw", "model:", "prepared:", "scores/a:", "sub:"]);
     assert_eq!(deps(&["data"]), ["data:"]);
 }
 
@@ -192,7 +203,7 @@ fn patterns_match_outputs_pointers_and_stages() {
     assert_eq!(matching(&view, "scores/*").unwrap(), ["scores/a:", "scores/b:"]);
     assert_eq!(matching(&view, "*.mlv").unwrap(), ["data:"]);
     assert_eq!(matching(&view, "**/w*").unwrap(), ["lib/words:", "other/weights:"]);
-    assert_eq!(matching(&view, "eval@*").unwrap(), ["scores/a:", "scores/b:"]);
+    assert_eq!(matching(&view, "eval-*").unwrap(), ["scores/a:", "scores/b:"]);
     assert_eq!(matching(&view, "other/mlv.yaml:s[ou]*").unwrap(), ["other/made:", "other/more:"]);
     assert_eq!(matching(&View::of(&test, "other"), "../sc*/?").unwrap(), ["scores/a:", "scores/b:"]);
     assert_eq!(matching(&view, "z*").unwrap_err().kind(), ErrorKind::NoSuchTarget);
