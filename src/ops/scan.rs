@@ -153,11 +153,32 @@ impl<'a> Scanner<'a> {
                 return Err(OutputError::NotTrackable { path: path.clone(), found: other.noun() }.into());
             }
         };
+        self.follow_own_links(path, present.entries_mut())?;
         let mut known = self.index.below(path.as_str());
         for entry in present.entries_mut().iter_mut().filter(|entry| entry.hash.is_none()) {
             entry.hash = known.at(&entry.path, &entry.stamp);
         }
         Ok(present)
+    }
+
+    /// Takes symlinks into the cache, which a checkout made for `cache.type = symlink`, for the files
+    /// that they stand for.
+    fn follow_own_links(&self, base: &RepoPath, entries: &mut [Scanned]) -> Result<(), OpError> {
+        for entry in entries.iter_mut().filter(|entry| entry.kind == EntryKind::Symlink) {
+            let path = if entry.path.is_empty() { base.clone() } else { base.join_entry(&entry.path) };
+            let target = self.repo.dir().read_link(&path)?;
+            if target.starts_with('/')
+                && let Some(id) = self.repo.cache()?.linked_object(&target)
+                && let Some(len) = self.repo.cache()?.object_len(id)
+            {
+                entry.kind = EntryKind::File;
+                entry.hash = Some(id.digest());
+                entry.stamp.size = len;
+                // The link says nothing of when its object was hashed: looked up again each time.
+                entry.settled = false;
+            }
+        }
+        Ok(())
     }
 
     fn walk(&self, path: &RepoPath) -> Result<Vec<Scanned>, OpError> {

@@ -41,6 +41,7 @@ pub(crate) mod cache;
 pub(crate) mod checkout;
 pub(crate) mod commit;
 pub(crate) mod config;
+pub(crate) mod data;
 pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod fetch;
@@ -67,6 +68,7 @@ pub(crate) enum Command {
     Checkout(checkout::CheckoutArgs),
     Commit(commit::CommitArgs),
     Config(config::ConfigArgs),
+    Data(data::DataArgs),
     Demo(demo::DemoArgs),
     Diff(diff::DiffArgs),
     Fetch(fetch::FetchArgs),
@@ -92,6 +94,7 @@ impl Command {
             Command::Checkout(args) => finish(cx, checkout::run(cx, args)),
             Command::Commit(args) => finish(cx, commit::run(cx, args)),
             Command::Config(args) => finish(cx, config::run(cx, args)),
+            Command::Data(args) => args.run(cx),
             Command::Demo(args) => finish(cx, demo::run(cx, &args)),
             Command::Diff(args) => finish(cx, diff::run(cx, args)),
             Command::Fetch(args) => finish(cx, fetch::run(cx, args)),
