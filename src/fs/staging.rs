@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::dir::{Dir, DirEntry, sync_folder};
 use super::error::Error;
@@ -101,6 +101,18 @@ pub(super) fn is_left_behind(parent: &Dir, entry: &DirEntry, now: &mut Option<i6
     }
 }
 
+/// Removes what dead owners left in the folder `tmp` of `home`, the first time that this process
+/// puts something there.
+fn reap_once(home: &Dir) {
+    static WAS_DONE: AtomicBool = AtomicBool::new(false);
+    if WAS_DONE.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    if let Ok(temp) = Dir::open(&home.full_str("tmp")) {
+        reap(&temp);
+    }
+}
+
 /// Whether what an unknown owner left is a day old by the file system's clock and unlocked.
 fn is_abandoned(parent: &Dir, name: &str, kind: FileKind, now: &mut Option<i64>) -> bool {
     let age_of = |dir: &Dir, name: &str| sys::stat(dir, name).map(|stat| FileStamp::of(&stat).mtime_ns).ok();
@@ -164,6 +176,7 @@ impl TempFile {
     pub(super) fn create(dir: &Dir, target: &Place<'_>, mode: u32) -> std::io::Result<TempFile> {
         if let Some(home) = &dir.temp_home {
             let folder = temp_folder(home)?;
+            reap_once(home);
             let name = format!("{}-{}", owner::current(), random_hex::<8>());
             let file = sys::create_new(folder.fd(), &name, mode)?;
             return Ok(TempFile { folder, name, file, published: false });

@@ -15,7 +15,7 @@ use crate::pack::writer::SealedPack;
 use crate::par;
 use crate::report::{Meter, interrupted};
 use crate::store::cache::Cache;
-use crate::store::copy::hash_file;
+use crate::store::hash::hash_file;
 use crate::store::layout::{self, own};
 use crate::store::{Error, publish};
 
@@ -102,9 +102,7 @@ impl Cache {
         part.report.bytes += stamp.size;
         let key = RecordKey { hash, kind };
         let is_right = match kind {
-            RecordKind::File | RecordKind::Chunk => {
-                hash_file(&file, stamp.size, buffer).map(|found| found == hash)
-            }
+            RecordKind::File | RecordKind::Chunk => hash_file(&file, buffer).map(|(found, _)| found == hash),
             // Pages and recipes share a folder: what is one of them is right.
             RecordKind::TreePage | RecordKind::Recipe => {
                 let recipe = RecordKey { hash, kind: RecordKind::Recipe };

@@ -70,21 +70,6 @@ pub(super) fn copy_hashing(
     Ok(hasher.finish())
 }
 
-/// The hash of the `size` bytes of a file.
-pub(super) fn hash_file(file: &File, size: u64, block: &mut Vec<u8>) -> io::Result<Digest> {
-    block.resize(BLOCK, 0);
-    let (mut hasher, mut position) = (Hasher::new(), 0);
-    while position < size {
-        let count = file.read_at(block, position)?;
-        if count == 0 {
-            break;
-        }
-        hasher.update(&block[..count]);
-        position += count as u64;
-    }
-    Ok(hasher.finish())
-}
-
 fn hash_zeros(hasher: &mut Hasher, mut count: u64) {
     static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
     while count > 0 {

@@ -64,8 +64,8 @@ fn hash_one(dir: &Dir, path: &RepoPath, kind: FileKind, block: &mut Vec<u8>) -> 
     let failed = |source| fs::Error::Io { action: "read", path: dir.full(path), source };
     for _ in 0..2 {
         let before_ns = now_ns();
-        let (mut file, stamp) = dir.open_file_stamped(path)?;
-        let (hash, len) = hash_file(&mut file, block).map_err(failed)?;
+        let (file, stamp) = dir.open_file_stamped(path)?;
+        let (hash, len) = hash_file(&file, block).map_err(failed)?;
         let after = stamp_of(&file).map_err(failed)?;
         if len == stamp.size && stamp.has_same_bytes(&after) && stamp.ctime_ns == after.ctime_ns {
             return Ok(hashed(dir, hash, stamp, before_ns));
@@ -74,7 +74,8 @@ fn hash_one(dir: &Dir, path: &RepoPath, kind: FileKind, block: &mut Vec<u8>) -> 
     Err(fs::Error::ChangedMeanwhile { path: dir.full(path) }.into())
 }
 
-fn hash_file(file: &mut File, block: &mut Vec<u8>) -> std::io::Result<(Digest, u64)> {
+/// The hash of what a file holds from its position on, and how many bytes that is.
+pub(super) fn hash_file(mut file: &File, block: &mut Vec<u8>) -> std::io::Result<(Digest, u64)> {
     block.resize(BLOCK, 0);
     let mut hasher = Hasher::new();
     let mut len = 0;

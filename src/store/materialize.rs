@@ -31,7 +31,8 @@ use crate::par;
 use crate::report::{Meter, interrupted};
 use crate::store::Error;
 use crate::store::cache::Cache;
-use crate::store::copy::{CopyError, copy_hashing, hash_file};
+use crate::store::copy::{CopyError, copy_hashing};
+use crate::store::hash::hash_file;
 use crate::store::layout::loose_path;
 use crate::store::packed::{Packed, ReadError};
 
@@ -439,10 +440,8 @@ impl Worker<'_, '_> {
     fn link(&mut self, key: RecordKey, source: &File, link: LinkMode) -> Result<Draft, Error> {
         let cache = self.owner.cache;
         let path = loose_path(key);
-        let size = source.metadata().map(|meta| meta.len());
-        let hash = size
-            .and_then(|size| hash_file(source, size, &mut self.window))
-            .map_err(fs::at(&cache.root().join(path.as_str()), "read"))?;
+        let (hash, _) =
+            hash_file(source, &mut self.window).map_err(fs::at(&cache.root().join(path.as_str()), "read"))?;
         if hash != key.hash {
             cache.quarantine(key);
             return Err(Error::Damaged { key });

@@ -1,6 +1,8 @@
+use super::update::Encoder;
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 const OLD: i64 = 1_000_000_000_000;
 
