@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::git::repo::CommitId;
 use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
 use crate::model::tree::{EntryKind, TreeEntry};
 use crate::ops::compare::{self, ChangeKind, EntryChange, Rename};
+use crate::ops::revisions::{self, At};
 use crate::ops::scan::Scanner;
 use crate::ops::state::{self, Verdict};
 use crate::ops::targets::{self, TargetOptions};
-use crate::ops::tracked::{History, Tracked};
+use crate::ops::tracked::Tracked;
 use crate::ops::{OpError, trees};
 use crate::repo::Repo;
 use crate::report::Reporter;
@@ -146,30 +146,12 @@ pub fn run(repo: &Repo, options: &DiffOptions, reporter: &dyn Reporter) -> Resul
 }
 
 fn sides(repo: &Repo, revisions: &[String]) -> Result<(Side, Side), OpError> {
-    let git = repo.require_git()?;
-    let mut history = History::new(repo)?;
-    let mut at = |commit: Option<CommitId>| -> Result<Side, OpError> {
-        Ok(Side::Revision(match commit {
-            Some(commit) => history.at(commit)?.complete()?,
-            None => Tracked::default(),
-        }))
+    let (old, new) = revisions::pair(repo, revisions)?;
+    let side = |at: At| -> Result<Side, OpError> {
+        let tracked = revisions::tracked(repo, at)?;
+        Ok(if at == At::WorkTree { Side::WorkTree(tracked) } else { Side::Revision(tracked) })
     };
-    let work_tree = || -> Result<Side, OpError> { Ok(Side::WorkTree(Tracked::load(repo)?.complete()?)) };
-    let resolve = |text: &str| git.resolve(if text.is_empty() { "HEAD" } else { text });
-    match revisions {
-        [] => Ok((at(git.head()?)?, work_tree()?)),
-        [one] => {
-            if let Some((a, b)) = one.split_once("...") {
-                let (a, b) = (resolve(a)?, resolve(b)?);
-                Ok((at(git.merge_base(a, b)?)?, at(Some(b))?))
-            } else if let Some((a, b)) = one.split_once("..") {
-                Ok((at(Some(resolve(a)?))?, at(Some(resolve(b)?))?))
-            } else {
-                Ok((at(Some(resolve(one)?))?, work_tree()?))
-            }
-        }
-        [a, b, ..] => Ok((at(Some(resolve(a)?))?, at(Some(resolve(b)?))?)),
-    }
+    Ok((side(old)?, side(new)?))
 }
 
 type Chosen = Vec<(RepoPath, Vec<Box<str>>)>;

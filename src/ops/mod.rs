@@ -29,6 +29,7 @@ pub mod remote;
 pub mod remove;
 pub mod repro;
 pub mod rescue;
+pub mod revisions;
 pub mod root;
 pub mod scan;
 pub mod share;
@@ -41,6 +42,7 @@ pub mod targets;
 mod tests;
 pub mod tracked;
 pub mod trees;
+pub mod values;
 
 pub use error::OpError;
 pub use output_error::OutputError;

@@ -47,6 +47,8 @@ pub(crate) mod diff;
 pub(crate) mod fetch;
 pub(crate) mod fsck;
 pub(crate) mod init;
+pub(crate) mod metrics;
+pub(crate) mod params;
 pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod remote;
@@ -74,6 +76,8 @@ pub(crate) enum Command {
     Fetch(fetch::FetchArgs),
     Fsck(fsck::FsckArgs),
     Init(init::InitArgs),
+    Metrics(metrics::MetricsArgs),
+    Params(params::ParamsArgs),
     Pull(pull::PullArgs),
     Push(push::PushArgs),
     Remote(remote::RemoteArgs),
@@ -99,6 +103,8 @@ impl Command {
             Command::Diff(args) => finish(cx, diff::run(cx, args)),
             Command::Fetch(args) => finish(cx, fetch::run(cx, args)),
             Command::Fsck(args) => finish(cx, fsck::run(cx, &args)),
+            Command::Metrics(args) => args.run(cx),
+            Command::Params(args) => args.run(cx),
             Command::Pull(args) => finish(cx, pull::run(cx, args)),
             Command::Push(args) => finish(cx, push::run(cx, args)),
             Command::Init(args) => finish(cx, init::run(cx, args)),

@@ -2,6 +2,7 @@
 //! [`crate::model::units::ByteSize`] and [`crate::model::units::Span`].
 
 pub(crate) mod status;
+pub(crate) mod values;
 mod viewpoint;
 
 pub(crate) use viewpoint::Viewpoint;

@@ -5,6 +5,8 @@ mod demo;
 mod init;
 mod json;
 mod remote;
+mod repro_together;
 mod root;
 mod usage;
+mod values;
 mod waiting;

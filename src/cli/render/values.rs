@@ -1,0 +1,78 @@
+//! Tables of values that changed, for terminals and in Markdown.
+
+use crate::cli::render::{Viewpoint, columns};
+use crate::cli::ui::Text;
+use crate::model::value::{Value, ValueChange};
+use crate::model::values::ChangesByFile;
+
+/// What a table of changes shows.
+pub(crate) struct Table<'a> {
+    /// What a key is called: `Metric`.
+    pub(crate) noun: &'static str,
+    /// What the two states are called.
+    pub(crate) sides: [String; 2],
+    /// A value as it is shown.
+    pub(crate) show: &'a dyn Fn(&Value) -> String,
+    /// Whether differences have a column.
+    pub(crate) has_diff: bool,
+}
+
+impl Table<'_> {
+    /// Columns for a terminal; nothing for no changes.
+    pub(crate) fn text(&self, changes: &ChangesByFile, view: &Viewpoint, out: &mut Text) {
+        let rows = self.rows(changes, view);
+        if rows.len() > 1 {
+            columns(&rows, out);
+        }
+    }
+
+    /// A table in Markdown.
+    pub(crate) fn markdown(&self, changes: &ChangesByFile, view: &Viewpoint, out: &mut Text) {
+        let width = if self.has_diff { 5 } else { 4 };
+        for (at, row) in self.rows(changes, view).iter().enumerate() {
+            let cells: Vec<String> = row[..width].iter().map(|cell| cell.replace('|', "\\|")).collect();
+            out.put(format!("| {} |", cells.join(" | "))).end();
+            if at == 0 {
+                let lines: Vec<String> =
+                    cells.iter().map(|cell| "-".repeat(cell.chars().count() + 2)).collect();
+                out.put(format!("|{}|", lines.join("|"))).end();
+            }
+        }
+    }
+
+    fn rows(&self, changes: &ChangesByFile, view: &Viewpoint) -> Vec<[String; 5]> {
+        let [old, new] = self.sides.clone();
+        let diff = if self.has_diff { "Change" } else { "" };
+        let mut rows = vec![["Path".to_owned(), self.noun.to_owned(), old, new, diff.to_owned()]];
+        for (file, keys) in changes {
+            for (key, change) in keys {
+                rows.push(self.row(view.path(file.as_str()), key, change));
+            }
+        }
+        rows
+    }
+
+    fn row(&self, file: String, key: &str, change: &ValueChange) -> [String; 5] {
+        let show = |value: &Value| if *value == Value::Null { "-".to_owned() } else { (self.show)(value) };
+        let diff = match &change.diff {
+            Some(diff) if self.has_diff => (self.show)(diff),
+            _ if self.has_diff => "-".to_owned(),
+            _ => String::new(),
+        };
+        [file, key.to_owned(), show(&change.old), show(&change.new), diff]
+    }
+}
+
+/// What the two states of a comparison are called: as the user named them.
+pub(crate) fn sides(revisions: &[String]) -> [String; 2] {
+    const WORK_TREE: &str = "work tree";
+    let name = |text: &str| if text.is_empty() { "HEAD".to_owned() } else { text.to_owned() };
+    match revisions {
+        [] => ["HEAD".to_owned(), WORK_TREE.to_owned()],
+        [one] => match one.split_once("...").or_else(|| one.split_once("..")) {
+            Some((a, b)) => [name(a), name(b)],
+            None => [one.clone(), WORK_TREE.to_owned()],
+        },
+        [a, b, ..] => [a.clone(), b.clone()],
+    }
+}

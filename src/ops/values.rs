@@ -1,0 +1,189 @@
+//! `metrics` and `params`: the values in files of values, now and at revisions, and what changed.
+
+use std::collections::BTreeSet;
+
+use crate::model::object::{ContentId, RecordKey, RecordKind};
+use crate::model::path::RepoPath;
+use crate::model::stage::Pipeline;
+use crate::model::values::{ChangesByFile, ValuesByFile, changes, read};
+use crate::model::yaml::Limits;
+use crate::ops::revisions::{self, At};
+use crate::ops::tracked::{PIPELINE_FILE, Tracked};
+use crate::ops::{OpError, OutputError, targets, trees};
+use crate::repo::Repo;
+use crate::{metrics, params};
+
+pub use crate::metrics::rounded;
+
+/// Which files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Those of `metrics`.
+    Metrics,
+    /// Those that stages read parameters from.
+    Params,
+}
+
+/// What to compare or show.
+#[derive(Clone, Debug, Default)]
+pub struct ValuesOptions {
+    /// As [`revisions::pair`] reads them.
+    pub revisions: Vec<String>,
+    /// Files, relative to the current folder; all if none is named.
+    pub targets: Vec<String>,
+    /// Whether values that did not change are wanted too.
+    pub all: bool,
+}
+
+/// What changed.
+#[derive(Debug, Default)]
+pub struct ValuesDiff {
+    /// By file and key.
+    pub changes: ChangesByFile,
+    /// Files that could not be read, and why.
+    pub failed: Vec<(RepoPath, OpError)>,
+}
+
+/// What the files hold.
+#[derive(Debug, Default)]
+pub struct ValuesShown {
+    /// By file.
+    pub values: ValuesByFile,
+    /// Files that could not be read, and why.
+    pub failed: Vec<(RepoPath, OpError)>,
+}
+
+/// Compares two states.
+pub fn diff(repo: &Repo, kind: Kind, options: &ValuesOptions) -> Result<ValuesDiff, OpError> {
+    let (old, new) = revisions::pair(repo, &options.revisions)?;
+    let mut sides = [Side::new(repo, kind, old)?, Side::new(repo, kind, new)?];
+    let known: BTreeSet<RepoPath> = sides.iter().flat_map(|side| side.files.iter().cloned()).collect();
+    let wanted = choose(repo, known, &options.targets)?;
+    let mut diff = ValuesDiff::default();
+    for side in &mut sides {
+        side.read(&wanted, &mut diff.failed);
+    }
+    // A file that one side cannot tell is no file without values.
+    for side in &mut sides {
+        side.values.retain(|file, _| !diff.failed.iter().any(|(failed, _)| failed == file));
+    }
+    diff.changes = changes(&sides[0].values, &sides[1].values, options.all);
+    diff.failed.dedup_by(|a, b| a.0 == b.0);
+    Ok(diff)
+}
+
+/// What the files hold in the work tree.
+pub fn show(repo: &Repo, kind: Kind, options: &ValuesOptions) -> Result<ValuesShown, OpError> {
+    let mut side = Side::new(repo, kind, At::WorkTree)?;
+    let wanted = choose(repo, side.files.clone(), &options.targets)?;
+    let mut failed = Vec::new();
+    side.read(&wanted, &mut failed);
+    Ok(ValuesShown { values: side.values, failed })
+}
+
+/// Those of the files that the targets name: themselves, or by a folder above them.
+fn choose(repo: &Repo, known: BTreeSet<RepoPath>, named: &[String]) -> Result<BTreeSet<RepoPath>, OpError> {
+    if named.is_empty() {
+        return Ok(known);
+    }
+    let mut wanted = BTreeSet::new();
+    for target in named {
+        let path = targets::path(repo, target)?;
+        let mut found = known.iter().filter(|file| file.starts_with(&path)).peekable();
+        if found.peek().is_none() {
+            return Err(OpError::NoSuchTarget { target: target.clone(), near: Vec::new() });
+        }
+        wanted.extend(found.cloned());
+    }
+    Ok(wanted)
+}
+
+/// One state of the files.
+struct Side<'a> {
+    repo: &'a Repo,
+    at: At,
+    tracked: Tracked,
+    files: BTreeSet<RepoPath>,
+    values: ValuesByFile,
+}
+
+impl<'a> Side<'a> {
+    fn new(repo: &'a Repo, kind: Kind, at: At) -> Result<Side<'a>, OpError> {
+        let tracked = revisions::tracked(repo, at)?;
+        let pipelines = tracked.pipelines().iter().map(|one| &*one.pipeline);
+        let mut files = match kind {
+            Kind::Metrics => metrics::files(pipelines),
+            Kind::Params => params::files(pipelines),
+        };
+        if kind == Kind::Params && tracked.pipelines().is_empty() {
+            files = params::files([&no_pipeline()]);
+        }
+        Ok(Side { repo, at, tracked, files, values: ValuesByFile::new() })
+    }
+
+    /// Reads the wanted files. One that is not there has no values.
+    fn read(&mut self, wanted: &BTreeSet<RepoPath>, failed: &mut Vec<(RepoPath, OpError)>) {
+        for file in wanted.intersection(&self.files.clone()) {
+            let values = self.bytes(file).and_then(|bytes| match bytes {
+                Some(bytes) => Ok(Some(read(file, &bytes).map_err(Box::new)?)),
+                None => Ok(None),
+            });
+            match values {
+                Ok(values) => self.values.extend(values.map(|values| (file.clone(), values))),
+                Err(error) => failed.push((file.clone(), error)),
+            }
+        }
+    }
+
+    fn bytes(&self, file: &RepoPath) -> Result<Option<Vec<u8>>, OpError> {
+        let limit = Limits::PIPELINE.bytes as u64;
+        match self.at {
+            At::Nothing => Ok(None),
+            At::WorkTree => match self.repo.dir().read_file(file, limit) {
+                Ok(bytes) => Ok(Some(bytes)),
+                Err(error) if error.is_not_found() => Ok(None),
+                Err(error) => Err(error.into()),
+            },
+            At::Commit(commit) => {
+                if let Some(id) = self.cached(file)? {
+                    return self.from_cache(file, id).map(Some);
+                }
+                Ok(self.repo.require_git()?.read_at(commit, file, limit)?)
+            }
+        }
+    }
+
+    /// The contents of a file that mlv keeps, not git.
+    fn cached(&self, file: &RepoPath) -> Result<Option<ContentId>, OpError> {
+        let Some((out, inside)) = self.tracked.containing(file).filter(|(out, _)| out.cache) else {
+            return Ok(None);
+        };
+        match out.content.map(|info| info.id) {
+            Some(ContentId::Tree(tree)) if !inside.is_empty() => {
+                let entries = trees::read(self.repo, tree, &out.path)?;
+                let entry = entries.iter().find(|entry| *entry.path == *inside && entry.kind.is_file());
+                Ok(entry.map(|entry| ContentId::File(entry.hash.into())))
+            }
+            id => Ok(id),
+        }
+    }
+
+    fn from_cache(&self, file: &RepoPath, id: ContentId) -> Result<Vec<u8>, OpError> {
+        let key = RecordKey { hash: id.digest(), kind: RecordKind::File };
+        let cache = self.repo.cache()?;
+        if !cache.has(key) {
+            return Err(OutputError::NotDownloaded { path: file.clone() }.into());
+        }
+        Ok(cache.read_record(key)?)
+    }
+}
+
+/// Stands for a project without pipelines, of which `params.yaml` alone is looked at.
+fn no_pipeline() -> Pipeline {
+    Pipeline {
+        file: RepoPath::parse(PIPELINE_FILE).unwrap_or_else(|_| RepoPath::root()),
+        stages: Vec::new(),
+        params: Vec::new(),
+        metrics: Vec::new(),
+    }
+}

@@ -1,0 +1,131 @@
+//! `mlv repro` that is killed, that meets another one, and that goes on after a failure.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::support::TestEnv;
+
+const PIPELINE: &str = "\
+stages:
+  one:
+    cmd: cat in > mid; echo one >> log
+    deps: [in]
+    outs: [mid]
+  two:
+    cmd: cat mid > out; echo two >> log
+    deps: [mid]
+    outs: [out]
+";
+
+fn project() -> TestEnv {
+    let env = TestEnv::ready();
+    env.write("in", "1\n");
+    env.write("mlv.yaml", PIPELINE);
+    env
+}
+
+fn runs(env: &TestEnv) -> Vec<String> {
+    env.read_text("log").lines().map(str::to_owned).collect()
+}
+
+#[track_caller]
+fn wait_for(env: &TestEnv, path: &str) {
+    let start = Instant::now();
+    while !env.exists(path) {
+        assert!(start.elapsed() < Duration::from_secs(20), "{path} does not come");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+// K1, R1, R15: what a killed run had moved aside comes back, and what it had finished counts.
+#[test]
+fn next_command_puts_right_what_a_killed_run_left() {
+    let env = project();
+    env.mlv(&["repro"]).success();
+    let before = env.read("out");
+    env.write("in", "2\n");
+    env.write("mlv.yaml", PIPELINE.replace("cat mid > out", "cat mid > out; touch started; sleep 5; true"));
+    let mut running = env.mlv_command().arg("repro").spawn().expect("it starts");
+    wait_for(&env, "started");
+    running.kill().expect("it runs");
+    running.wait().expect("it ends");
+    assert_ne!(env.read("out"), before);
+    let _ = env.mlv(&["status"]);
+    assert_eq!(env.read("out"), before);
+    assert_eq!(env.read_text("mid"), "2\n");
+    assert!(env.has_rescued(b"2\n"), "the torn output is kept");
+    env.write("log", "");
+    env.write("mlv.yaml", PIPELINE);
+    env.mlv(&["repro"]).success();
+    assert_eq!(runs(&env), ["two"], "the first stage had finished");
+    assert_eq!(env.read_text("out"), "2\n");
+}
+
+// DVC 67 K
+#[test]
+fn keep_going_runs_what_does_not_depend_on_a_failure() {
+    let env = project();
+    let free = "  free:\n    cmd: echo f > free; echo free >> log\n    outs: [free]\n";
+    env.write("mlv.yaml", format!("{}{free}", PIPELINE.replace("cat in > mid;", "exit 3;")));
+    let (kind, document) = env.json_error(&["repro", "--keep-going"], 8);
+    assert_eq!(kind, "stage_failed");
+    assert_eq!(runs(&env), ["free"]);
+    let stages = document["stages"].as_array().expect("a list");
+    let actions: Vec<_> = stages.iter().filter_map(|stage| stage["action"].as_str()).collect();
+    assert_eq!(actions, ["failed", "not_run", "run"]);
+}
+
+// DVC 83 F, R5
+#[test]
+fn second_run_of_a_stage_waits_and_then_has_nothing_to_do() {
+    let env = project();
+    env.write("mlv.yaml", PIPELINE.replace("cat in > mid;", "cat in > mid; touch started; sleep 2;"));
+    let mut first = env.mlv_command().arg("repro").spawn().expect("it starts");
+    wait_for(&env, "started");
+    let busy = env.mlv(&["repro", "--no-wait"]).code(6);
+    assert!(busy.stderr().contains("pid"), "{busy}");
+    env.mlv(&["repro"]).success();
+    assert!(first.wait().expect("it ends").success());
+    assert_eq!(runs(&env), ["one", "two"]);
+}
+
+#[test]
+fn output_that_git_tracks_is_refused_before_anything_runs() {
+    let env = project();
+    env.write("mid", "mine");
+    env.commit("mid is in git");
+    assert_eq!(env.json_error(&["repro"], 2).0, "already_tracked");
+    assert_eq!(env.read_text("mid"), "mine");
+    assert!(!env.exists("log"));
+}
+
+// R2
+#[test]
+fn directory_is_made_anew_by_each_run_and_edits_are_saved() {
+    let env = TestEnv::ready();
+    env.write("in", "a b");
+    let command = "mkdir d; for n in $(cat in); do echo $n > d/$n; done";
+    env.write("mlv.yaml", format!("stages:\n  s:\n    cmd: {command}\n    deps: [in]\n    outs: [d]\n"));
+    env.mlv(&["repro"]).success();
+    env.write("d/mine", "by hand");
+    env.mlv(&["repro"]).success();
+    assert!(!env.exists("d/mine") && env.has_rescued(b"by hand"));
+    env.write("in", "b c");
+    env.mlv(&["repro"]).success();
+    assert!(!env.exists("d/a") && env.exists("d/c"));
+}
+
+// Absent is not deleted, and never the input of a run.
+#[test]
+fn stage_does_not_run_on_data_that_is_partly_here() {
+    let env = TestEnv::ready();
+    env.write("d/a", "a");
+    env.write("d/b", "b");
+    env.mlv(&["add", "d"]).success();
+    env.write("mlv.yaml", "stages:\n  s:\n    cmd: ls d > out\n    deps: [d]\n    outs: [out]\n");
+    env.remove("d");
+    env.remove(".mlv/here");
+    env.mlv(&["checkout", "d/a"]).success();
+    assert_eq!(env.json_error(&["repro"], 5).0, "not_downloaded");
+    assert!(!env.exists("out"));
+}
