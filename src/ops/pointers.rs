@@ -98,6 +98,10 @@ fn edit_ignore_files(
     let mut changed = Vec::new();
     for (folder, names) in folders {
         let (add, remove) = edits(names);
+        if !add.is_empty() {
+            // A stage that has never run: its output's folder may not be there yet.
+            repo.dir().create_dir_all(folder)?;
+        }
         if ignore::update(repo.dir(), folder, add, remove, held)? != ignore::Outcome::Unchanged
             && let Ok(file) = folder.join_str(".gitignore")
         {
