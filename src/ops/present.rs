@@ -261,6 +261,10 @@ impl State for WorkTreeState<'_> {
     }
 
     fn is_cached(&self, content: &ContentInfo) -> Result<bool, OpError> {
+        if self.absent == Absent::AsRecorded {
+            // Not downloaded is no difference.
+            return Ok(true);
+        }
         let presence = self.presence()?;
         match content.id {
             ContentId::File(id) => Ok(presence.has_object(id.digest())),
