@@ -138,6 +138,9 @@ pub enum RoundTrip {
 /// What a listing and a read hand their pieces to.
 pub type ByteSink<'a> = dyn FnMut(&[u8]) -> ControlFlow<()> + 'a;
 
+/// What a listing hands its lines to.
+pub type ListSink<'a> = dyn FnMut(Listed) -> ControlFlow<()> + 'a;
+
 /// A place that keeps bytes under names. All methods may be called from any thread.
 ///
 /// Silence is not absence (R9): a method either knows the answer or returns an error.
@@ -166,9 +169,8 @@ pub trait Backend: Send + Sync {
 
     /// Hands every object whose key starts with `prefix` to `each`, in any order; complete or an error.
     ///
-    /// Names that are no keys are left out: they are not mlv's. More than [`MAX_LISTING`]
-    /// lines are refused.
-    fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed)) -> Result<(), BackendError>;
+    /// Names that are no keys are left out: they are not mlv's. Succeeds too if `each` stopped it.
+    fn list(&self, prefix: &str, each: &mut ListSink<'_>) -> Result<(), BackendError>;
 
     /// Removes `key`; that it is absent already is no error.
     fn delete(&self, key: &Key) -> Result<(), BackendError>;
@@ -199,7 +201,7 @@ macro_rules! pass_on {
             fn head(&self, key: &Key) -> Result<Option<Stat>, BackendError> {
                 (**self).head(key)
             }
-            fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed)) -> Result<(), BackendError> {
+            fn list(&self, prefix: &str, each: &mut ListSink<'_>) -> Result<(), BackendError> {
                 (**self).list(prefix, each)
             }
             fn delete(&self, key: &Key) -> Result<(), BackendError> {
@@ -254,12 +256,37 @@ pub fn read_range(backend: &dyn Backend, key: &Key, range: Range<u64>) -> Result
 }
 
 /// Lists all keys that start with `prefix`, sorted, each once.
+///
+/// More than [`MAX_LISTING`] lines are refused: a listing that loops has no end.
 pub fn list_sorted(backend: &dyn Backend, prefix: &str) -> Result<Vec<Listed>, BackendError> {
+    list_within(backend, prefix, MAX_LISTING)
+}
+
+fn list_within(backend: &dyn Backend, prefix: &str, limit: usize) -> Result<Vec<Listed>, BackendError> {
     let mut all = Vec::new();
-    backend.list(prefix, &mut |listed| all.push(listed))?;
-    all.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-    all.dedup_by(|a, b| a.key == b.key);
+    let mut lines = 0;
+    backend.list(prefix, &mut |listed| {
+        lines += 1;
+        all.push(listed);
+        if lines % FOLD == 0 {
+            sort_once(&mut all);
+        }
+        if lines > limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    if lines > limit {
+        let situation = Situation::ListingTooLong { limit };
+        return Err(BackendError::new(situation, Action::List, prefix, backend.describe()));
+    }
+    sort_once(&mut all);
     Ok(all)
+}
+
+/// After so many lines repeated ones are folded, so that a loop does not fill the memory.
+const FOLD: usize = 1 << 20;
+
+fn sort_once(lines: &mut Vec<Listed>) {
+    lines.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    lines.dedup_by(|a, b| a.key == b.key);
 }
 
 /// What a backend was asked to do when it failed.
@@ -409,6 +436,7 @@ impl Advice for BackendError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::remote::memory::MemoryBackend;
 
     #[test]
     fn keys_are_safe_relative_paths_in_lower_case() {
@@ -427,5 +455,66 @@ mod tests {
         for bad in ["/", "a//", "../", "a/.", "A"] {
             assert!(check_prefix(bad).is_err(), "{bad}");
         }
+    }
+
+    /// O2: unsorted, twice, without an end.
+    #[test]
+    fn listings_are_sorted_once_and_end() {
+        struct Loop(MemoryBackend, usize);
+        impl Backend for Loop {
+            fn get(
+                &self,
+                key: &Key,
+                range: Option<Range<u64>>,
+                sink: &mut ByteSink<'_>,
+            ) -> Result<(), BackendError> {
+                self.0.get(key, range, sink)
+            }
+            fn put(&self, key: &Key, parts: &[&[u8]]) -> Result<(), BackendError> {
+                self.0.put(key, parts)
+            }
+            fn create(&self, key: &Key, bytes: &[u8]) -> Result<Created, BackendError> {
+                self.0.create(key, bytes)
+            }
+            fn head(&self, key: &Key) -> Result<Option<Stat>, BackendError> {
+                self.0.head(key)
+            }
+            fn list(&self, prefix: &str, each: &mut ListSink<'_>) -> Result<(), BackendError> {
+                for _ in 0..self.1 {
+                    let mut stopped = false;
+                    self.0.list(prefix, &mut |line| {
+                        stopped = each(line).is_break();
+                        if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                    })?;
+                    if stopped {
+                        break;
+                    }
+                }
+                Ok(())
+            }
+            fn delete(&self, key: &Key) -> Result<(), BackendError> {
+                self.0.delete(key)
+            }
+            fn now(&self) -> Result<SystemTime, BackendError> {
+                self.0.now()
+            }
+            fn round_trip(&self) -> RoundTrip {
+                self.0.round_trip()
+            }
+            fn describe(&self) -> String {
+                self.0.describe()
+            }
+        }
+        let store = MemoryBackend::new();
+        for name in ["gc/b", "gc/a"] {
+            store.put(&Key::parse(name).expect("a key"), &[]).expect("memory");
+        }
+        let twice = Loop(store, 2);
+        let names: Vec<_> =
+            list_sorted(&twice, "gc/").expect("lists").iter().map(|l| l.key.to_string()).collect();
+        assert_eq!(names, ["gc/a", "gc/b"]);
+        let endless = Loop(twice.0, usize::MAX);
+        let error = list_within(&endless, "gc/", 1_000).expect_err("refused");
+        assert_eq!(error.situation, Situation::ListingTooLong { limit: 1_000 });
     }
 }

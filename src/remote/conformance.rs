@@ -97,7 +97,13 @@ fn listings_are_complete(backend: &dyn Backend) {
     assert!(listed.iter().all(|line| line.size == 2));
     backend.delete(&key("gc/03")).expect("deletes");
     assert_eq!(keys(backend, "gc/").len(), 24);
-    assert!(backend.list("../", &mut |_| {}).is_err());
+    assert!(backend.list("../", &mut |_| ControlFlow::Continue(())).is_err());
+    let mut lines = 0;
+    let stopped = backend.list("gc/", &mut |_| {
+        lines += 1;
+        ControlFlow::Break(())
+    });
+    assert!(stopped.is_ok() && lines == 1, "who has enough stops the listing");
 }
 
 fn many_threads_write_at_once(backend: &dyn Backend) {

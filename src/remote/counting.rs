@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use crate::remote::backend::{Backend, BackendError, ByteSink, Created, Key, Listed, RoundTrip, Stat};
+use crate::remote::backend::{Backend, BackendError, ByteSink, Created, Key, ListSink, RoundTrip, Stat};
 
 /// How many keys one LIST request brings at S3, GCS and Azure (5,000 there).
 pub const LIST_PAGE: u64 = 1_000;
@@ -121,11 +121,11 @@ impl<B: Backend> Backend for CountingBackend<B> {
         self.inner.head(key)
     }
 
-    fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed)) -> Result<(), BackendError> {
+    fn list(&self, prefix: &str, each: &mut ListSink<'_>) -> Result<(), BackendError> {
         let mut lines = 0u64;
         let result = self.inner.list(prefix, &mut |listed| {
             lines += 1;
-            each(listed);
+            each(listed)
         });
         add(&self.counters.list, lines.div_ceil(LIST_PAGE).max(1));
         result

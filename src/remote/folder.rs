@@ -21,7 +21,7 @@ use crate::fs::stamp::{FileKind, FileStamp};
 use crate::fs::{self, owner};
 use crate::model::path::RepoPath;
 use crate::remote::backend::{
-    Action, Backend, BackendError, ByteSink, Created, Key, Listed, MAX_LISTING, RoundTrip, Situation, Stat,
+    Action, Backend, BackendError, ByteSink, Created, Key, ListSink, Listed, RoundTrip, Situation, Stat,
     check_prefix,
 };
 
@@ -171,7 +171,7 @@ impl FolderBackend {
         root: &Dir,
         folder: &RepoPath,
         prefix: &str,
-        found: &mut dyn FnMut(Key, FileStamp) -> Result<(), fs::Error>,
+        found: &mut dyn FnMut(Key, FileStamp) -> ControlFlow<()>,
     ) -> Result<(), fs::Error> {
         let mut pending = vec![folder.clone()];
         while let Some(folder) = pending.pop() {
@@ -189,7 +189,11 @@ impl FolderBackend {
                         pending.push(path)
                     }
                     FileKind::File if is_wanted => match root.stat(&path)? {
-                        Some(stamp) => found(key, stamp)?,
+                        Some(stamp) => {
+                            if found(key, stamp).is_break() {
+                                return Ok(());
+                            }
+                        }
                         None => continue,
                     },
                     FileKind::Symlink if is_wanted || prefix.starts_with(key.as_str()) => {
@@ -329,26 +333,17 @@ impl Backend for FolderBackend {
         }
     }
 
-    fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed)) -> Result<(), BackendError> {
-        let invalid = |situation| BackendError::new(situation, Action::List, prefix, self.describe());
-        check_prefix(prefix).map_err(|error| invalid(Situation::Invalid).because(error))?;
+    fn list(&self, prefix: &str, each: &mut ListSink<'_>) -> Result<(), BackendError> {
+        let invalid = || BackendError::new(Situation::Invalid, Action::List, prefix, self.describe());
+        check_prefix(prefix).map_err(|error| invalid().because(error))?;
         let root = self.open_root()?;
         let folder = match prefix.rsplit_once('/') {
             Some((folder, _)) => own_path(folder),
             None => RepoPath::root(),
         };
-        let mut all = Vec::new();
-        let mut found = |key, stamp: FileStamp| {
-            all.push(Listed { key, size: stamp.size, modified: time_of(&stamp) });
-            if all.len() > MAX_LISTING { Err(fs::Error::Interrupted) } else { Ok(()) }
-        };
-        let listed = self.list_folder(root, &folder, prefix, &mut found);
-        if all.len() > MAX_LISTING {
-            return Err(invalid(Situation::ListingTooLong { limit: MAX_LISTING }));
-        }
-        listed.map_err(self.failed(Action::List, prefix))?;
-        all.into_iter().for_each(each);
-        Ok(())
+        let mut found =
+            |key, stamp: FileStamp| each(Listed { key, size: stamp.size, modified: time_of(&stamp) });
+        self.list_folder(root, &folder, prefix, &mut found).map_err(self.failed(Action::List, prefix))
     }
 
     fn delete(&self, key: &Key) -> Result<(), BackendError> {

@@ -6,7 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use crate::remote::backend::{
-    Action, Backend, BackendError, ByteSink, Created, Key, Listed, RoundTrip, Situation, Stat, check_prefix,
+    Action, Backend, BackendError, ByteSink, Created, Key, ListSink, Listed, RoundTrip, Situation, Stat,
+    check_prefix,
 };
 
 /// Objects in a map, with a clock that only tests move.
@@ -112,7 +113,7 @@ impl Backend for MemoryBackend {
         }))
     }
 
-    fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed)) -> Result<(), BackendError> {
+    fn list(&self, prefix: &str, each: &mut ListSink<'_>) -> Result<(), BackendError> {
         check_prefix(prefix)
             .map_err(|error| self.error(Situation::Invalid, Action::List, prefix).because(error))?;
         let listed: Vec<Listed> = {
@@ -125,7 +126,7 @@ impl Backend for MemoryBackend {
             };
             below.map(line).collect()
         };
-        listed.into_iter().for_each(each);
+        let _ = listed.into_iter().try_for_each(each);
         Ok(())
     }
 

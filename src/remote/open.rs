@@ -1,7 +1,9 @@
 //! An opened remote: its backend, what it says of itself, and what this clone knows of it.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use crate::par;
 use crate::remote::backend::{Backend, BackendError, read};
 use crate::remote::catalog::{Catalog, Refreshed};
 use crate::remote::collection::Collection;
@@ -11,6 +13,7 @@ use crate::remote::names::{RepoId, format_key};
 use crate::remote::records::{MAX_FORMAT, Operation, RecordError, RemoteFormat};
 use crate::remote::retry::{Patience, Retrying};
 use crate::remote::state::{Answers, State};
+use crate::report::{Event, Reporter};
 
 /// How a remote is opened.
 #[derive(Clone, Debug)]
@@ -23,13 +26,15 @@ pub struct OpenOptions {
     pub operation: Operation,
     /// How failed calls are repeated.
     pub patience: Patience,
+    /// How many threads do the work of the processor; as many as there are, up to 8, if it is not said.
+    pub jobs: Option<NonZeroUsize>,
 }
 
 impl OpenOptions {
     /// The usual way to open the remote at `url` for `operation`.
     pub fn new(url: &str, cache: Option<&Path>, operation: Operation) -> OpenOptions {
         let cache = cache.map(Path::to_path_buf);
-        OpenOptions { url: url.to_owned(), cache, operation, patience: Patience::default() }
+        OpenOptions { url: url.to_owned(), cache, operation, patience: Patience::default(), jobs: None }
     }
 }
 
@@ -124,6 +129,11 @@ impl Remote {
         self.line.inner().requests()
     }
 
+    /// How many threads do the work of the processor.
+    pub(crate) fn threads(&self) -> usize {
+        self.options.jobs.map_or_else(|| par::processors().min(8), NonZeroUsize::get)
+    }
+
     /// The catalogue at hand.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
@@ -134,9 +144,15 @@ impl Remote {
         &self.line
     }
 
-    /// Brings the catalogue up to date.
-    pub fn refresh(&mut self) -> Result<Refreshed, BackendError> {
-        self.catalog.refresh(&self.line, &self.state)
+    /// Brings the catalogue up to date; tells which segments are damaged.
+    pub fn refresh(&mut self, reporter: &dyn Reporter) -> Result<Refreshed, BackendError> {
+        let refreshed = self.catalog.refresh(&self.line, &self.state)?;
+        for name in &refreshed.unreadable {
+            let message =
+                format!("the index segment `{name}` at `{}` is damaged and left out", self.line.describe());
+            reporter.event(&Event::Warning { message });
+        }
+        Ok(refreshed)
     }
 
     /// Brings marks and notes up to date.

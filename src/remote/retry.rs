@@ -8,7 +8,7 @@ use std::ops::{ControlFlow, Range};
 use std::time::{Duration, SystemTime};
 
 use crate::remote::backend::{
-    Backend, BackendError, ByteSink, Created, Key, Listed, RoundTrip, Situation, Stat,
+    Backend, BackendError, ByteSink, Created, Key, ListSink, RoundTrip, Situation, Stat, list_sorted,
 };
 use crate::report::interrupted;
 
@@ -98,12 +98,9 @@ impl<B: Backend> Backend for Retrying<B> {
         self.repeat(|| self.inner.head(key))
     }
 
-    fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed)) -> Result<(), BackendError> {
-        let all = self.repeat(|| {
-            let mut all = Vec::new();
-            self.inner.list(prefix, &mut |listed| all.push(listed)).map(|()| all)
-        })?;
-        all.into_iter().for_each(each);
+    fn list(&self, prefix: &str, each: &mut ListSink<'_>) -> Result<(), BackendError> {
+        let all = self.repeat(|| list_sorted(&self.inner, prefix))?;
+        let _ = all.into_iter().try_for_each(each);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use crate::remote::backend::{
-    Action, Backend, BackendError, ByteSink, Created, Key, Listed, RoundTrip, Situation, Stat,
+    Action, Backend, BackendError, ByteSink, Created, Key, ListSink, RoundTrip, Situation, Stat,
 };
 
 /// How a call fails.
@@ -99,15 +99,13 @@ impl<B: Backend> Backend for FaultyBackend<B> {
         }
     }
 
-    fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed)) -> Result<(), BackendError> {
+    fn list(&self, prefix: &str, each: &mut ListSink<'_>) -> Result<(), BackendError> {
         let Some(fault) = self.fault() else { return self.inner.list(prefix, each) };
         if fault == Fault::Torn {
             let mut odd = false;
             self.inner.list(prefix, &mut |listed| {
                 odd = !odd;
-                if odd {
-                    each(listed);
-                }
+                if odd { each(listed) } else { ControlFlow::Continue(()) }
             })?;
         }
         Err(self.told(Action::List, prefix))
@@ -172,7 +170,7 @@ impl<B: Backend, F: Fn(&B, u64) + Send + Sync> Backend for Interposed<B, F> {
         self.inner().head(key)
     }
 
-    fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed)) -> Result<(), BackendError> {
+    fn list(&self, prefix: &str, each: &mut ListSink<'_>) -> Result<(), BackendError> {
         self.inner().list(prefix, each)
     }
 

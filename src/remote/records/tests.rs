@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::remote::backend::Key;
-use crate::remote::names::CollectionName;
+use crate::remote::names::{CollectionName, ProjectId, RootRecordName};
 
 fn sample_record() -> RootRecord {
     let tree = "caffcf5cc9a872aa13670b07f7b2d9ee30d15977de9919fda6838c4ea111a331";

@@ -11,7 +11,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::model::digest::PackId;
 use crate::model::object::{RecordKey, RecordKind};
-use crate::par;
 use crate::remote::backend::{Backend, RoundTrip};
 use crate::remote::catalog::{Catalog, Place, SortedKeys};
 use crate::remote::error::Error;
@@ -71,6 +70,8 @@ pub(super) struct Fetching<'a> {
     pub(super) catalog: &'a Catalog,
     pub(super) sink: &'a dyn RecordSink,
     pub(super) meter: &'a dyn Meter,
+    /// How many threads check what comes from a folder.
+    pub(super) threads: usize,
 }
 
 /// Fetches what `wants` names into `sink`.
@@ -94,19 +95,25 @@ pub fn fetch(
     let mut report = FetchReport::default();
     let mut bad = Bad::new();
     if !remote.catalog.is_known() {
-        remote.refresh()?;
+        remote.refresh(reporter)?;
     }
     let mut is_fresh = false;
     loop {
-        let on = Fetching { backend: remote.backend(), catalog: &remote.catalog, sink, meter: &*meter };
-        let (brought, left) = on.round(&keys, open, &mut bad)?;
+        let on = Fetching {
+            backend: remote.backend(),
+            catalog: &remote.catalog,
+            sink,
+            meter: &*meter,
+            threads: remote.threads(),
+        };
+        let (brought, left) = on.round((&keys, &sizes), open, &mut bad)?;
         report.add(brought);
         open = left;
         if open.is_empty() || is_fresh {
             break;
         }
         // Nothing more at the known places: what others wrote or merged meanwhile may tell.
-        remote.refresh()?;
+        remote.refresh(reporter)?;
         is_fresh = true;
     }
     meter.finish();
@@ -127,7 +134,7 @@ impl Fetching<'_> {
     /// Tries all known places of what is `open`; returns what came, and what is still open, in order.
     fn round(
         &self,
-        keys: &SortedKeys,
+        (keys, sizes): (&SortedKeys, &[u64]),
         mut open: Vec<u32>,
         bad: &mut Bad,
     ) -> Result<(FetchReport, Vec<u32>), Error> {
@@ -158,7 +165,7 @@ impl Fetching<'_> {
             })?;
             report.add(brought.report);
             bad.extend(brought.bad);
-            let of_files = fetch_files(self, keys, &files, bad)?;
+            let of_files = fetch_files(self, (keys, sizes), &files, bad)?;
             report.add(of_files.report);
             nowhere.extend(of_files.nowhere);
             open = brought.failed;
@@ -187,9 +194,8 @@ impl Fetching<'_> {
         let round_trip = self.backend.round_trip();
         let (limit, threads) = match round_trip {
             RoundTrip::Local => {
-                let threads = par::processors().min(8);
                 let total: u64 = records.iter().map(|record| u64::from(record.place.stored_len)).sum();
-                (LOCAL_READ.max(total / threads as u64), threads)
+                (LOCAL_READ.max(total / self.threads as u64), self.threads)
             }
             RoundTrip::Network => (u64::MAX, NETWORK_READS),
         };

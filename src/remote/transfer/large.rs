@@ -5,24 +5,23 @@
 //! the file that is being written. So many files of some megabytes come as fast as one large
 //! file, and memory is bounded by the windows that are under way.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io::{self, Read};
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
-use crate::chunk::cdc::Profile;
 use crate::error::ErrorKind;
-use crate::model::digest::{Digest, ObjectId, PackId};
-use crate::model::object::{ChunkRef, RecordKey, RecordKind};
-use crate::model::recipe::{self, Decoded};
+use crate::model::digest::{ObjectId, PackId};
+use crate::model::object::{RecordKey, RecordKind};
 use crate::remote::backend::RoundTrip;
 use crate::remote::catalog::{Place, SortedKeys};
 use crate::remote::error::Error;
 use crate::remote::transfer::fetch::{Bad, FetchReport, Fetching};
-use crate::remote::transfer::ranges::{Located, plan_reads};
-use crate::remote::transfer::recipes::{is_absence, read_record};
-use crate::remote::transfer::stream::read_records;
+use crate::remote::transfer::ranges::Located;
+use crate::remote::transfer::recipes::expand;
+use crate::remote::transfer::windows::{Piece, Window, read_window, windows};
 use crate::report::interrupted;
 
 /// Bytes of a window of a remote where requests are dear, and how many are under way.
@@ -53,23 +52,10 @@ struct File {
     chunks: Range<usize>,
 }
 
-/// A chunk of the stream.
-#[derive(Clone, Copy)]
-struct Piece {
-    chunk: ChunkRef,
-    place: Place,
-}
-
-impl Piece {
-    fn key(&self) -> RecordKey {
-        RecordKey { hash: self.chunk.id.digest(), kind: RecordKind::Chunk }
-    }
-}
-
-/// Fetches the files at `files`, positions in `keys`, and hands each to the sink.
+/// Fetches the files at `files`, positions in `keys` and `sizes`, and hands each to the sink.
 pub(super) fn fetch_files(
     on: &Fetching<'_>,
-    keys: &SortedKeys,
+    (keys, sizes): (&SortedKeys, &[u64]),
     files: &[u32],
     bad: &mut Bad,
 ) -> Result<Files, Error> {
@@ -94,7 +80,8 @@ pub(super) fn fetch_files(
             }
         }
         rest = &rest[taken..];
-        Batch { on, keys, bad, outcome: &mut outcome, pieces: Vec::new(), files: Vec::new() }.run(located)?;
+        let outcome = &mut outcome;
+        Batch { on, keys, sizes, bad, outcome, pieces: Vec::new(), files: Vec::new() }.run(located)?;
     }
     Ok(outcome)
 }
@@ -102,6 +89,7 @@ pub(super) fn fetch_files(
 struct Batch<'a, 'b> {
     on: &'a Fetching<'b>,
     keys: &'a SortedKeys,
+    sizes: &'a [u64],
     bad: &'a mut Bad,
     outcome: &'a mut Files,
     pieces: Vec<Piece>,
@@ -110,19 +98,19 @@ struct Batch<'a, 'b> {
 
 impl Batch<'_, '_> {
     fn run(&mut self, recipes: Vec<Located>) -> Result<(), Error> {
-        let read = std::sync::Mutex::new(BTreeMap::new());
+        let read = Mutex::new(BTreeMap::new());
         let key_of = |record: &Located| RecordKey {
             kind: RecordKind::Recipe,
             ..self.keys.keys()[record.index as usize]
         };
         let places: HashMap<u32, Place> = recipes.iter().map(|record| (record.index, record.place)).collect();
         let brought = self.on.records(&key_of, recipes, &|record, raw| {
-            read.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(record.index, raw.to_vec());
+            read.lock().unwrap_or_else(PoisonError::into_inner).insert(record.index, raw.to_vec());
             Ok(())
         })?;
         self.bad.extend(brought.bad);
         self.outcome.again.extend(brought.failed);
-        for (index, bytes) in read.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+        for (index, bytes) in read.into_inner().unwrap_or_else(PoisonError::into_inner) {
             self.add(index, places[&index], &bytes)?;
         }
         self.stream()
@@ -132,12 +120,14 @@ impl Batch<'_, '_> {
     fn add(&mut self, index: u32, place: Place, recipe: &[u8]) -> Result<(), Error> {
         let id = ObjectId(self.keys.keys()[index as usize].hash);
         let recipe_pack = self.on.catalog.pack(place.pack).0;
-        let Some((len, chunks)) = self.chunks(id.digest(), recipe)? else {
+        let size = self.sizes[index as usize];
+        let places = |key| self.on.catalog.places(key);
+        let Some(found) = expand((self.on.backend, self.on.catalog), &places, (id, size), recipe)? else {
             self.blame(index, id, recipe_pack);
             return Ok(());
         };
         let start = self.pieces.len();
-        for chunk in chunks {
+        for chunk in found.chunks {
             let key = RecordKey { hash: chunk.id.digest(), kind: RecordKind::Chunk };
             let Some(place) = self.on.good_place(self.bad, key) else {
                 self.pieces.truncate(start);
@@ -146,31 +136,9 @@ impl Batch<'_, '_> {
             };
             self.pieces.push(Piece { chunk, place });
         }
-        self.files.push(File { index, id, len, recipe: recipe_pack, chunks: start..self.pieces.len() });
+        let chunks = start..self.pieces.len();
+        self.files.push(File { index, id, len: found.len, recipe: recipe_pack, chunks });
         Ok(())
-    }
-
-    /// The length and the chunks that a recipe gives; `None` if it, or a page of it, is no recipe.
-    fn chunks(&self, name: Digest, bytes: &[u8]) -> Result<Option<(u64, Vec<ChunkRef>)>, Error> {
-        let (file_len, pages) = match recipe::decode(name, bytes, &Profile::bounds_of) {
-            Ok(Decoded::Chunks(recipe)) => return Ok(Some((recipe.file_len, recipe.chunks))),
-            Ok(Decoded::Pages { file_len, pages, .. }) => (file_len, pages),
-            Err(_) => return Ok(None),
-        };
-        let mut chunks = Vec::new();
-        for page in pages {
-            let key = RecordKey { hash: page.id, kind: RecordKind::Recipe };
-            let read = read_record(self.on.backend, self.on.catalog, self.on.catalog.places(key), key)?;
-            match read.map(|(bytes, _)| recipe::decode(page.id, &bytes, &Profile::bounds_of)) {
-                Some(Ok(Decoded::Chunks(part)))
-                    if part.file_len == page.bytes && part.chunks.len() == page.chunks as usize =>
-                {
-                    chunks.extend(part.chunks);
-                }
-                _ => return Ok(None),
-            }
-        }
-        Ok(Some((file_len, chunks)))
     }
 
     /// Notes that the recipe in this pack does not make the file.
@@ -270,114 +238,13 @@ fn write_files(on: &Fetching<'_>, files: &[File], mut stream: Stream<'_>) -> Res
     Ok(all)
 }
 
-/// Cuts the stream into runs of at most `limit` bytes.
-///
-/// A run ends early where the stream goes on in another pack, once it has a quarter of the
-/// limit: the chunks of a file that was sent at once are then one read a pack.
-fn windows(pieces: &[Piece], limit: u64) -> Vec<Range<usize>> {
-    let mut all = Vec::new();
-    let (mut start, mut bytes) = (0, 0);
-    for (at, piece) in pieces.iter().enumerate() {
-        let len = u64::from(piece.chunk.len);
-        let leaves_pack = at > start && pieces[at - 1].place.pack != piece.place.pack && bytes >= limit / 4;
-        if at > start && (bytes + len > limit || leaves_pack) {
-            all.push(start..at);
-            (start, bytes) = (at, 0);
-        }
-        bytes += len;
-    }
-    if start < pieces.len() {
-        all.push(start..pieces.len());
-    }
-    all
-}
-
 struct Job {
     pieces: Range<usize>,
-    done: Sender<Result<Window, Error>>,
+    done: Sender<Outcome>,
 }
 
-/// The bytes of some neighbouring chunks.
-#[derive(Default)]
-struct Window {
-    bytes: Vec<u8>,
-    /// Where each chunk starts.
-    starts: Vec<usize>,
-    /// Chunks that did not come, by their position in the window, and where they were looked for.
-    lost: HashMap<usize, Vec<PackId>>,
-}
-
-/// Reads the chunks of a window to their places in `buffer`.
-fn read_window(on: &Fetching<'_>, pieces: &[Piece], bad: &Bad, mut buffer: Vec<u8>) -> Result<Window, Error> {
-    let mut starts = Vec::with_capacity(pieces.len());
-    let mut len = 0;
-    for piece in pieces {
-        starts.push(len);
-        len += piece.chunk.len as usize;
-    }
-    buffer.clear();
-    buffer.resize(len, 0);
-    // A chunk that repeats (a hole of zeros) is read once.
-    let mut firsts: HashMap<Digest, usize> = HashMap::new();
-    let mut records = Vec::new();
-    for (at, piece) in pieces.iter().enumerate() {
-        firsts.entry(piece.chunk.id.digest()).or_insert_with(|| {
-            records.push(Located { index: at as u32, place: piece.place });
-            at
-        });
-    }
-    let mut came = HashSet::new();
-    let key_of = |record: &Located| pieces[record.index as usize].key();
-    for read in plan_reads(records.clone(), on.backend.round_trip(), u64::MAX) {
-        let pack = on.catalog.pack(read.pack).0;
-        let ended = read_records(on.backend, pack, &read, &key_of, &mut |record, raw| {
-            let at = record.index as usize;
-            if let Some(raw) = raw.filter(|raw| raw.len() == pieces[at].chunk.len as usize) {
-                buffer[starts[at]..starts[at] + raw.len()].copy_from_slice(raw);
-                came.insert(at);
-            }
-            true
-        });
-        match ended {
-            Err(error) if !is_absence(&error) => return Err(error.into()),
-            _ => {}
-        }
-    }
-    let mut lost: HashMap<usize, Vec<PackId>> = HashMap::new();
-    for record in records.iter().filter(|record| !came.contains(&(record.index as usize))) {
-        let at = record.index as usize;
-        let elsewhere = elsewhere(on, bad, &pieces[at])?;
-        match elsewhere {
-            Ok(raw) => buffer[starts[at]..starts[at] + raw.len()].copy_from_slice(&raw),
-            Err(tried) => drop(lost.insert(at, tried)),
-        }
-    }
-    for (at, piece) in pieces.iter().enumerate() {
-        let first = firsts[&piece.chunk.id.digest()];
-        if first != at {
-            let len = piece.chunk.len as usize;
-            buffer.copy_within(starts[first]..starts[first] + len, starts[at]);
-            if let Some(tried) = lost.get(&first).cloned() {
-                lost.insert(at, tried);
-            }
-        }
-    }
-    Ok(Window { bytes: buffer, starts, lost })
-}
-
-/// A chunk from another place than the one where it was not; or all packs where it is not.
-fn elsewhere(on: &Fetching<'_>, bad: &Bad, piece: &Piece) -> Result<Result<Vec<u8>, Vec<PackId>>, Error> {
-    let key = piece.key();
-    let pack_of = |place: &Place| on.catalog.pack(place.pack).0;
-    let others =
-        on.catalog.places(key).filter(|place| *place != piece.place && !bad.contains(&(key, pack_of(place))));
-    let others: Vec<Place> = others.collect();
-    let read = read_record(on.backend, on.catalog, others.iter().copied(), key)?;
-    Ok(match read {
-        Some((raw, _)) if raw.len() == piece.chunk.len as usize => Ok(raw),
-        _ => Err(others.iter().chain([&piece.place]).map(pack_of).collect()),
-    })
-}
+/// A window that was read, or why the remote stopped.
+type Outcome = Result<Window, Error>;
 
 /// The bytes of all files, one after the other.
 struct Stream<'a> {
@@ -386,7 +253,7 @@ struct Stream<'a> {
     jobs: Sender<Job>,
     spare: Sender<Vec<u8>>,
     ahead: usize,
-    under_way: VecDeque<(Range<usize>, Receiver<Result<Window, Error>>)>,
+    under_way: VecDeque<(Range<usize>, Receiver<Outcome>)>,
     current: Window,
     /// The pieces of the current window.
     range: Range<usize>,

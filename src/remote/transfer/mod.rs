@@ -21,6 +21,8 @@ pub mod push;
 mod ranges;
 mod recipes;
 mod stream;
+mod windows;
+mod worker;
 
 /// What a source hands records to: the key that was asked for, and the bytes.
 pub type RecordReceiver<'a> = dyn FnMut(RecordKey, &[u8]) + 'a;

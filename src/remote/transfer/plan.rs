@@ -20,8 +20,9 @@ use crate::remote::transfer::RecordSource;
 use crate::remote::transfer::packing::Load;
 use crate::remote::transfer::packs::Packs;
 use crate::remote::transfer::parcel::framed_len;
-use crate::remote::transfer::recipes::{read_recipe, read_record};
+use crate::remote::transfer::recipes::{expand, read_record};
 use crate::remote::wants::{Want, WantList};
+use crate::report::NoReport;
 
 /// What is known of a remote at one moment.
 pub(super) struct Facts<'a> {
@@ -146,7 +147,7 @@ impl Assessment {
         want: &Want,
         source: &dyn RecordSource,
     ) -> Result<(), Error> {
-        if let Some(packs) = present_packs(facts, ObjectId(want.key.hash))? {
+        if let Some(packs) = present_packs(facts, want)? {
             self.relied.extend(packs.iter().map(|(id, len)| (*id, *len)));
             self.files.insert(index, packs.into_keys().collect());
         } else if source.holds(want.key) {
@@ -158,8 +159,9 @@ impl Assessment {
     }
 }
 
-/// The packs that hold the recipe and every chunk of `file`; `None` if something is not there.
-fn present_packs(facts: &Facts<'_>, file: ObjectId) -> Result<Option<BTreeMap<PackId, u64>>, Error> {
+/// The packs that hold the recipe and every chunk of a file; `None` if something is not there.
+fn present_packs(facts: &Facts<'_>, want: &Want) -> Result<Option<BTreeMap<PackId, u64>>, Error> {
+    let file = ObjectId(want.key.hash);
     // A note may be about a chunk, which an answer does not know.
     if let Some(packs) = facts.answers.get(file).filter(|_| !facts.collection.has_notes()) {
         let known: Option<BTreeMap<_, _>> = packs.iter().map(|id| facts.usable_pack(*id)).collect();
@@ -167,9 +169,13 @@ fn present_packs(facts: &Facts<'_>, file: ObjectId) -> Result<Option<BTreeMap<Pa
             return Ok(known);
         }
     }
+    let on = (facts.backend, facts.catalog);
     let places = |key| facts.place(key);
-    let Some(recipe) = read_recipe(facts.backend, facts.catalog, &places, file)? else { return Ok(None) };
-    let mut packs: BTreeSet<_> = recipe.places.iter().map(|place| place.pack).collect();
+    let key = RecordKey { kind: RecordKind::Recipe, ..want.key };
+    let Some((bytes, place)) = read_record(on.0, on.1, places(key), key)? else { return Ok(None) };
+    let Some(recipe) = expand(on, &places, (file, want.size), &bytes)? else { return Ok(None) };
+    let mut packs: BTreeSet<_> = recipe.pages.iter().map(|page| page.pack).collect();
+    packs.insert(place.pack);
     for chunk in &recipe.chunks {
         match facts.place(RecordKey { hash: chunk.id.digest(), kind: RecordKind::Chunk }) {
             Some(place) => drop(packs.insert(place.pack)),
@@ -217,11 +223,6 @@ impl PushPlan {
     pub fn missing(&self) -> &[RecordKey] {
         &self.assessment.missing
     }
-
-    /// Whether the want at position `index` will be sent.
-    pub fn sends(&self, index: u32) -> bool {
-        self.assessment.load.records.contains(&index) || self.assessment.load.files.contains(&index)
-    }
 }
 
 /// Plans a push of `wants` from `source` (P1).
@@ -237,7 +238,7 @@ pub fn plan_push(
     if !remote.catalog.is_known() {
         // Marks before segments before packs: a pack that is not listed last was deleted, not yet to come.
         remote.refresh_collection()?;
-        remote.refresh()?;
+        remote.refresh(&NoReport)?;
         packs = Packs::list(remote.backend())?;
     }
     let keys = SortedKeys::new(wants.wants().iter().map(|want| want.key).collect());

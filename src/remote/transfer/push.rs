@@ -154,6 +154,7 @@ impl Push<'_> {
             wants: self.wants,
             known: &known,
             meter: &*meter,
+            threads: self.remote.threads(),
         };
         let sent =
             packing.run(load, &mut |packs| put_segments(self.remote.backend(), packs, &mut segments))?;
@@ -239,7 +240,7 @@ impl Push<'_> {
             self.packs = ask(self)?;
         }
         self.remote.refresh_collection()?;
-        let refreshed = self.remote.refresh()?;
+        let refreshed = self.remote.refresh(self.reporter)?;
         let indexed = self.restore_segments(&refreshed.orphaned)?;
         if !fault::mutated("push-marks-before-packs") {
             self.packs = ask(self)?;

@@ -42,33 +42,43 @@ pub(super) fn is_absence(error: &BackendError) -> bool {
     matches!(error.situation, Situation::NotFound | Situation::Invalid)
 }
 
+/// Most chunks of a file that is fetched: 16 TiB at the average of the last profile. A recipe of
+/// pages may name one page without end, and is checked before its chunks fill the memory (R13).
+const MAX_CHUNKS: u64 = 1 << 24;
+
 /// A recipe as it stands on a remote.
 pub(super) struct Found {
+    /// The file's length in bytes.
+    pub(super) len: u64,
     /// Its chunks in the order of the file.
     pub(super) chunks: Vec<ChunkRef>,
-    /// Where the recipe's records lie.
-    pub(super) places: Vec<Place>,
+    /// Where the recipe's pages lie, if it has any.
+    pub(super) pages: Vec<Place>,
 }
 
-/// Reads the recipe of `file`, from the places that `places` gives for each of its records.
+/// Reads the recipe record `bytes` of a file of `size` bytes (0: not known), and its pages, each from
+/// the places that `places` gives.
 ///
-/// `None` if it is absent or damaged. Its sums are checked, its chunks are not looked for.
-pub(super) fn read_recipe<P: IntoIterator<Item = Place>>(
-    backend: &dyn Backend,
-    catalog: &Catalog,
+/// `None` if it is no recipe of this file, or a page is absent or damaged. Its sums are checked, its
+/// chunks are not looked for.
+pub(super) fn expand<P: IntoIterator<Item = Place>>(
+    (backend, catalog): (&dyn Backend, &Catalog),
     places: &dyn Fn(RecordKey) -> P,
-    file: ObjectId,
+    (file, size): (ObjectId, u64),
+    bytes: &[u8],
 ) -> Result<Option<Found>, BackendError> {
-    let key = RecordKey { hash: file.digest(), kind: RecordKind::Recipe };
-    let Some((bytes, place)) = read_record(backend, catalog, places(key), key)? else { return Ok(None) };
-    let pages = match recipe::decode(key.hash, &bytes, &Profile::bounds_of) {
-        Ok(Decoded::Chunks(recipe)) => {
-            return Ok(Some(Found { chunks: recipe.chunks, places: vec![place] }));
+    let is_right = |len: u64| size == 0 || len == size;
+    let (len, pages) = match recipe::decode(file.digest(), bytes, &Profile::bounds_of) {
+        Ok(Decoded::Chunks(recipe)) if is_right(recipe.file_len) => {
+            return Ok(Some(Found { len: recipe.file_len, chunks: recipe.chunks, pages: Vec::new() }));
         }
-        Ok(Decoded::Pages { pages, .. }) => pages,
-        Err(_) => return Ok(None),
+        Ok(Decoded::Pages { file_len, pages, .. }) if is_right(file_len) => (file_len, pages),
+        _ => return Ok(None),
     };
-    let mut found = Found { chunks: Vec::new(), places: vec![place] };
+    if pages.iter().map(|page| u64::from(page.chunks)).sum::<u64>() > MAX_CHUNKS {
+        return Ok(None);
+    }
+    let mut found = Found { len, chunks: Vec::new(), pages: Vec::new() };
     for page in pages {
         let key = RecordKey { hash: page.id, kind: RecordKind::Recipe };
         let Some((bytes, place)) = read_record(backend, catalog, places(key), key)? else { return Ok(None) };
@@ -77,7 +87,7 @@ pub(super) fn read_recipe<P: IntoIterator<Item = Place>>(
                 if part.file_len == page.bytes && part.chunks.len() == page.chunks as usize =>
             {
                 found.chunks.extend(part.chunks);
-                found.places.push(place);
+                found.pages.push(place);
             }
             _ => return Ok(None),
         }

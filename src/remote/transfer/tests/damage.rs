@@ -207,3 +207,75 @@ fn a_failed_listing_stops_a_push() {
         assert_eq!(error.kind(), ErrorKind::Network);
     }
 }
+
+/// Puts `records` into a pack of its own, with a segment over it.
+fn plant(backend: &MemoryBackend, records: &[(RecordKey, Vec<u8>)]) {
+    use crate::pack::format::Codec;
+    use crate::pack::segment::SegmentBuilder;
+    use crate::pack::writer::PackWriter;
+    use crate::remote::names::{pack_key, segment_key};
+    let mut writer = PackWriter::new(Vec::new(), [7; 16]).expect("memory");
+    for (key, bytes) in records {
+        writer.push(*key, Codec::Raw, bytes.len() as u32, bytes).expect("fits");
+    }
+    let (sealed, bytes) = writer.finish().expect("a pack");
+    backend.put(&pack_key(sealed.id), &[&bytes]).expect("memory");
+    let mut builder = SegmentBuilder::new();
+    builder.add_pack(sealed.id, sealed.len, &sealed.entries);
+    let (name, bytes) = builder.build(0, (0, 0), [7; 8]).expect("builds").expect("entries");
+    backend.put(&segment_key(&name), &[&bytes]).expect("memory");
+}
+
+/// Recipes that are well formed and lie: about the length, the chunks, their lengths, their number.
+#[test]
+fn a_recipe_that_lies_gives_no_file() {
+    use crate::model::digest::ChunkId;
+    use crate::model::object::ChunkRef;
+    use crate::model::recipe::Recipe;
+    let chunks: Vec<Vec<u8>> = (0..400).map(|number| noise(900 + number, 16 << 10)).collect();
+    let part = |bytes: &Vec<u8>| ChunkRef { id: ChunkId(Digest::of(bytes)), len: bytes.len() as u32 };
+    let whole = chunks.concat();
+    let file = ObjectId(Digest::of(&whole));
+    let honest =
+        Recipe { file, file_len: whole.len() as u64, profile: 1, chunks: chunks.iter().map(part).collect() };
+    let mut swapped = honest.clone();
+    swapped.chunks.swap(3, 300);
+    let mut longer = honest.clone();
+    longer.chunks.push(part(&chunks[0]));
+    longer.file_len += 16 << 10;
+    // One chunk twice, the second time with a length that it does not have.
+    let mut stretched = honest.clone();
+    stretched.chunks[399] = ChunkRef { len: 60 << 10, ..stretched.chunks[0] };
+    stretched.file_len += 44 << 10;
+    let mut endless = honest.clone();
+    endless.chunks = vec![part(&chunks[0]); 65_536 * 300];
+    endless.file_len = endless.chunks.len() as u64 * (16 << 10);
+
+    for (name, recipe, served) in [
+        ("honest", honest, true),
+        ("swapped", swapped, false),
+        ("longer", longer, false),
+        ("stretched", stretched, false),
+        ("endless", endless, false),
+    ] {
+        let backend = memory();
+        let mut other = Clone::new(1);
+        other.add_file("x", b"x".to_vec());
+        other.push(&backend).expect("pushes");
+        let mut records: BTreeMap<RecordKey, Vec<u8>> = recipe.encode().into_iter().collect();
+        for bytes in &chunks {
+            records.insert(RecordKey { hash: Digest::of(bytes), kind: RecordKind::Chunk }, bytes.clone());
+        }
+        plant(&backend, &records.into_iter().collect::<Vec<_>>());
+        // Whether the size of the file is believed or not known.
+        for size in [recipe.file_len, 0] {
+            let mut wants = WantList::new();
+            wants.file(file, size, "x.bin");
+            let reader = Clone::new(2);
+            let (report, _) = reader.fetch(&backend, &wants).expect("answers");
+            assert_eq!(report.is_complete(), served, "{name} {size}");
+            assert_eq!(report.damaged.is_empty(), served, "{name} {size}");
+            assert_eq!(reader.store.len(), usize::from(served), "{name}");
+        }
+    }
+}

@@ -14,9 +14,10 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use super::*;
 use crate::fs::fault;
 use crate::model::digest::PackId;
-use crate::pack::reader::read_pack;
+use crate::pack::segment::Segment;
 use crate::remote::backend::{
-    Action, BackendError, ByteSink, Created, Key, Listed, RoundTrip, Situation, Stat, list_sorted, read,
+    Action, BackendError, ByteSink, Created, Key, ListSink, Listed, RoundTrip, Situation, Stat, list_sorted,
+    read,
 };
 use crate::remote::names::{CollectionName, Nonce, RootRecordName, pack_key, parse_pack_key};
 use crate::remote::records::{Mark, RootRecord};
@@ -67,7 +68,7 @@ impl Backend for Gated {
     fn head(&self, key: &Key) -> Result<Option<Stat>, BackendError> {
         self.turn(|store| store.head(key))
     }
-    fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed)) -> Result<(), BackendError> {
+    fn list(&self, prefix: &str, each: &mut ListSink<'_>) -> Result<(), BackendError> {
         self.turn(|store| store.list(prefix, each))
     }
     fn delete(&self, key: &Key) -> Result<(), BackendError> {
@@ -172,11 +173,16 @@ fn pusher(
     Ok(chosen)
 }
 
-/// What a pack holds; its content never changes, so looking takes no turn.
-fn contents(store: &MemoryBackend, pack: PackId) -> Vec<RecordKey> {
-    let bytes = read(store, &pack_key(pack), u64::MAX).unwrap_or_default();
-    read_pack(&bytes)
-        .map_or_else(|_| Vec::new(), |(_, entries)| entries.iter().map(|entry| entry.key).collect())
+/// What the listed segments say that packs hold. Only that counts as a place: a pack that no segment
+/// names cannot be found by anyone. Segments never change, so reading them takes no turn.
+fn contents(store: &MemoryBackend, listed: &[Listed]) -> HashMap<PackId, Vec<RecordKey>> {
+    let mut held: HashMap<PackId, Vec<RecordKey>> = HashMap::new();
+    for line in listed {
+        let segment =
+            Segment::parse(read(store, &line.key, u64::MAX).expect("never deleted")).expect("a segment");
+        segment.iter().for_each(|(key, location)| held.entry(location.pack).or_default().push(key));
+    }
+    held
 }
 
 struct Seen {
@@ -214,10 +220,10 @@ fn look(backend: &Gated) -> Result<Seen, BackendError> {
             }
         }
     }
-    list_sorted(backend, "ix/")?;
+    let mut held = contents(&backend.store, &list_sorted(backend, "ix/")?);
     let packs = list_sorted(backend, "pk/")?;
     let packs = packs.iter().filter_map(|line| parse_pack_key(&line.key));
-    let packs = packs.map(|pack| (pack, contents(&backend.store, pack))).collect();
+    let packs = packs.map(|pack| (pack, held.remove(&pack).unwrap_or_default())).collect();
     Ok(Seen { marks, live, packs })
 }
 
