@@ -112,6 +112,19 @@ mod tests {
         assert_eq!(write(&dir, &path("none/a"), b"x", None).unwrap_err().kind(), ErrorKind::NotFound);
     }
 
+    /// R1, R8: durable before it has its name, and the name before the call returns.
+    #[test]
+    fn bytes_are_synced_before_the_rename_and_the_folder_after() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = Dir::open(root.path()).unwrap();
+        let steps = || fault::trace(|| write(&dir, &path("a"), b"x", Some(0o644)).unwrap()).1;
+        let right = ["create", "write", "chmod", "fsync", "rename", "fsync"];
+        assert_eq!(steps(), right);
+        // The mutations that this test is there to notice.
+        assert_ne!(fault::with_mutation("atomic-fsync", steps), right);
+        assert_ne!(fault::with_mutation("atomic-dir-fsync", steps), right);
+    }
+
     /// R1: after a failure at any step the file is the old or the new one, and nothing is left.
     #[test]
     fn failing_at_any_step_leaves_the_old_or_the_new_file() {

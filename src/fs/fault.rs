@@ -27,7 +27,7 @@ pub fn mutated(_name: &str) -> bool {
 }
 
 #[cfg(feature = "fault")]
-pub use armed::{Plan, mutated, step, with_mutation, with_plan};
+pub use armed::{Plan, mutated, step, trace, with_mutation, with_plan};
 
 #[cfg(feature = "fault")]
 mod armed {
@@ -111,8 +111,20 @@ mod armed {
         (result, steps)
     }
 
+    thread_local! {
+        static TRACE: RefCell<Option<Vec<&'static str>>> = const { RefCell::new(None) };
+    }
+
+    /// Runs `body` and returns the names of the steps of this thread, in their order.
+    pub fn trace<T>(body: impl FnOnce() -> T) -> (T, Vec<&'static str>) {
+        TRACE.with(|trace| *trace.borrow_mut() = Some(Vec::new()));
+        let result = body();
+        (result, TRACE.with(|trace| trace.borrow_mut().take()).unwrap_or_default())
+    }
+
     /// Announces a system call that changes something; `action` is its verb.
     pub fn step(action: &'static str) -> io::Result<()> {
+        TRACE.with(|trace| trace.borrow_mut().iter_mut().for_each(|trace| trace.push(action)));
         let local = LOCAL.with(|local| {
             let mut local = local.borrow_mut();
             let (plan, steps) = local.as_mut()?;

@@ -437,6 +437,72 @@ fn the_use_lock_is_shared_among_users_and_names_them_to_a_sweep() {
     drop(first);
 }
 
+/// R8, I2: bytes before names, packs before the segment that names them, each synced.
+#[test]
+fn what_is_stored_is_synced_in_order() {
+    use crate::fs::fault::{trace, with_mutation};
+    let steps = |count: u64| {
+        let place = Place::new();
+        let cache = place.cache();
+        let store = || {
+            let writer = cache.writer().unwrap();
+            for seed in 0..count {
+                writer.put_record(key_of(&bytes(seed, 100)), &bytes(seed, 100)).unwrap();
+            }
+            writer.finish().unwrap();
+        };
+        trace(store).1
+    };
+    let right = ["create", "write", "chmod", "fdatasync", "mkdir", "chmod", "mkdir", "chmod", "rename"];
+    let right = [&right[..], &["fsync"; 3]].concat();
+    let has_right = |steps: &[&str]| steps.windows(right.len()).any(|window| window == right);
+    assert!(has_right(&steps(1)), "{:?}", steps(1));
+    // The mutation that this test is there to notice.
+    assert!(!has_right(&with_mutation("cache-fsync", || steps(1))));
+
+    let packed = steps(70);
+    let order: Vec<_> =
+        packed.iter().filter(|step| ["fdatasync", "rename", "fsync"].contains(step)).collect();
+    let synced: Vec<_> =
+        order.iter().enumerate().filter(|(_, step)| ***step == "fdatasync").map(|(at, _)| at).collect();
+    let [pack, segment] = synced[..] else { panic!("{packed:?}") };
+    assert_eq!(*order[pack + 1], "rename");
+    assert!(order[pack..segment].iter().filter(|step| ***step == "fsync").count() >= 3, "{packed:?}");
+    assert_eq!(*order[segment + 1], "rename");
+    assert_eq!(**order.last().unwrap(), "fsync");
+}
+
+/// R23: a cache that cannot be written serves for reading, and says so to who writes.
+#[test]
+fn a_read_only_cache_is_read() {
+    use crate::error::{Advice, ErrorKind};
+    let mount = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| std::process::Command::new(args[0]).args(&args[1..]).arg(mount.path()).status();
+    if !run(&["mount", "-t", "tmpfs", "tmpfs"]).is_ok_and(|status| status.success()) {
+        return;
+    }
+    let outcome = std::panic::catch_unwind(|| {
+        let root = mount.path().join("cache");
+        let cache = Cache::open(&root, CacheOptions::default()).unwrap();
+        let writer = cache.writer().unwrap();
+        writer.put_record(key_of(b"one"), b"one").unwrap();
+        writer.finish().unwrap();
+        assert!(run(&["mount", "-o", "remount,ro"]).unwrap().success());
+        let cache = Cache::open(&root, CacheOptions::default()).unwrap();
+        let _lock = cache.use_lock(&Patience::NONE).unwrap();
+        assert_eq!(cache.read_record(key_of(b"one")).unwrap(), b"one");
+        assert!(cache.check(1, &*meter()).unwrap().is_clean());
+        let writer = cache.writer().unwrap();
+        assert!(!writer.put_record(key_of(b"one"), b"one").unwrap(), "it is there");
+        writer.put_record(key_of(b"two"), b"two").unwrap();
+        assert_eq!(writer.finish().unwrap_err().kind(), ErrorKind::PermissionDenied);
+    });
+    assert!(run(&["umount"]).is_ok_and(|status| status.success()));
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+}
+
 fn ingest_some(cache: &Cache, place: &Place, options_many: bool) -> Result<WriteStats, Error> {
     let writer = cache.writer()?;
     let count = if options_many { 70 } else { 20 };

@@ -118,6 +118,22 @@ fn an_edit_that_races_with_a_replacement_is_kept() {
     assert_eq!(rescued, ["edited in place", "other"]);
 }
 
+/// The mutation that the test above is there to notice.
+#[test]
+fn without_the_look_after_the_swap_a_racing_edit_would_be_lost() {
+    let project = project();
+    fs::write(project.root.path().join("f"), "old").unwrap();
+    let examined = project.examine("f", true);
+    fs::write(project.root.path().join("f"), "edited").unwrap();
+    let rescue = project.rescue();
+    let mut placer = Placer::new(&project.work, &project.staging, &rescue);
+    let new = draft(&mut placer, "new");
+    let put = || placer.put_over(new, &path("f"), &examined).unwrap();
+    assert_eq!(crate::fs::fault::with_mutation("displaced-check", put).1, None);
+    drop(rescue);
+    assert!(project.rescued().is_empty());
+}
+
 #[test]
 fn removed_files_go_if_saved_and_unchanged() {
     let project = project();

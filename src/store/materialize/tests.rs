@@ -209,6 +209,20 @@ fn damaged_objects_are_taken_from_elsewhere_or_refused() {
     }
 }
 
+/// The mutation that the test above is there to notice.
+#[test]
+fn without_the_hash_wrong_bytes_would_arrive() {
+    let project = Project::new(CacheOptions::default());
+    project.store(&[b"right"]);
+    let object = loose_path(RecordKey { hash: Digest::of(b"right"), kind: RecordKind::File });
+    let path = project.path(".mlv/cache").join(object.as_str());
+    os::set_permissions(&path, os::Permissions::from_mode(0o600)).unwrap();
+    os::write(&path, "wrong").unwrap();
+    let put = || project.put(&[item("f", EntryKind::File, b"right")], 1);
+    assert_eq!(crate::fs::fault::with_mutation("materialize-verify", put).done.len(), 1);
+    assert_eq!(os::read(project.path("f")).unwrap(), b"wrong");
+}
+
 #[test]
 fn replaced_and_removed_files_are_saved_or_rescued() {
     let project = Project::new(packing());
