@@ -72,6 +72,11 @@ impl Journal {
         Ok(())
     }
 
+    /// A name that no other operation has.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The folder in which things lie aside under their paths.
     pub fn aside(&self) -> Result<Dir, Error> {
         self.dir.open_dir(&own(ASIDE))
@@ -98,6 +103,11 @@ pub struct LeftBehind {
 }
 
 impl LeftBehind {
+    /// A name that no other operation has.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Its records; the last one may be cut off.
     pub fn records(&self) -> String {
         read_log(&self.parent, &self.name)

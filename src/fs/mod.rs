@@ -18,6 +18,7 @@ pub mod ignore;
 pub mod journal;
 pub mod link;
 pub mod lock;
+pub mod orphans;
 pub mod owner;
 pub mod place;
 mod random;

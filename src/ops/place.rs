@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 
 use crate::error::{Advice, ErrorKind};
-use crate::fs::lock::Patience;
 use crate::fs::place::Examined;
 use crate::fs::rescue::{Kept, Rescue};
 use crate::fs::staging::Staging;
@@ -17,7 +16,7 @@ use crate::model::path::RepoPath;
 use crate::model::tree::{EntryKind, TreeEntry};
 use crate::ops::checkout_plan::{Action, DirectoryPlan, Question, plan_directory};
 use crate::ops::scan::{Present, Scanner};
-use crate::ops::{OpError, OutputError, held, trees};
+use crate::ops::{OpError, OutputError, held, surroundings, trees};
 use crate::par;
 use crate::repo::Repo;
 use crate::report::{Reporter, Task, Unit};
@@ -184,7 +183,7 @@ impl<'a> Planner<'a> {
             .collect();
         if !todo.is_empty() {
             // The claim goes first: an interrupted checkout then leaves "not all here", never "deleted".
-            Here::update(self.repo.mlv(), &Patience::NONE, |here| {
+            surroundings::update_here(self.repo, self.reporter, |here| {
                 todo.iter().for_each(|output| here.forget(output))
             })?;
         }
@@ -268,7 +267,7 @@ impl<'a> Planner<'a> {
 
     /// Notes what is here now, and what the files' stamps are.
     fn settle(&self, claims: &[(Wanted, bool)], update: StatIndexUpdate) -> Result<(), OpError> {
-        Here::update(self.repo.mlv(), &Patience::NONE, |here| {
+        surroundings::update_here(self.repo, self.reporter, |here| {
             for (wanted, complete) in claims {
                 match &wanted.info {
                     None => here.forget(&wanted.output),

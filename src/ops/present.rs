@@ -9,7 +9,7 @@ use crate::fs::stamp::FileStamp;
 use crate::model::digest::Digest;
 use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
-use crate::model::tree::TreeEntry;
+use crate::model::tree::{EntryKind, TreeEntry};
 use crate::model::values;
 use crate::ops::scan::{Present, Scanner};
 use crate::ops::state::{self, Verdict};
@@ -40,6 +40,8 @@ pub struct Found {
     pub info: ContentInfo,
     /// Whether some of it, or all, is only recorded and not here.
     pub is_partial: bool,
+    /// Whether it is a symlink: its target text, not what it leads to.
+    pub is_link: bool,
 }
 
 /// The work tree, looked at as decisions ask for it; every answer is remembered.
@@ -85,7 +87,9 @@ impl<'a> WorkTreeState<'a> {
 
     /// Records what is at `path` now: a stage has made it, or it is about to be brought back.
     pub fn set(&self, path: &RepoPath, info: ContentInfo) {
-        self.contents.borrow_mut().insert(path.clone(), Some(Found { info, is_partial: false }));
+        self.contents
+            .borrow_mut()
+            .insert(path.clone(), Some(Found { info, is_partial: false, is_link: false }));
     }
 
     /// Forgets what stands in the work tree: look again. Hashes that stamps prove are kept.
@@ -162,13 +166,14 @@ impl<'a> WorkTreeState<'a> {
             Present::File(_) => entries.first().map(trees::file_info),
             Present::Directory(_) => Some(trees::content_info(&trees::build(path, &entries, None)?)),
         };
-        Ok(info.map(|info| Found { info, is_partial: false }))
+        let is_link = matches!(present, Present::File(file) if file.kind == EntryKind::Symlink);
+        Ok(info.map(|info| Found { info, is_partial: false, is_link }))
     }
 
     fn whole(&self, out: &TrackedOut, info: &ContentInfo) -> Result<Option<Found>, OpError> {
         let found = state::examine(self.repo, &self.scanner, &self.here, (&out.path, info))?;
         found.present.note_fresh_stamps(&out.path, &mut self.learned.borrow_mut().update);
-        let recorded = |is_partial| Ok(Some(Found { info: *info, is_partial }));
+        let recorded = |is_partial| Ok(Some(Found { info: *info, is_partial, is_link: false }));
         match &found.verdict {
             Verdict::Same => recorded(false),
             Verdict::NotHere => recorded(true),
@@ -206,7 +211,7 @@ impl<'a> WorkTreeState<'a> {
         }
         let entries = trees::read(self.repo, id, &out.path)?;
         let info = recorded_part(path, inside, &entries)?;
-        Ok(info.map(|info| Found { info, is_partial: true }))
+        Ok(info.map(|info| Found { info, is_partial: true, is_link: false }))
     }
 
     fn presence(&self) -> Result<Arc<Presence>, OpError> {

@@ -4,7 +4,6 @@
 //! each output, then [`Recording::publish`] makes all of it durable, then the caller writes
 //! pointers or the lock, then [`Published::settle`] updates what only saves time.
 
-use crate::fs::lock::Patience;
 use crate::model::digest::TreeId;
 use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
@@ -12,7 +11,7 @@ use crate::model::tree::{EntryKind, TreeEntry};
 use crate::ops::compare::{self, ChangeCounts};
 use crate::ops::held;
 use crate::ops::scan::{Present, Scanner};
-use crate::ops::{OpError, OutputError, links, names, share, trees};
+use crate::ops::{OpError, OutputError, links, names, share, surroundings, trees};
 use crate::repo::Repo;
 use crate::report::Reporter;
 use crate::store::here::Here;
@@ -69,6 +68,7 @@ pub struct Published<'a> {
     index: StatIndex,
     update: StatIndexUpdate,
     claims: Vec<Claim>,
+    reporter: &'a dyn Reporter,
 }
 
 impl<'a> Recording<'a> {
@@ -231,7 +231,14 @@ impl<'a> Recording<'a> {
     /// Makes everything that was handed to the cache durable and visible.
     pub fn publish(self) -> Result<Published<'a>, OpError> {
         let stats = self.writer.finish()?;
-        Ok(Published { stats, repo: self.repo, index: self.index, update: self.update, claims: self.claims })
+        Ok(Published {
+            stats,
+            repo: self.repo,
+            index: self.index,
+            update: self.update,
+            claims: self.claims,
+            reporter: self.reporter,
+        })
     }
 }
 
@@ -244,7 +251,7 @@ impl Published<'_> {
     /// Updates the stat index and what is known to be here; after the pointers are written.
     pub fn settle(self) -> Result<(), OpError> {
         let claims = self.claims;
-        Here::update(self.repo.mlv(), &Patience::NONE, |here| {
+        surroundings::update_here(self.repo, self.reporter, |here| {
             for claim in claims {
                 match claim.paths {
                     None => here.set_complete(&claim.output, claim.content),

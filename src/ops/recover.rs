@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::fs::dir::Dir;
 use crate::fs::journal::{self, LeftBehind, move_between};
+use crate::fs::orphans;
 use crate::fs::rescue::Rescue;
 use crate::model::path::RepoPath;
 use crate::ops::lock_entries::{self, AsideOut, Record};
@@ -23,6 +24,7 @@ pub fn after_crash(repo: &Repo, reporter: &dyn Reporter) -> Result<(), OpError> 
     // Again: another process may have done it while this one waited.
     for left in journal::left_behind(repo.mlv())? {
         let records = lock_entries::records(&left.records());
+        orphans::end_all(left.name());
         put_back(repo, &left, &records, reporter)?;
         lock_entries::write_unwritten(repo, &records, &held)?;
         left.end()?;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::fs::lock::Patience;
 use crate::fs::rescue::Kept;
 use crate::model::path::RepoPath;
 use crate::ops::place::{Manner, Planner, Wanted};
@@ -11,7 +10,6 @@ use crate::ops::tracked::{Source, Tracked};
 use crate::ops::{OpError, OutputError, pointers, surroundings};
 use crate::repo::Repo;
 use crate::report::Reporter;
-use crate::store::here::Here;
 
 /// What to stop tracking.
 #[derive(Clone, Debug, Default)]
@@ -74,7 +72,7 @@ pub fn run(repo: &Repo, options: &RemoveOptions, reporter: &dyn Reporter) -> Res
     if options.outs {
         take_away(repo, &outputs, reporter, &mut report)?;
     }
-    Here::update(repo.mlv(), &Patience::NONE, |here| {
+    surroundings::update_here(repo, reporter, |here| {
         outputs.iter().for_each(|(output, _)| here.forget(output));
     })?;
     Ok(report)

@@ -9,6 +9,7 @@ use crate::fs::lock::{MetaLock, Patience};
 use crate::ops::OpError;
 use crate::repo::{self, Repo};
 use crate::report::{self, Event, Reporter};
+use crate::store::here::Here;
 
 /// The current folder, the layers of the configuration, and how to wait.
 pub struct Surroundings<'a> {
@@ -55,6 +56,16 @@ impl Surroundings<'_> {
 /// Locks the project's small files, waiting for others as the user asked.
 pub fn lock(repo: &Repo, reporter: &dyn Reporter) -> Result<MetaLock, repo::Error> {
     patiently(repo.waits(), reporter, |patience| repo.lock(patience))
+}
+
+/// Re-reads and replaces what is remembered to be here. Others hold its lock for moments only: it
+/// is waited for, whatever the user said of waiting.
+pub fn update_here(
+    repo: &Repo,
+    reporter: &dyn Reporter,
+    change: impl FnOnce(&mut Here),
+) -> Result<Here, crate::fs::Error> {
+    patiently(true, reporter, |patience| Here::update(repo.mlv(), patience, change))
 }
 
 /// Runs `body` with the patience of who waits or not, and tells of waiting.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use process_wrap::std::{ChildWrapper, CommandWrap};
 
 use crate::error::{Advice, ErrorKind};
+use crate::fs::orphans::VARIABLE;
 use crate::model::stage::Command;
 use crate::pipeline::exec::output::{Output, Received};
 use crate::report::{Reporter, interrupted};
@@ -36,6 +37,8 @@ pub struct Execution<'a> {
     pub folder: &'a Path,
     /// The repository's root, absolute: `MLV_ROOT`.
     pub root: &'a Path,
+    /// A name that no other run has: `MLV_RUN`, by which processes are found that outlive mlv.
+    pub run: &'a str,
 }
 
 /// How it is run.
@@ -150,6 +153,7 @@ fn run_script(
         .current_dir(execution.folder)
         .env("MLV_ROOT", execution.root)
         .env("MLV_STAGE", execution.stage)
+        .env(VARIABLE, execution.run)
         .stdin(Stdio::null())
         .stdout(writer.try_clone().map_err(failed)?)
         .stderr(writer);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Advice;
 use crate::fs::file::OutFile;
+use crate::fs::journal::Journal;
 use crate::fs::rescue::Kept;
 use crate::model::lockfile::{LockDep, LockOut, StageLock};
 use crate::model::path::RepoPath;
@@ -95,6 +96,9 @@ impl Session<'_> {
         let mut inputs = Inputs { deps: Vec::new(), params: Vec::new() };
         for path in &stage.deps {
             let Some(found) = self.state.found(path)? else { continue };
+            if found.is_link {
+                return Err(StageError::SymlinkInput { stage: target.into(), path: path.clone() }.into());
+            }
             if found.is_partial {
                 return Err(StageError::PartialInput { stage: target.into(), path: path.clone() }.into());
             }
@@ -118,6 +122,7 @@ impl Session<'_> {
             command: &stage.command,
             folder: &repo.dir().full(&stage.wdir),
             root: repo.root(),
+            run: self.journal.as_ref().map(Journal::name).unwrap_or_default(),
         };
         let end = exec::run(&execution, &mut log, self.reporter, ExecOptions::default());
         self.state.forget_work_tree();

@@ -46,7 +46,8 @@ fn quick() -> ExecOptions {
 fn run_in(folder: &Path, command: &Command, options: ExecOptions) -> Result<Ran, ExecError> {
     let heard = Heard::default();
     let mut log = Vec::new();
-    let execution = Execution { stage: "p/mlv.yaml:s", command, folder, root: Path::new("/the/root") };
+    let execution =
+        Execution { stage: "p/mlv.yaml:s", command, folder, root: Path::new("/the/root"), run: "r" };
     let start = Instant::now();
     let end = run(&execution, &mut log, &heard, options)?;
     let took = start.elapsed();
@@ -196,7 +197,8 @@ fn a_log_that_cannot_be_written_is_a_warning() {
     }
     let heard = Heard::default();
     let command = Command::Script("echo a; sleep 0.1; echo b".into());
-    let execution = Execution { stage: "s", command: &command, folder: Path::new("/"), root: Path::new("/") };
+    let execution =
+        Execution { stage: "s", command: &command, folder: Path::new("/"), root: Path::new("/"), run: "r" };
     assert_eq!(run(&execution, &mut Full, &heard, quick()).unwrap(), End::Success);
     assert_eq!(heard.warnings.lock().unwrap().len(), 1);
     assert_eq!(*heard.lines.lock().unwrap(), ["a", "b"]);

@@ -44,7 +44,10 @@ fn next_command_puts_right_what_a_killed_run_left() {
     env.mlv(&["repro"]).success();
     let before = env.read("out");
     env.write("in", "2\n");
-    env.write("mlv.yaml", PIPELINE.replace("cat mid > out", "cat mid > out; touch started; sleep 5; true"));
+    env.write(
+        "mlv.yaml",
+        PIPELINE.replace("cat mid > out", "cat mid > out; echo $$ > pid; touch started; sleep 60; true"),
+    );
     let mut running = env.mlv_command().arg("repro").spawn().expect("it starts");
     wait_for(&env, "started");
     running.kill().expect("it runs");
@@ -52,6 +55,12 @@ fn next_command_puts_right_what_a_killed_run_left() {
     assert_ne!(env.read("out"), before);
     let _ = env.mlv(&["status"]);
     assert_eq!(env.read("out"), before);
+    if cfg!(target_os = "linux") {
+        // Killed and perhaps not reaped yet: such a process has no environment any more.
+        let pid = env.read_text("pid").trim().to_owned();
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        assert!(environment.is_empty(), "its command goes on");
+    }
     assert_eq!(env.read_text("mid"), "2\n");
     assert!(env.has_rescued(b"2\n"), "the torn output is kept");
     env.write("log", "");
