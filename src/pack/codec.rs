@@ -37,9 +37,9 @@ pub(super) fn compress(raw: &[u8]) -> Option<Vec<u8>> {
     Some(frame)
 }
 
-/// The `raw_len` bytes in `frame`, which is exactly one zstd frame of a window of at most 4 MiB and
-/// without a dictionary.
+/// The `raw_len` bytes in `frame`, which is exactly one zstd frame of a window of at most 4 MiB.
 ///
+/// One that was made with a dictionary is refused by zstd, which has none.
 /// The caller has checked `raw_len` against its limit: so much is allocated.
 pub(super) fn decompress(frame: &[u8], raw_len: u32) -> Result<Vec<u8>, Error> {
     let malformed = || Error::record("its compressed bytes are malformed");
@@ -62,7 +62,7 @@ pub(super) fn decompress(frame: &[u8], raw_len: u32) -> Result<Vec<u8>, Error> {
     if raw.len() == raw_len { Ok(raw) } else { Err(malformed()) }
 }
 
-/// The window of a frame in bytes; `None` if this is no zstd frame or one with a dictionary.
+/// The window of a frame in bytes; `None` if this is no zstd frame.
 ///
 /// RFC 8878 §3.1.1.1. zstd's own limit on windows is heeded by its streams only, not by the call
 /// that reads a whole frame.
@@ -70,9 +70,6 @@ fn window(frame: &[u8]) -> Option<u64> {
     let rest = frame.strip_prefix(&MAGIC)?;
     let (&descriptor, rest) = rest.split_first()?;
     let is_single_segment = descriptor & 0x20 != 0;
-    if descriptor & 0b11 != 0 {
-        return None;
-    }
     if is_single_segment {
         return zstd_safe::get_frame_content_size(frame).ok()?;
     }

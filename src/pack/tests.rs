@@ -2,12 +2,18 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::Error;
-use super::format::{Codec, HEADER_LEN, MAX_PACK, MAX_RAW, RECORD_LEN, TRAILER_LEN, Trailer, encode_record};
+use super::format::{
+    Codec, HEADER_LEN, MAX_PACK, MAX_RAW, RECORD_LEN, TRAILER_LEN, TableEntry, Trailer, encode_entry,
+    encode_header, encode_record, encode_trailer,
+};
 use super::reader::{decode_record, is_named, read_pack, read_table, read_trailer, walk_records};
 use super::segment::{Segment, SegmentBuilder, SegmentId, SegmentName};
 use super::writer::{PackWriter, SealedPack, compress_if_it_pays};
 use crate::model::digest::{Digest, PackId};
 use crate::model::object::{RecordKey, RecordKind};
+
+/// Bytes of a segment's footer.
+const FOOTER_LEN: usize = 176;
 
 fn vectors() -> Value {
     serde_json::from_str(include_str!("../../fixtures/formats/formats.json")).unwrap()
@@ -95,6 +101,28 @@ fn compressible_records_are_stored_smaller_and_come_back() {
     assert_eq!(sealed.entries[0].codec, Codec::Zstd);
     assert!(bytes.len() < raw.len() / 10);
     assert_eq!(*decode_record(&bytes[HEADER_LEN..], file_key(&raw)).unwrap(), raw[..]);
+}
+
+#[test]
+fn a_record_serves_for_what_was_asked_and_nothing_else() {
+    let (_, bytes) = pack_of(&[b"asked".to_vec()]);
+    let record = &bytes[HEADER_LEN..];
+    let asked = |raw: &[u8], kind| decode_record(record, RecordKey { hash: Digest::of(raw), kind });
+    assert_eq!(*asked(b"asked", RecordKind::File).unwrap(), *b"asked");
+    assert_eq!(*asked(b"asked", RecordKind::Chunk).unwrap(), *b"asked");
+    for (raw, kind) in [
+        (&b"other"[..], RecordKind::File),
+        (b"asked", RecordKind::Recipe),
+        (b"asked", RecordKind::TreePage),
+        (b"asked", RecordKind::RunRecord),
+    ] {
+        assert!(matches!(asked(raw, kind), Err(Error::OtherRecord { .. })), "{kind:?}");
+    }
+    // The name is right and the bytes are not.
+    let mut damaged = record.to_vec();
+    damaged[RECORD_LEN] ^= 1;
+    let refused = decode_record(&damaged, file_key(b"asked"));
+    assert!(matches!(refused, Err(Error::Damaged { hash }) if hash == Digest::of(b"asked")));
 }
 
 #[test]
@@ -212,6 +240,114 @@ fn several_segments_merge_into_one_that_finds_everything() {
     assert_eq!(found, raws.len());
 }
 
+/// The bytes of a segment with its checksums made to fit.
+fn reseal(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.truncate(bytes.len() - FOOTER_LEN);
+    let rows_at = 64 + 4 * ((1 << bytes[12]) + 1);
+    bytes.extend(super::segment::footer_of(&bytes, rows_at, number(&bytes, 20), number(&bytes, 24)));
+    bytes
+}
+
+fn number(bytes: &[u8], at: usize) -> usize {
+    super::format::u32_at(bytes, at) as usize
+}
+
+#[test]
+fn a_segment_that_breaks_one_rule_is_refused() {
+    let mut builder = SegmentBuilder::new();
+    for part in [0u32..50, 50..100] {
+        let raws: Vec<Vec<u8>> = part.map(|i| i.to_le_bytes().to_vec()).collect();
+        let (sealed, _) = pack_of(&raws);
+        builder.add_pack(sealed.id, sealed.len, &sealed.entries);
+    }
+    builder.supersede(SegmentId([3; 24]));
+    builder.supersede(SegmentId([4; 24]));
+    let (_, good) = builder.build(0, (0, 0), [0; 8]).unwrap().unwrap();
+    assert!(Segment::parse(reseal(good.clone())).is_ok());
+    // 100 entries have 2 bits of fan-out, 5 numbers.
+    let (rows, packs) = (64 + 20, 64 + 20 + 100 * 52);
+    let names = packs + 2 * 40;
+    let rules: [(&str, &dyn Fn(&mut Vec<u8>)); 15] = [
+        ("reserved bytes of the header", &|bytes| bytes[14] = 1),
+        ("the last reserved byte of the header", &|bytes| bytes[63] = 1),
+        ("33 bits", &|bytes| bytes[11] = 33),
+        ("a prefix longer than its bits", &|bytes| bytes[19] = 1),
+        ("entries outside the prefix", &|bytes| bytes[11] = 1),
+        ("a fan-out that is off by one", &|bytes| bytes[64 + 4] += 1),
+        ("reserved bytes of an entry", &|bytes| bytes[rows + 51] = 1),
+        ("a type that does not exist", &|bytes| bytes[rows + 48] = 6),
+        ("a codec that does not exist", &|bytes| bytes[rows + 49] = 2),
+        ("a pack that is not there", &|bytes| bytes[rows + 32] = 2),
+        ("a pack without entries", &|bytes| (0..100).for_each(|at| bytes[rows + at * 52 + 32] = 0)),
+        ("entries out of order", &|bytes| bytes[rows..rows + 104].rotate_left(52)),
+        ("packs out of order", &|bytes| bytes[packs..names].rotate_left(40)),
+        ("a pack over 48 MiB", &|bytes| bytes[packs + 35] = 4),
+        ("superseded names out of order", &|bytes| bytes[names..names + 48].rotate_left(24)),
+    ];
+    for (rule, break_it) in rules {
+        let mut bytes = good.clone();
+        break_it(&mut bytes);
+        assert!(Segment::parse(reseal(bytes)).is_err(), "{rule}");
+    }
+}
+
+/// Reads `entries` as the table of a pack of `len` bytes, with a name that fits them.
+fn read_as_table(entries: &[TableEntry], records_end: u64) -> Result<Vec<TableEntry>, Error> {
+    let header = encode_header([7; 16]);
+    let mut table = Vec::new();
+    entries.iter().for_each(|entry| encode_entry(&mut table, entry));
+    let id = PackId(Digest::of(&[&header[..], &table].concat()));
+    let pack_len = records_end + (table.len() + TRAILER_LEN) as u64;
+    let trailer = Trailer { count: entries.len() as u32, table_offset: records_end, id, pack_len };
+    let trailer = read_trailer(&encode_trailer(&trailer), pack_len)?;
+    read_table(&header, &table, &trailer)
+}
+
+#[test]
+fn a_table_that_breaks_one_rule_is_refused() {
+    let raws: Vec<Vec<u8>> = (0..9u32).map(|i| i.to_le_bytes().to_vec()).collect();
+    let (sealed, _) = pack_of(&raws);
+    let good = sealed.entries;
+    let end = good.iter().map(TableEntry::end).max().unwrap();
+    assert_eq!(read_as_table(&good, end).unwrap(), good);
+    let first = good.iter().position(|entry| entry.offset == HEADER_LEN as u32).unwrap();
+    let last = good.iter().position(|entry| entry.end() == end).unwrap();
+    let without = |at: usize| [&good[..at], &good[at + 1..]].concat();
+    let with = |at: usize, change: fn(&mut TableEntry)| {
+        let mut entries = good.clone();
+        change(&mut entries[at]);
+        entries
+    };
+    let mut twice = good.clone();
+    twice[1].key = twice[0].key;
+    for (rule, entries, end) in [
+        ("no record", vec![], HEADER_LEN as u64),
+        ("a gap behind the header", without(first), end),
+        ("a gap before the table", without(last), end),
+        ("a gap between", without((0..9).find(|at| *at != first && *at != last).unwrap()), end),
+        ("a record in the header", with(first, |entry| entry.offset -= 1), end),
+        ("a record in the table", good.clone(), end - 1),
+        ("records that overlap", with(last, |entry| entry.offset -= 1), end - 1),
+        ("out of order", good.iter().rev().copied().collect(), end),
+        ("one key twice", twice, end),
+        ("over 48 MiB", good.clone(), MAX_PACK),
+    ] {
+        assert!(read_as_table(&entries, end).is_err(), "{rule}");
+    }
+}
+
+#[test]
+fn records_that_are_added_twice_stand_once_in_a_segment() {
+    let (sealed, _) = pack_of(&[b"a".to_vec(), b"b".to_vec()]);
+    let mut once = SegmentBuilder::new();
+    once.add_pack(sealed.id, sealed.len, &sealed.entries);
+    let (_, bytes) = once.build(0, (0, 0), [0; 8]).unwrap().unwrap();
+    let mut twice = SegmentBuilder::new();
+    twice.add_pack(sealed.id, sealed.len, &sealed.entries);
+    twice.add_segment(&Segment::parse(bytes.clone()).unwrap());
+    assert_eq!(twice.build(0, (0, 0), [0; 8]).unwrap().unwrap().1, bytes);
+}
+
 proptest! {
     #[test]
     fn packs_give_back_what_went_in_and_no_prefix_or_flip_passes(
@@ -259,7 +395,8 @@ proptest! {
     /// Behind right checksums anything may stand. What is taken then must be safe to use.
     #[test]
     fn no_sealed_segment_leads_out_of_bounds(
-        count in 1u32..300, bits in 0u8..3, at in any::<prop::sample::Index>(), byte in any::<u8>()
+        count in 1u32..300, bits in 0u8..3, in_header in any::<bool>(), at in any::<prop::sample::Index>(),
+        byte in prop_oneof![any::<u8>(), 0u8..3, (0u32..8).prop_map(|bit| 1 << bit)]
     ) {
         let raws: Vec<Vec<u8>> = (0..count).map(|i| i.to_le_bytes().to_vec()).collect();
         let mut builder = SegmentBuilder::new();
@@ -269,14 +406,14 @@ proptest! {
         }
         builder.supersede(SegmentId([3; 24]));
         let Some((_, mut bytes)) = builder.build(0, (bits, 0), [0; 8]).unwrap() else { return Ok(()) };
-        let footer_at = bytes.len() - 176;
-        bytes[at.index(footer_at)] = byte;
-        bytes.truncate(footer_at);
+        let footer_at = bytes.len() - FOOTER_LEN;
+        bytes[at.index(if in_header { 64 } else { footer_at })] = byte;
         let (k, rows, packs) = (bytes[12], number(&bytes, 20), number(&bytes, 24));
-        prop_assume!(k <= 13 && rows <= 300 && packs <= 300);
-        let rows_at = 64 + 4 * ((1 << k) + 1);
-        prop_assume!(rows_at + rows * 52 + packs * 40 <= bytes.len());
-        bytes.extend(super::segment::footer_of(&bytes, rows_at, rows, packs));
+        // Else the parts that the footer covers would not lie within the bytes.
+        if k > 13 || 64 + 4 * ((1 << k) + 1) + rows * 52 + packs * 40 > footer_at {
+            return Ok(());
+        }
+        let bytes = reseal(bytes);
         let Ok(segment) = Segment::parse(bytes) else { return Ok(()) };
         let mut last = None;
         for (key, place) in segment.iter() {
@@ -305,8 +442,4 @@ proptest! {
             let _ = decode_record(&bytes[entry.offset as usize..], entry.key);
         }
     }
-}
-
-fn number(bytes: &[u8], at: usize) -> usize {
-    super::format::u32_at(bytes, at) as usize
 }

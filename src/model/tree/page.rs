@@ -235,13 +235,8 @@ fn decode_leaf(
         let mut shared = input.length()?;
         let rest_len = input.length()?;
         let mut rest = input.take(rest_len)?;
-        let longest = match (at, order.last.get(shared), rest.first()) {
-            (0, ..) => shared == 0,
-            (_, Some(old), Some(new)) => old != new,
-            (_, Some(_), None) => true,
-            (_, None, _) => shared == order.last.len(),
-        };
-        if !longest {
+        // That no more could be shared follows from the order: the next bytes differ, and rise.
+        if shared > if at == 0 { 0 } else { order.last.len() } {
             return Err(PageError::Malformed);
         }
         if at == 0 {

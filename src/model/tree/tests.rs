@@ -331,8 +331,8 @@ fn a_page_that_does_not_fit_its_parent_is_refused() {
     ));
 }
 
-/// A tree of two leaves with these paths, and an inner page over them.
-fn two_leaves(first: &[&str], second: &[&str]) -> (TreeId, Pages) {
+/// A tree of two leaves with these paths, and an inner page that says of them what `tell` lets it.
+fn two_leaves(first: &[&str], second: &[&str], tell: fn(&mut Child)) -> (TreeId, Pages) {
     let mut pages = Pages::new();
     let mut add = |page: &Page| {
         let bytes = encode(page);
@@ -340,19 +340,42 @@ fn two_leaves(first: &[&str], second: &[&str]) -> (TreeId, Pages) {
         pages.insert(id, bytes);
         id
     };
-    let children = [first, second].map(|paths| {
+    let mut children = [first, second].map(|paths| {
         let kind = |path: &str| if path.ends_with('/') { EntryKind::EmptyDir } else { EntryKind::File };
         let leaf = Page::Leaf(paths.iter().map(|path| entry(path, kind(path), b"x")).collect());
         let (entries, files, bytes) = leaf.sums().unwrap();
         Child { first: paths[0].into(), id: add(&leaf), entries, files, bytes }
     });
+    tell(&mut children[1]);
     let root = add(&Page::Inner { level: 1, children: children.to_vec() });
     (root, pages)
 }
 
+fn is_misfit<T>(read: Result<T, TreeError<String>>) -> bool {
+    matches!(read, Err(TreeError::Misfit { .. }))
+}
+
+#[test]
+fn what_a_page_says_of_those_below_is_checked() {
+    let lies: [fn(&mut Child); 5] = [
+        |child| child.first = "b.".into(),
+        |child| child.entries += 1,
+        |child| child.files += 1,
+        |child| child.bytes -= 1,
+        |child| child.entries -= 1,
+    ];
+    for (at, lie) in lies.into_iter().enumerate() {
+        let (root, pages) = two_leaves(&["a"], &["b", "c", "d/"], lie);
+        assert!(is_misfit(read_all(root, &mut loader(&pages))), "lie {at}");
+        assert!(is_misfit(find(root, "c", &mut loader(&pages))), "lie {at}");
+    }
+    let (root, pages) = two_leaves(&["a"], &["b", "c", "d/"], |_| {});
+    assert!(find(root, "c", &mut loader(&pages)).unwrap().is_some());
+}
+
 #[test]
 fn order_is_checked_from_page_to_page() {
-    let (root, pages) = two_leaves(&["a", "a-x"], &["a.b", "b/"]);
+    let (root, pages) = two_leaves(&["a", "a-x"], &["a.b", "b/"], |_| {});
     assert_eq!(read_all(root, &mut loader(&pages)).unwrap().len(), 4);
     for (first, second) in [
         // `a` is a folder of `a/c`, and they are no neighbours.
@@ -362,11 +385,11 @@ fn order_is_checked_from_page_to_page() {
         (&["a", "c"], &["b", "d"]),
         (&["a", "b"], &["b", "c"]),
     ] {
-        let (root, mut pages) = two_leaves(first, second);
-        assert!(matches!(read_all(root, &mut loader(&pages)), Err(TreeError::Misfit { .. })), "{second:?}");
+        let (root, mut pages) = two_leaves(first, second, |_| {});
+        assert!(is_misfit(read_all(root, &mut loader(&pages))), "{second:?}");
         let (empty, more) = build(&[]).unwrap();
         pages.extend(more);
         let diffed = diff(root, empty.id, &mut loader(&pages), &mut |_| Ok(()));
-        assert!(matches!(diffed, Err(TreeError::Misfit { .. })), "{second:?}");
+        assert!(is_misfit(diffed), "{second:?}");
     }
 }
