@@ -154,6 +154,11 @@ impl<'a> Scanner<'a> {
             }
         };
         self.follow_own_links(path, present.entries_mut())?;
+        if let Present::File(file) = &mut present {
+            // Not below the path but at it.
+            file.hash = file.hash.or_else(|| self.index.lookup(path.as_str(), &file.stamp));
+            return Ok(present);
+        }
         let mut known = self.index.below(path.as_str());
         for entry in present.entries_mut().iter_mut().filter(|entry| entry.hash.is_none()) {
             entry.hash = known.at(&entry.path, &entry.stamp);

@@ -138,3 +138,17 @@ fn stage_does_not_run_on_data_that_is_partly_here() {
     assert_eq!(env.json_error(&["repro"], 5).0, "not_downloaded");
     assert!(!env.exists("out"));
 }
+
+#[test]
+fn files_that_were_looked_at_before_are_not_read_again() {
+    use std::os::unix::fs::MetadataExt;
+    let env = project();
+    env.mlv(&["repro"]).success();
+    thread::sleep(Duration::from_millis(100));
+    env.mlv(&["repro"]).success();
+    // Whoever reads a file notes it, and replaces the index.
+    let inode = || env.path().join(".mlv/index").metadata().expect("an index").ino();
+    let before = inode();
+    env.mlv(&["repro"]).success();
+    assert_eq!(inode(), before);
+}
