@@ -11,7 +11,7 @@ use crate::model::object::{ContentInfo, ParseContentIdError};
 use crate::model::path::RepoPath;
 use crate::model::place::{Located, Problem, ProblemClass};
 use crate::model::resolve::ResolveError;
-use crate::model::stage::{Command, Stage, StageNameError};
+use crate::model::stage::{Command, Out, Stage, StageNameError};
 use crate::model::value::{Entries, Value};
 use crate::model::yaml::{Limits, YamlProblem, load, text_of};
 
@@ -221,6 +221,14 @@ impl Lockfile {
     pub fn retain(&mut self, exists: impl Fn(&str) -> bool) {
         self.stages.retain(|name, _| exists(name));
         self.refused.retain(|name, _| exists(name));
+    }
+}
+
+impl LockOut {
+    /// The output `out` of a stage, made with these contents.
+    pub fn new(out: &Out, content: ContentInfo) -> LockOut {
+        let (path, remote) = (out.path.clone(), out.remote.clone());
+        LockOut { path, content, cache: out.cache, push: out.push, remote }
     }
 }
 

@@ -1,5 +1,7 @@
 //! `commit`: records all changes to what is tracked already.
 
+mod stages;
+
 use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
 use crate::ops::add::{AddedOutput, StoredCounts};
@@ -10,11 +12,16 @@ use crate::ops::{OpError, pointers};
 use crate::repo::Repo;
 use crate::report::Reporter;
 
+use stages::Accepted;
+
 /// What `commit` did.
 #[derive(Debug, Default, serde::Serialize)]
 pub struct CommitReport {
     /// The outputs whose recording changed, sorted by path.
     pub outputs: Vec<AddedOutput>,
+    /// Stages whose inputs and outputs were accepted as they are, sorted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<String>,
     /// What was new to the cache.
     pub stored: StoredCounts,
     /// What to hand to `git add`, relative to the repository's root, sorted.
@@ -34,7 +41,8 @@ struct Item {
     inside: Vec<Box<str>>,
 }
 
-/// Records the work tree's state of outputs under pointers, and stores their bytes. Never runs anything.
+/// Records the work tree's state of outputs under pointers, and of stages with their inputs, and stores
+/// the bytes. Never runs anything.
 ///
 /// An output that is not here stays recorded as it is: absent is not deleted.
 pub fn run(repo: &Repo, targets: &TargetOptions, reporter: &dyn Reporter) -> Result<CommitReport, OpError> {
@@ -68,9 +76,18 @@ pub fn run(repo: &Repo, targets: &TargetOptions, reporter: &dyn Reporter) -> Res
             written.push((item.output.clone(), item.pointer.clone(), recorded.info));
         }
     }
-    let published = recording.publish()?;
+    let index = repo.stat_index();
+    let mut accepted = Accepted::new(repo, &tracked, &index, reporter);
+    for chosen in stages::chosen(repo, &tracked, targets)? {
+        accepted.stage(&chosen, &mut recording, &mut report);
+    }
+    let mut published = recording.publish()?;
+    published.learn(accepted.take_learned());
     report.stored = published.stats.into();
-    let changed = pointers::write(repo, &written, reporter)?;
+    let mut changed = pointers::write(repo, &written, reporter)?;
+    changed.extend(accepted.write()?);
+    changed.sort();
+    changed.dedup();
     published.settle()?;
     if repo.git().is_some() {
         report.git_add = changed.iter().map(ToString::to_string).collect();

@@ -33,6 +33,7 @@ pub mod revisions;
 pub mod root;
 pub mod scan;
 pub mod share;
+pub mod stage_inputs;
 pub mod stage_status;
 pub mod state;
 pub mod status;

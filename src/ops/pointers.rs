@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::fs::atomic;
+use crate::fs::lock::MetaLock;
 use crate::git::ignore;
 use crate::model::object::ContentInfo;
 use crate::model::path::{RepoPath, RepoPathBuf};
 use crate::model::pointer::{Pointer, pointer_path};
+use crate::model::stage::Out;
 use crate::ops::{OpError, OutputError, surroundings};
 use crate::repo::Repo;
 use crate::report::Reporter;
@@ -55,11 +57,7 @@ pub fn write(
 }
 
 /// Makes git ignore the outputs that it does not ignore yet; returns the ignore files that changed.
-pub fn ignore_outputs(
-    repo: &Repo,
-    outputs: &[&RepoPath],
-    held: &crate::fs::lock::MetaLock,
-) -> Result<Vec<RepoPath>, OpError> {
+pub fn ignore_outputs(repo: &Repo, outputs: &[&RepoPath], held: &MetaLock) -> Result<Vec<RepoPath>, OpError> {
     let Some(git) = repo.git() else { return Ok(Vec::new()) };
     let mut folders: BTreeMap<RepoPath, Vec<&str>> = BTreeMap::new();
     for output in outputs {
@@ -73,11 +71,30 @@ pub fn ignore_outputs(
     edit_ignore_files(repo, &folders, held, |names| (names, &[]))
 }
 
+/// Makes git ignore the outputs of stages that mlv keeps, and no others; returns the ignore files that
+/// changed.
+///
+/// Fails if git tracks something of what mlv keeps.
+pub fn ignore_stage_outputs(repo: &Repo, outs: &[&Out], held: &MetaLock) -> Result<Vec<RepoPath>, OpError> {
+    let Some(git) = repo.git() else { return Ok(Vec::new()) };
+    let (cached, plain): (Vec<&Out>, Vec<&Out>) = outs.iter().partition(|out| out.cache);
+    for out in &cached {
+        if let Some(path) = git.tracked_below(&out.path, 1)?.into_iter().next() {
+            return Err(OutputError::TrackedByGit { path, output: out.path.clone() }.into());
+        }
+    }
+    let paths = |outs: Vec<&'_ Out>| -> Vec<RepoPath> { outs.iter().map(|out| out.path.clone()).collect() };
+    let (cached, plain) = (paths(cached), paths(plain));
+    let mut changed = unignore_outputs(repo, &plain.iter().collect::<Vec<_>>(), held)?;
+    changed.extend(ignore_outputs(repo, &cached.iter().collect::<Vec<_>>(), held)?);
+    Ok(changed)
+}
+
 /// Takes the ignore lines of outputs away; returns the ignore files that changed.
 pub fn unignore_outputs(
     repo: &Repo,
     outputs: &[&RepoPath],
-    held: &crate::fs::lock::MetaLock,
+    held: &MetaLock,
 ) -> Result<Vec<RepoPath>, OpError> {
     if repo.git().is_none() {
         return Ok(Vec::new());
@@ -92,7 +109,7 @@ pub fn unignore_outputs(
 fn edit_ignore_files(
     repo: &Repo,
     folders: &BTreeMap<RepoPath, Vec<&str>>,
-    held: &crate::fs::lock::MetaLock,
+    held: &MetaLock,
     edits: impl for<'n> Fn(&'n [&'n str]) -> (&'n [&'n str], &'n [&'n str]),
 ) -> Result<Vec<RepoPath>, OpError> {
     let mut changed = Vec::new();

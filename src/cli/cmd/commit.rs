@@ -14,11 +14,13 @@ use crate::ops::commit;
 /// Record all changes to data that is tracked already
 ///
 /// As `mlv add` for everything that changed, and for data that `mlv add --no-commit` left unstored.
-/// Runs nothing. What is not here stays recorded as it is.
+/// A stage's outputs, inputs and parameters are accepted as they are, as if it had just run. Runs
+/// nothing. What is not here stays recorded as it is.
 #[derive(clap::Args)]
 #[command(after_help = help::after(&[
     ("mlv commit", "everything that changed"),
     ("mlv commit data", "one output"),
+    ("mlv commit train", "a stage whose files are right as they are"),
 ], &[3, 4, 5, 6]))]
 pub(crate) struct CommitArgs {
     #[command(flatten)]
@@ -49,7 +51,10 @@ impl Report for CommitReport {
         for output in &report.outputs {
             add::line(output, view, false, out);
         }
-        if report.outputs.is_empty() && report.stored.records == 0 {
+        for stage in &report.stages {
+            out.good("Accepted").put(" stage `").name(stage).put("`").end();
+        }
+        if report.outputs.is_empty() && report.stages.is_empty() && report.stored.records == 0 {
             if report.failed.is_empty() {
                 out.put("Everything up to date.").end();
             }

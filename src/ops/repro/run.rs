@@ -9,43 +9,22 @@ use crate::error::Advice;
 use crate::fs::file::OutFile;
 use crate::fs::journal::Journal;
 use crate::fs::rescue::Kept;
-use crate::model::lockfile::{LockDep, LockOut, StageLock};
+use crate::model::lockfile::{LockOut, StageLock};
 use crate::model::path::RepoPath;
 use crate::model::stage::Stage;
-use crate::model::value::Value;
 use crate::ops::OpError;
 use crate::ops::lock_entries::Record;
 use crate::ops::record::Request;
 use crate::ops::repro::aside::Aside;
 use crate::ops::repro::error::StageError;
 use crate::ops::repro::session::Session;
+use crate::ops::stage_inputs::Inputs;
 use crate::pipeline::exec::{self, End, ExecError, ExecOptions, Execution};
 use crate::pipeline::graph::StageIndex;
-use crate::pipeline::plan::{self, CurrentParams, State};
 use crate::report::{Event, interrupted};
 
 /// Where the output of each stage's last run is kept, below mlv's own folder.
 const LOGS: &str = "logs";
-
-/// What a stage reads, as its lock entry has it.
-struct Inputs {
-    deps: Vec<LockDep>,
-    params: Vec<(RepoPath, Vec<(Box<str>, Value)>)>,
-}
-
-impl Inputs {
-    /// The first input that differs.
-    fn changed(&self, after: &Inputs) -> Option<RepoPath> {
-        let deps = self.deps.iter().zip(&after.deps);
-        let dep = deps.filter(|(old, new)| old.content.id != new.content.id).map(|(old, _)| &old.path);
-        let params = self.params.iter().zip(&after.params);
-        let same = |old: &[(Box<str>, Value)], new: &[(Box<str>, Value)]| {
-            old.len() == new.len() && old.iter().zip(new).all(|(a, b)| a.0 == b.0 && a.1.same(&b.1))
-        };
-        let param = params.filter(|(old, new)| !same(&old.1, &new.1)).map(|(old, _)| &old.0);
-        dep.chain(param).next().cloned()
-    }
-}
 
 /// A run that succeeded.
 pub(super) struct Ran {
@@ -59,7 +38,7 @@ impl Session<'_> {
         let (graph, repo) = (self.graph, self.repo);
         let (stage, address) = (graph.stage(index), graph.address(index));
         let target = address.to_string();
-        let before = self.inputs(stage, &target)?;
+        let before = Inputs::read(stage, &target, &self.state)?;
         let folder = repo.dir().full(&stage.wdir);
         if !folder.is_dir() {
             let stage = target.as_str().into();
@@ -85,33 +64,6 @@ impl Session<'_> {
                 Err(error)
             }
         }
-    }
-
-    /// What the stage reads now. Fails if some of it is not there.
-    fn inputs(&self, stage: &Stage, target: &str) -> Result<Inputs, OpError> {
-        let missing = plan::missing_inputs(stage, &self.state)?;
-        if !missing.is_empty() {
-            return Err(StageError::MissingInputs { stage: target.into(), missing }.into());
-        }
-        let mut inputs = Inputs { deps: Vec::new(), params: Vec::new() };
-        for path in &stage.deps {
-            let Some(found) = self.state.found(path)? else { continue };
-            if found.is_link {
-                return Err(StageError::SymlinkInput { stage: target.into(), path: path.clone() }.into());
-            }
-            if found.is_partial {
-                return Err(StageError::PartialInput { stage: target.into(), path: path.clone() }.into());
-            }
-            inputs.deps.push(LockDep { path: path.clone(), content: found.info });
-        }
-        for wanted in &stage.params {
-            if let CurrentParams::Values(root) = self.state.params(&wanted.file)?
-                && let Ok(values) = plan::param_values(wanted, &root)
-            {
-                inputs.params.push((wanted.file.clone(), values));
-            }
-        }
-        Ok(inputs)
     }
 
     fn execute(&self, stage: &Stage, target: &str) -> Result<(), OpError> {
@@ -166,8 +118,7 @@ impl Session<'_> {
             let request = Request { output: &out.path, known: None, inside: &[], store };
             let content = self.recording()?.output(request)?.info;
             self.state.set(&out.path, content);
-            let (path, remote) = (out.path.clone(), out.remote.clone());
-            outs.push(LockOut { path, content, cache: out.cache, push: out.push, remote });
+            outs.push(LockOut::new(out, content));
         }
         Ok(StageLock::new(stage.command.clone(), before.deps, before.params, outs))
     }
@@ -178,7 +129,7 @@ impl Session<'_> {
         target: &str,
         before: &Inputs,
     ) -> Result<Option<RepoPath>, OpError> {
-        match self.inputs(stage, target) {
+        match Inputs::read(stage, target, &self.state) {
             Ok(after) => Ok(before.changed(&after)),
             Err(OpError::Stage(error)) => {
                 let path = error.subject().and_then(|path| RepoPath::parse(&path).ok());

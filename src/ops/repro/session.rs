@@ -7,7 +7,6 @@ use crate::error::{Advice, ErrorKind};
 use crate::fs;
 use crate::fs::journal::Journal;
 use crate::fs::lock::{Patience, StageLease};
-use crate::model::path::RepoPath;
 use crate::model::stage::Out;
 use crate::ops::lock_entries::Record;
 use crate::ops::place::{Manner, Planner, Wanted};
@@ -17,7 +16,7 @@ use crate::ops::repro::locks::Locks;
 use crate::ops::repro::run::{file_name, own};
 use crate::ops::repro::{Action, ReproOptions, ReproReport, StageReport};
 use crate::ops::stage_status::form;
-use crate::ops::{OpError, OutputError, pointers, surroundings};
+use crate::ops::{OpError, pointers, surroundings};
 use crate::pipeline::graph::{Graph, StageIndex};
 use crate::pipeline::plan::{self, OutChange, PlanOptions, Repair, SkipReason, Verdict};
 use crate::repo::Repo;
@@ -300,19 +299,13 @@ impl<'a> Session<'a> {
 
     /// Before the first command: git must not take what the stages will make.
     fn prepare(&mut self) -> Result<(), OpError> {
-        let Some(git) = self.repo.git().filter(|_| !self.is_prepared) else { return Ok(()) };
-        let graph = self.graph;
-        let outs = self.order.iter().flat_map(|index| &graph.stage(*index).outs);
-        let (cached, plain): (Vec<_>, Vec<_>) = outs.partition(|out| out.cache);
-        for out in &cached {
-            if let Some(path) = git.tracked_below(&out.path, 1)?.into_iter().next() {
-                return Err(OutputError::TrackedByGit { path, output: out.path.clone() }.into());
-            }
+        if self.is_prepared {
+            return Ok(());
         }
-        let paths = |outs: &[&'a Out]| -> Vec<&'a RepoPath> { outs.iter().map(|out| &out.path).collect() };
+        let graph = self.graph;
+        let outs: Vec<&Out> = self.order.iter().flat_map(|index| &graph.stage(*index).outs).collect();
         let held = surroundings::lock(self.repo, self.reporter)?;
-        let mut changed = pointers::unignore_outputs(self.repo, &paths(&plain), &held)?;
-        changed.extend(pointers::ignore_outputs(self.repo, &paths(&cached), &held)?);
+        let changed = pointers::ignore_stage_outputs(self.repo, &outs, &held)?;
         self.report.git_add.extend(changed.iter().map(ToString::to_string));
         self.is_prepared = true;
         Ok(())

@@ -1,0 +1,152 @@
+//! Stages whose files were changed or made by hand: their lock entries say what is there now.
+
+use crate::model::lockfile::{LockOut, StageLock};
+use crate::model::path::RepoPath;
+use crate::model::stage::{Out, Stage};
+use crate::ops::commit::CommitReport;
+use crate::ops::lock_entries::Updates;
+use crate::ops::present::{Absent, WorkTreeState};
+use crate::ops::record::{Recording, Request};
+use crate::ops::scan::Scanner;
+use crate::ops::stage_inputs::Inputs;
+use crate::ops::targets::{self, TargetOptions};
+use crate::ops::tracked::{Source, Tracked, TrackedPipeline};
+use crate::ops::{OpError, pointers, surroundings};
+use crate::pipeline::graph::StageAddress;
+use crate::pipeline::plan::{self, PlanOptions, Verdict};
+use crate::repo::Repo;
+use crate::report::Reporter;
+use crate::store::statindex::{StatIndex, StatIndexUpdate};
+
+/// A stage that is to be accepted.
+pub(super) struct Chosen<'t> {
+    pipeline: &'t TrackedPipeline,
+    stage: &'t Stage,
+}
+
+/// The stages that the targets mean: those of outputs, and named ones that make nothing.
+pub(super) fn chosen<'t>(
+    repo: &Repo,
+    tracked: &'t Tracked,
+    options: &TargetOptions,
+) -> Result<Vec<Chosen<'t>>, OpError> {
+    let mut addresses: Vec<StageAddress> = Vec::new();
+    for one in targets::outputs(repo, tracked, options)? {
+        if let Source::Stage { file, stage } = &one.out.source {
+            addresses.push(StageAddress { file: file.clone(), name: stage.clone() });
+        }
+    }
+    let named = if options.targets.is_empty() {
+        Vec::new()
+    } else {
+        // What is no stage is an output, which was looked at above.
+        targets::stages(repo, tracked, options).unwrap_or_default()
+    };
+    let mut chosen = Vec::new();
+    for pipeline in tracked.pipelines() {
+        let file = &pipeline.pipeline.file;
+        for stage in &pipeline.pipeline.stages {
+            let is = |one: &StageAddress| one.file == *file && one.name == stage.name;
+            let is_chosen = addresses.iter().any(is);
+            if is_chosen || stage.outs.is_empty() && named.iter().any(is) {
+                chosen.push(Chosen { pipeline, stage });
+            }
+        }
+    }
+    Ok(chosen)
+}
+
+/// The entries that accepted stages get.
+pub(super) struct Accepted<'a> {
+    repo: &'a Repo,
+    tracked: &'a Tracked,
+    reporter: &'a dyn Reporter,
+    state: WorkTreeState<'a>,
+    updates: Updates,
+    outs: Vec<&'a Out>,
+}
+
+impl<'a> Accepted<'a> {
+    pub(super) fn new(
+        repo: &'a Repo,
+        tracked: &'a Tracked,
+        index: &'a StatIndex,
+        reporter: &'a dyn Reporter,
+    ) -> Accepted<'a> {
+        let scanner = Scanner::new(repo, index, reporter);
+        let state = WorkTreeState::new(repo, tracked, scanner, Absent::AsRecorded);
+        Accepted { repo, tracked, reporter, state, updates: Updates::default(), outs: Vec::new() }
+    }
+
+    /// Takes a stage as it is, and what became of it into the report.
+    pub(super) fn stage(
+        &mut self,
+        chosen: &Chosen<'a>,
+        recording: &mut Recording<'_>,
+        report: &mut CommitReport,
+    ) {
+        let Chosen { pipeline, stage } = chosen;
+        let address = StageAddress { file: pipeline.pipeline.file.clone(), name: stage.name.clone() };
+        match self.accept(chosen, &address.to_string(), recording, report) {
+            Ok(Some(entry)) => {
+                self.updates.put(&pipeline.lock_file, &stage.name, entry);
+                self.outs.extend(&stage.outs);
+                report.stages.push(address.to_string());
+            }
+            Ok(None) => {}
+            Err(error) => report.failed.push((address.file, error)),
+        }
+    }
+
+    /// The new entry; nothing where it would say the same, or where outputs are not here.
+    fn accept(
+        &self,
+        chosen: &Chosen<'a>,
+        target: &str,
+        recording: &mut Recording<'_>,
+        report: &mut CommitReport,
+    ) -> Result<Option<StageLock>, OpError> {
+        let Chosen { pipeline, stage } = chosen;
+        let lock = pipeline.lock.stages.get(&stage.name);
+        let mut absent = 0;
+        for out in &stage.outs {
+            absent += u64::from(self.repo.dir().stat(&out.path)?.is_none());
+        }
+        if absent > 0 {
+            report.not_here += absent;
+            return Ok(None);
+        }
+        let verdict = plan::decide(stage, lock, &self.state, PlanOptions::default())?;
+        let inputs = match verdict {
+            Verdict::Skip { .. } => None,
+            _ => Some(Inputs::read(stage, target, &self.state)?),
+        };
+        let mut outs = Vec::new();
+        for out in &stage.outs {
+            let known = lock.and_then(|lock| lock.out(&out.path)).map(|known| &known.content);
+            let request = Request { output: &out.path, known, inside: &[], store: out.cache };
+            outs.push(LockOut::new(out, recording.output(request)?.info));
+        }
+        let entry = inputs.map(|read| StageLock::new(stage.command.clone(), read.deps, read.params, outs));
+        Ok(entry.filter(|entry| lock != Some(entry)))
+    }
+
+    pub(super) fn take_learned(&self) -> StatIndexUpdate {
+        self.state.take_update()
+    }
+
+    /// Writes the lock files; the data is durable already (I1). Returns the files that changed.
+    pub(super) fn write(self) -> Result<Vec<RepoPath>, OpError> {
+        if self.updates.is_empty() {
+            return Ok(Vec::new());
+        }
+        let held = surroundings::lock(self.repo, self.reporter)?;
+        let mut changed = pointers::ignore_stage_outputs(self.repo, &self.outs, &held)?;
+        let exists = |file: &RepoPath, name: &str| {
+            let pipeline = self.tracked.pipelines().iter().find(|one| one.lock_file == *file);
+            pipeline.is_some_and(|one| one.pipeline.stages.iter().any(|stage| *stage.name == *name))
+        };
+        changed.extend(self.updates.write(self.repo, exists, &held)?);
+        Ok(changed)
+    }
+}

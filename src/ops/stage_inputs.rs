@@ -1,0 +1,61 @@
+//! What a stage reads, as its lock entry has it: for `repro`, which looks before and after a run,
+//! and for `commit`, which takes it as it is.
+
+use crate::model::lockfile::LockDep;
+use crate::model::path::RepoPath;
+use crate::model::stage::Stage;
+use crate::model::value::Value;
+use crate::ops::OpError;
+use crate::ops::present::WorkTreeState;
+use crate::ops::repro::StageError;
+use crate::pipeline::plan::{self, CurrentParams, State};
+
+/// The inputs of a stage at one time.
+#[derive(Debug)]
+pub struct Inputs {
+    /// Files and directories.
+    pub deps: Vec<LockDep>,
+    /// Parameter values by file.
+    pub params: Vec<(RepoPath, Vec<(Box<str>, Value)>)>,
+}
+
+impl Inputs {
+    /// What `stage`, the target `target`, reads now. Fails if some of it is not there.
+    pub fn read(stage: &Stage, target: &str, state: &WorkTreeState<'_>) -> Result<Inputs, OpError> {
+        let missing = plan::missing_inputs(stage, state)?;
+        if !missing.is_empty() {
+            return Err(StageError::MissingInputs { stage: target.into(), missing }.into());
+        }
+        let mut inputs = Inputs { deps: Vec::new(), params: Vec::new() };
+        for path in &stage.deps {
+            let Some(found) = state.found(path)? else { continue };
+            if found.is_link {
+                return Err(StageError::SymlinkInput { stage: target.into(), path: path.clone() }.into());
+            }
+            if found.is_partial {
+                return Err(StageError::PartialInput { stage: target.into(), path: path.clone() }.into());
+            }
+            inputs.deps.push(LockDep { path: path.clone(), content: found.info });
+        }
+        for wanted in &stage.params {
+            if let CurrentParams::Values(root) = state.params(&wanted.file)?
+                && let Ok(values) = plan::param_values(wanted, &root)
+            {
+                inputs.params.push((wanted.file.clone(), values));
+            }
+        }
+        Ok(inputs)
+    }
+
+    /// The first input that differs.
+    pub fn changed(&self, after: &Inputs) -> Option<RepoPath> {
+        let deps = self.deps.iter().zip(&after.deps);
+        let dep = deps.filter(|(old, new)| old.content.id != new.content.id).map(|(old, _)| &old.path);
+        let params = self.params.iter().zip(&after.params);
+        let same = |old: &[(Box<str>, Value)], new: &[(Box<str>, Value)]| {
+            old.len() == new.len() && old.iter().zip(new).all(|(a, b)| a.0 == b.0 && a.1.same(&b.1))
+        };
+        let param = params.filter(|(old, new)| !same(&old.1, &new.1)).map(|(old, _)| &old.0);
+        dep.chain(param).next().cloned()
+    }
+}
