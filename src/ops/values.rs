@@ -146,7 +146,7 @@ impl<'a> Side<'a> {
             },
             At::Commit(commit) => {
                 if let Some(id) = self.cached(file)? {
-                    return self.from_cache(file, id).map(Some);
+                    return self.read_cached(file, id).map(Some);
                 }
                 Ok(self.repo.require_git()?.read_at(commit, file, limit)?)
             }
@@ -168,7 +168,7 @@ impl<'a> Side<'a> {
         }
     }
 
-    fn from_cache(&self, file: &RepoPath, id: ContentId) -> Result<Vec<u8>, OpError> {
+    fn read_cached(&self, file: &RepoPath, id: ContentId) -> Result<Vec<u8>, OpError> {
         let key = RecordKey { hash: id.digest(), kind: RecordKind::File };
         let cache = self.repo.cache()?;
         if !cache.has(key) {
