@@ -13,6 +13,7 @@ mod hash;
 pub mod here;
 mod ingest;
 mod layout;
+mod load;
 pub mod materialize;
 mod packed;
 mod presence;

@@ -54,14 +54,7 @@ impl RecordSource for FromCache<'_> {
     }
 
     fn load(&self, keys: &[RecordKey], each: &mut RecordReceiver<'_>) -> Result<(), Cause> {
-        for key in keys {
-            match self.cache.read_record(*key) {
-                Ok(bytes) => each(*key, &bytes),
-                Err(error) if error.is_missing() => {}
-                Err(error) => return Err(Cause::new(error)),
-            }
-        }
-        Ok(())
+        self.cache.load_unverified(keys, each).map_err(Cause::new)
     }
 
     fn open(&self, id: ObjectId) -> Result<Option<Box<dyn Read + Send + '_>>, Cause> {
