@@ -127,6 +127,11 @@ impl Updates {
         self.files.entry(file.clone()).or_default().insert(name.into(), entry);
     }
 
+    /// Has [`Updates::write`] look at the lock file `file`, whether it gets an entry or not.
+    pub fn visit(&mut self, file: &RepoPath) {
+        self.files.entry(file.clone()).or_default();
+    }
+
     /// Puts the entries into the files, durably, and takes those of stages away that `exists`
     /// denies; returns the files that changed, sorted.
     pub fn write(

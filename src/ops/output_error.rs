@@ -77,13 +77,13 @@ pub enum OutputError {
         /// What was to be tracked.
         output: RepoPath,
     },
-    /// A path inside an output, where only whole outputs will do.
-    #[error("`{path}` lies in `{output}`, which is tracked as a whole")]
-    InsideOutput {
-        /// The path.
+    /// A stage that cannot be taken out of its file without changing what the file says else.
+    #[error("the stage `{stage}` cannot be taken out of `{path}` line by line")]
+    EntangledStage {
+        /// The pipeline file.
         path: RepoPath,
-        /// The output.
-        output: RepoPath,
+        /// The stage.
+        stage: Box<str>,
     },
     /// An output of a stage, which only the stage or `commit` records.
     #[error("`{path}` is an output of the stage `{stage}`")]
@@ -264,7 +264,7 @@ impl OutputError {
             | OutputError::BadOutput { path, .. }
             | OutputError::TrackedByGit { path, .. }
             | OutputError::StageOutput { path, .. }
-            | OutputError::InsideOutput { path, .. }
+            | OutputError::EntangledStage { path, .. }
             | OutputError::HoldsOutput { path, .. }
             | OutputError::Twin { path, .. }
             | OutputError::TreeNotDownloaded { path, .. }
@@ -292,7 +292,7 @@ impl Advice for OutputError {
             | OutputError::Twin { .. } => ErrorKind::AlreadyTracked,
             OutputError::IgnoredPointer { .. }
             | OutputError::WholeRepository
-            | OutputError::InsideOutput { .. } => ErrorKind::Usage,
+            | OutputError::EntangledStage { .. } => ErrorKind::Usage,
             OutputError::TreeNotDownloaded { .. }
             | OutputError::NotDownloaded { .. }
             | OutputError::NowhereToPush { .. } => ErrorKind::NotDownloaded,
@@ -323,8 +323,8 @@ impl Advice for OutputError {
             OutputError::TrackedByGit { output, .. } => {
                 format!("git rm -r --cached {output} && git commit -m 'stop tracking {output} in git'")
             }
-            OutputError::InsideOutput { path, output } => {
-                format!("remove the file and run `mlv add {path}`, or `mlv remove {output}`")
+            OutputError::EntangledStage { path, .. } => {
+                format!("take it out of `{path}` in an editor: braces or an anchor tie it to the rest")
             }
             OutputError::StageOutput { stage, .. } => {
                 format!("run `mlv repro {stage}`, or `mlv commit {stage}` to record it as it is")

@@ -212,6 +212,41 @@ impl<'a> Recording<'a> {
         Ok(Recorded { info, changes: count_changes(&old, &entries), kept: 0 })
     }
 
+    /// The recorded directory without what it has at `inside`, whatever is here.
+    ///
+    /// Fails with `NotRecorded` where it has nothing.
+    pub fn without(
+        &mut self,
+        output: &RepoPath,
+        known: &ContentInfo,
+        inside: &[Box<str>],
+    ) -> Result<Recorded, OpError> {
+        let ContentId::Tree(id) = known.id else {
+            return Err(OutputError::NotADirectory { path: output.clone() }.into());
+        };
+        let old = self.recorded_tree(id, output)?;
+        let is_at = |entry: &TreeEntry, path: &str| trees::is_within(entry.bare_path(), path);
+        for path in inside {
+            if !old.iter().any(|entry| is_at(entry, path)) {
+                return Err(OutputError::NotRecorded { path: output.join_entry(path) }.into());
+            }
+        }
+        let mut entries = old.clone();
+        entries.retain(|entry| !inside.iter().any(|path| is_at(entry, path)));
+        let info = self.build(output, &entries)?;
+        let paths = if held::is_all_here(&self.here, output, known.id) {
+            None
+        } else {
+            let placed = held::placed(self.repo, &self.here, output);
+            let is_placed =
+                |entry: &TreeEntry| placed.binary_search_by(|one| one.path.cmp(&entry.path)).is_ok();
+            let (was_here, was_not): (Vec<_>, Vec<_>) = entries.iter().cloned().partition(is_placed);
+            Some(held::covering_paths(&was_here, &was_not))
+        };
+        self.claims.push(Claim { output: output.clone(), content: info.id, paths });
+        Ok(Recorded { info, changes: count_changes(&old, &entries), kept: 0 })
+    }
+
     /// The recorded entries; where the tree was never downloaded its pages come from the remote.
     fn recorded_tree(&self, id: TreeId, output: &RepoPath) -> Result<Vec<TreeEntry>, OpError> {
         match trees::read(self.repo, id, output) {

@@ -1,4 +1,7 @@
-//! `remove`: stops tracking outputs. The data stays unless it is asked for.
+//! `remove`: stops tracking outputs, entries of directories, and stages. Data stays unless it is asked for.
+
+mod entries;
+mod stages;
 
 use std::collections::BTreeSet;
 
@@ -14,9 +17,9 @@ use crate::report::Reporter;
 /// What to stop tracking.
 #[derive(Clone, Debug, Default)]
 pub struct RemoveOptions {
-    /// Outputs or their pointers.
+    /// Outputs or their pointers, paths inside tracked directories, stages.
     pub targets: TargetOptions,
-    /// Whether the data goes, too.
+    /// Whether the data of outputs goes, too.
     pub outs: bool,
     /// Whether only a report is wanted.
     pub dry_run: bool,
@@ -27,6 +30,10 @@ pub struct RemoveOptions {
 pub struct RemoveReport {
     /// Outputs that are tracked no more, sorted.
     pub outputs: Vec<String>,
+    /// Paths inside directories that are recorded no more, sorted.
+    pub entries: Vec<String>,
+    /// Stages that are defined no more, sorted.
+    pub stages: Vec<String>,
     /// Files of data that were taken away.
     pub deleted: u64,
     /// Data that was not saved and went to rescue.
@@ -37,21 +44,29 @@ pub struct RemoveReport {
     pub dry_run: bool,
 }
 
-/// Removes pointers and their ignore lines; with `outs` the data as well, which goes to rescue where the
-/// cache does not have it.
+/// Removes pointers and their ignore lines, entries from pointers of directories, and stages from
+/// pipeline and lock.
 ///
-/// Fails for outputs of stages, which the pipeline declares.
+/// With `outs` the data of outputs goes as well; that of entries always does. It goes to rescue where
+/// the cache does not have it. Fails for outputs of stages, which the pipeline declares.
 pub fn run(repo: &Repo, options: &RemoveOptions, reporter: &dyn Reporter) -> Result<RemoveReport, OpError> {
     let tracked = Tracked::load(repo)?;
+    let (selected, named) = targets::outputs_and_stages(repo, &tracked, &options.targets)?;
     let mut outputs: Vec<(RepoPath, RepoPath)> = Vec::new();
-    for one in targets::outputs(repo, &tracked, &options.targets)? {
-        if !one.inside.is_empty() {
-            let path = one.out.path.join_entry(&one.inside[0]);
-            return Err(OutputError::InsideOutput { path, output: one.out.path.clone() }.into());
-        }
-        match &one.out.source {
-            Source::Pointer { file } => outputs.push((one.out.path.clone(), file.clone())),
-            Source::Stage { stage, .. } => {
+    let mut parts = Vec::new();
+    for one in selected {
+        match (&one.out.source, one.out.content) {
+            (Source::Pointer { file }, _) if one.inside.is_empty() => {
+                outputs.push((one.out.path.clone(), file.clone()));
+            }
+            (Source::Pointer { file }, Some(known)) => {
+                let (output, pointer) = (one.out.path.clone(), file.clone());
+                parts.push(entries::Part { output, pointer, known, inside: one.inside });
+            }
+            (Source::Pointer { .. }, None) => {
+                return Err(OutputError::NotADirectory { path: one.out.path.clone() }.into());
+            }
+            (Source::Stage { stage, .. }, _) => {
                 let (path, stage) = (one.out.path.clone(), stage.clone());
                 return Err(OutputError::StageOutput { path, stage }.into());
             }
@@ -59,22 +74,28 @@ pub fn run(repo: &Repo, options: &RemoveOptions, reporter: &dyn Reporter) -> Res
     }
     let mut report = RemoveReport {
         outputs: outputs.iter().map(|(output, _)| output.to_string()).collect(),
+        entries: parts.iter().flat_map(entries::Part::paths).map(|path| path.to_string()).collect(),
+        stages: named.iter().map(ToString::to_string).collect(),
         dry_run: options.dry_run,
         ..RemoveReport::default()
     };
     if options.dry_run {
         return Ok(report);
     }
-    let changed = untrack(repo, &outputs, reporter)?;
+    // Whatever can be refused is refused before anything is changed.
+    let edits = stages::plan(repo, &tracked, &named)?;
+    let mut changed = entries::remove(repo, &parts, reporter, &mut report)?;
+    changed.extend(untrack(repo, &outputs, reporter)?);
+    changed.extend(stages::remove(repo, &tracked, &edits, reporter)?);
     if repo.git().is_some() {
         report.git_add = changed.iter().map(ToString::to_string).collect();
     }
+    let mut gone: Vec<RepoPath> = outputs.into_iter().map(|(output, _)| output).collect();
+    gone.extend(stages::outputs(&tracked, &named));
     if options.outs {
-        take_away(repo, &outputs, reporter, &mut report)?;
+        take_away(repo, &gone, reporter, &mut report)?;
     }
-    surroundings::update_here(repo, reporter, |here| {
-        outputs.iter().for_each(|(output, _)| here.forget(output));
-    })?;
+    surroundings::update_here(repo, reporter, |here| gone.iter().for_each(|output| here.forget(output)))?;
     Ok(report)
 }
 
@@ -96,18 +117,28 @@ fn untrack(
     Ok(changed)
 }
 
+/// Takes outputs out of the work tree.
 fn take_away(
     repo: &Repo,
-    outputs: &[(RepoPath, RepoPath)],
+    outputs: &[RepoPath],
+    reporter: &dyn Reporter,
+    report: &mut RemoveReport,
+) -> Result<(), OpError> {
+    let wanted = |output: &RepoPath| Wanted { output: output.clone(), info: None, inside: Vec::new() };
+    place(repo, outputs.iter().map(wanted).collect(), reporter, report)
+}
+
+/// Makes the work tree what is wanted; what is not saved goes to rescue.
+fn place(
+    repo: &Repo,
+    wanted: Vec<Wanted>,
     reporter: &dyn Reporter,
     report: &mut RemoveReport,
 ) -> Result<(), OpError> {
     let planner = Planner::new(repo, reporter)?;
     let manner = Manner { force: true, clean: true };
-    let mut plans = Vec::new();
-    for (output, _) in outputs {
-        plans.push(planner.plan(Wanted { output: output.clone(), info: None, inside: Vec::new() }, manner)?);
-    }
+    let plans = wanted.into_iter().map(|wanted| planner.plan(wanted, manner));
+    let plans = plans.collect::<Result<Vec<_>, _>>()?;
     for placed in planner.apply(plans, "mlv remove")? {
         report.deleted += placed.deleted.len() as u64;
         report.rescued.extend(placed.kept);

@@ -70,6 +70,26 @@ pub fn outputs<'t>(
     Ok(chosen.finish())
 }
 
+/// As [`outputs`], with the stages that targets name apart, sorted, instead of their outputs.
+pub fn outputs_and_stages<'t>(
+    repo: &Repo,
+    tracked: &'t Tracked,
+    options: &TargetOptions,
+) -> Result<(Vec<Selected<'t>>, Vec<StageAddress>), OpError> {
+    let mut chosen = Chosen { tracked, parts: BTreeMap::new() };
+    let mut stages = BTreeSet::new();
+    let resolver = Resolver { repo, tracked };
+    for target in &options.targets {
+        for meaning in resolver.meanings(target, options.glob, Order::PathsFirst)? {
+            match &meaning {
+                Meaning::Stage(..) => stages.extend(resolver.stages_of(&meaning)),
+                _ => chosen.add_meaning(&meaning),
+            }
+        }
+    }
+    Ok((chosen.finish(), stages.into_iter().collect()))
+}
+
 /// The stages that the targets mean, sorted, each once; all stages for no targets.
 ///
 /// An output means the stage that makes it; what no stage makes is no target here. Where a name

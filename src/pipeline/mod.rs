@@ -4,6 +4,7 @@
 //! what to do with each, and [`exec`] runs one command. Only `exec` touches the world; none of
 //! them reads data or writes outputs, which is the caller's.
 
+pub mod edit;
 pub mod exec;
 pub mod graph;
 #[cfg(test)]

@@ -10,17 +10,21 @@ use crate::cli::ui::Text;
 use crate::ops::remove::{self, RemoveOptions};
 use crate::ops::targets::TargetOptions;
 
-/// Stop tracking files and folders
+/// Stop tracking files and folders; remove stages
 ///
 /// Removes the pointer and its line in `.gitignore`. The data stays, and so do its bytes in the cache
-/// and on remotes; `--outs` takes it out of the work tree.
+/// and on remotes; `--outs` takes it out of the work tree. A file or folder inside a tracked folder is
+/// deleted, here and from the folder's pointer, also where it was never downloaded. A stage is taken out
+/// of `mlv.yaml` and `mlv.lock`; all else in them stays as it is written.
 #[derive(clap::Args)]
 #[command(visible_alias = "rm", after_help = help::after(&[
     ("mlv remove data.mlv", "the data stays, and git sees it again"),
     ("mlv rm --outs data", "the data goes, too"),
+    ("mlv rm data/old.png", "one file of a tracked folder"),
+    ("mlv remove train", "a stage; what it made stays"),
 ], &[3, 4]))]
 pub(crate) struct RemoveArgs {
-    /// Outputs, or their pointers
+    /// Outputs, their pointers, paths inside tracked folders, or stages
     #[arg(value_name = "TARGET", required = true)]
     targets: Vec<String>,
     /// Take the data out of the work tree, too; what is not saved goes to rescue
@@ -52,6 +56,14 @@ impl Report for RemoveReport {
         let verb = if report.dry_run { "Would stop tracking" } else { "Stopped tracking" };
         for path in &report.outputs {
             out.put(verb).put(" `").name(view.path(path)).put("`").end();
+        }
+        let verb = if report.dry_run { "Would delete" } else { "Deleted" };
+        for path in &report.entries {
+            out.put(verb).put(" `").name(view.path(path)).put("`").end();
+        }
+        let verb = if report.dry_run { "Would remove" } else { "Removed" };
+        for stage in &report.stages {
+            out.put(verb).put(" stage `").name(stage).put("`").end();
         }
         for kept in &report.rescued {
             out.warn("rescued").put(" `").name(view.path(&kept.path)).put("`").end();

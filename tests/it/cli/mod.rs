@@ -6,6 +6,7 @@ mod demo;
 mod init;
 mod json;
 mod remote;
+mod remove_parts;
 mod repro_together;
 mod root;
 mod usage;

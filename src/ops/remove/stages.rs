@@ -1,0 +1,86 @@
+//! Stages that are taken out of their pipeline file and its lock.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::fs::atomic;
+use crate::model::path::RepoPath;
+use crate::model::yaml::Limits;
+use crate::ops::lock_entries::Updates;
+use crate::ops::tracked::{Tracked, TrackedPipeline};
+use crate::ops::{OpError, OutputError, pointers, surroundings};
+use crate::pipeline::edit;
+use crate::pipeline::graph::StageAddress;
+use crate::repo::Repo;
+use crate::report::Reporter;
+
+/// Names of stages by their pipeline file.
+pub(super) type Edits = BTreeMap<RepoPath, Vec<Box<str>>>;
+
+/// Checks that the stages can be taken out.
+pub(super) fn plan(repo: &Repo, tracked: &Tracked, stages: &[StageAddress]) -> Result<Edits, OpError> {
+    let mut edits = Edits::new();
+    for stage in stages {
+        edits.entry(stage.file.clone()).or_default().push(stage.name.clone());
+    }
+    for pipeline in edited(tracked, &edits) {
+        without(repo, &pipeline.pipeline.file, &edits)?;
+    }
+    Ok(edits)
+}
+
+/// The outputs of the stages.
+pub(super) fn outputs(tracked: &Tracked, stages: &[StageAddress]) -> Vec<RepoPath> {
+    let outs = stages.iter().flat_map(|stage| tracked.of_stage(&stage.file, &stage.name));
+    outs.map(|out| out.path.clone()).collect()
+}
+
+/// Edits the pipelines, then the locks, then the ignore lines of the outputs: a kill in between leaves
+/// entries that the next writer drops, and data that git ignores. Returns the files that changed.
+pub(super) fn remove(
+    repo: &Repo,
+    tracked: &Tracked,
+    edits: &Edits,
+    reporter: &dyn Reporter,
+) -> Result<BTreeSet<RepoPath>, OpError> {
+    let mut changed = BTreeSet::new();
+    if edits.is_empty() {
+        return Ok(changed);
+    }
+    let held = surroundings::lock(repo, reporter)?;
+    let mut updates = Updates::default();
+    let (mut outs, mut left) = (Vec::new(), BTreeMap::new());
+    for pipeline in edited(tracked, edits) {
+        let file = &pipeline.pipeline.file;
+        // Read again under the lock: what somebody wrote meanwhile is kept.
+        let bytes = without(repo, file, edits)?;
+        atomic::write(repo.dir(), file, &bytes, None)?;
+        changed.insert(file.clone());
+        let (gone, stays): (Vec<_>, Vec<_>) =
+            pipeline.pipeline.stages.iter().partition(|stage| edits[file].contains(&stage.name));
+        outs.extend(gone.iter().flat_map(|stage| &stage.outs).map(|out| &out.path));
+        let names: BTreeSet<&str> = stays.iter().map(|stage| &*stage.name).collect();
+        left.insert(&pipeline.lock_file, names);
+        if repo.dir().stat(&pipeline.lock_file)?.is_some() {
+            updates.visit(&pipeline.lock_file);
+        }
+    }
+    let exists = |file: &RepoPath, name: &str| left.get(file).is_some_and(|names| names.contains(name));
+    changed.extend(updates.write(repo, exists, &held)?);
+    changed.extend(pointers::unignore_outputs(repo, &outs, &held)?);
+    Ok(changed)
+}
+
+fn edited<'t>(tracked: &'t Tracked, edits: &Edits) -> impl Iterator<Item = &'t TrackedPipeline> {
+    tracked.pipelines().iter().filter(|one| edits.contains_key(&one.pipeline.file))
+}
+
+/// The text of a pipeline file without its stages.
+fn without(repo: &Repo, file: &RepoPath, edits: &Edits) -> Result<Vec<u8>, OpError> {
+    let names: Vec<&str> = edits[file].iter().map(|name| &**name).collect();
+    let bytes = repo.dir().read_file(file, Limits::PIPELINE.bytes as u64)?;
+    let entangled = || {
+        let stage = names.first().copied().unwrap_or_default().into();
+        OutputError::EntangledStage { path: file.clone(), stage }
+    };
+    Ok(edit::without_stages(file, &bytes, &names)?.ok_or_else(entangled)?)
+}
