@@ -84,7 +84,8 @@ pub struct DiffReport {
     pub modified: Vec<Row>,
     /// The same contents under another path of the same output.
     pub renamed: Vec<Row>,
-    /// Outputs that differ in a way that cannot be told: their lists of files are not here.
+    /// What is neither in the work tree nor in the cache, though it was here; and outputs that differ in
+    /// a way that cannot be told: their lists of files are not here.
     #[serde(rename = "not in cache")]
     pub not_in_cache: Vec<Row>,
 }
@@ -218,6 +219,9 @@ impl Diff<'_> {
             changes.retain(|change| inside.iter().any(|part| trees::is_within(&bare(&change.path), part)));
         }
         let renames = compare::take_renames(&mut changes);
+        if let Side::WorkTree(_) = new {
+            self.add_lost(path, &changes)?;
+        }
         for change in &changes {
             self.add_change(path, change);
         }
@@ -249,6 +253,23 @@ impl Diff<'_> {
             _ => {}
         }
         Ok(entries)
+    }
+
+    /// Adds what was deleted and is not in the cache either.
+    fn add_lost(&mut self, output: &RepoPath, changes: &[EntryChange]) -> Result<(), OpError> {
+        let deleted = |change: &&EntryChange| change.kind() == ChangeKind::Deleted;
+        let olds: Vec<&TreeEntry> =
+            changes.iter().filter(deleted).filter_map(|change| change.old.as_ref()).collect();
+        if olds.is_empty() {
+            return Ok(());
+        }
+        let presence = self.repo.cache()?.snapshot();
+        for old in olds.iter().filter(|old| old.kind.has_object() && !presence.has_object(old.hash)) {
+            let hash = if self.show_hash { hashes(Some(old), None) } else { None };
+            let path = RowPath::One(full(output, &old.path));
+            self.report.not_in_cache.push(Row { path, hash, old_size: old.size, new_size: 0 });
+        }
+        Ok(())
     }
 
     fn add_change(&mut self, output: &RepoPath, change: &EntryChange) {
