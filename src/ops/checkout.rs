@@ -20,6 +20,8 @@ pub struct CheckoutOptions {
     pub clean: bool,
     /// Data that is not in the cache is no failure.
     pub allow_missing: bool,
+    /// Files that are right are put in place again, linked as the configuration has it now.
+    pub relink: bool,
 }
 
 /// What will be done.
@@ -79,7 +81,7 @@ pub fn plan<'a>(
     if options.targets.targets.is_empty() && failed.is_empty() {
         wanted.extend(untracked_again(&planner, &tracked));
     }
-    let manner = Manner { force: options.force, clean: options.clean };
+    let manner = Manner { force: options.force, clean: options.clean, relink: options.relink };
     let mut outputs = Vec::new();
     for wanted in wanted {
         let path = wanted.output.clone();

@@ -43,6 +43,8 @@ pub struct Manner {
     pub force: bool,
     /// Entries that are not recorded go to rescue instead of staying.
     pub clean: bool,
+    /// Files that are right are put in place again, linked as the configuration has it now.
+    pub relink: bool,
 }
 
 /// What will be done to one output.
@@ -136,13 +138,18 @@ impl<'a> Planner<'a> {
         let mut plan = if other_kind {
             replace_whole(&recorded, &entries, &is_saved)
         } else {
-            plan_directory(&Question {
-                wanted: &only(recorded, &wanted.inside),
-                present: &only(entries, &wanted.inside),
+            let (recorded, entries) = (only(recorded, &wanted.inside), only(entries, &wanted.inside));
+            let mut plan = plan_directory(&Question {
+                wanted: &recorded,
+                present: &entries,
                 placed: &only(placed, &wanted.inside),
                 is_saved: &is_saved,
                 clean: manner.clean,
-            })
+            });
+            if manner.relink {
+                relink(&mut plan, &recorded, &entries, &is_saved);
+            }
+            plan
         };
         if lacks_folder {
             let folder =
@@ -339,6 +346,23 @@ impl Work {
                 .removals
                 .extend(examined(entry).map(|old| Removal { path: output.join_entry(&entry.path), old })),
         }
+    }
+}
+
+/// Has the files that are right, and that the cache holds, put in place again.
+fn relink(
+    plan: &mut DirectoryPlan,
+    wanted: &[TreeEntry],
+    present: &[TreeEntry],
+    is_saved: &dyn Fn(&TreeEntry) -> bool,
+) {
+    let right: HashMap<&str, &TreeEntry> = present.iter().map(|entry| (&*entry.path, entry)).collect();
+    let is_right = |entry: &&TreeEntry| {
+        entry.kind.is_file() && right.get(&*entry.path) == Some(entry) && is_saved(entry)
+    };
+    for entry in wanted.iter().filter(is_right) {
+        plan.unchanged = plan.unchanged.saturating_sub(1);
+        plan.actions.push(Action::Replace { old: entry.clone(), new: entry.clone() });
     }
 }
 

@@ -18,6 +18,7 @@ use crate::ops::checkout::{self, CheckoutOptions};
 #[command(after_help = help::after(&[
     ("mlv checkout", "after `git checkout` or `git pull`"),
     ("mlv checkout data/train", "one output, or a part of it"),
+    ("mlv checkout --relink", "after a change of `cache.type`"),
     ("mlv checkout --force data", "put local changes of it into rescue"),
 ], &[3, 4, 5, 6]))]
 pub(crate) struct CheckoutArgs {
@@ -32,6 +33,9 @@ pub(crate) struct CheckoutArgs {
     /// Check out what is in the cache; what is not is no failure
     #[arg(long)]
     allow_missing: bool,
+    /// Put files that are right in place again: after a change of `cache.type`
+    #[arg(long)]
+    relink: bool,
     /// Print only counts
     #[arg(long)]
     summary: bool,
@@ -57,6 +61,7 @@ pub(crate) fn run(cx: &Context, args: CheckoutArgs) -> Result<CheckoutReport, Cl
         force: args.force,
         clean: args.clean,
         allow_missing: args.allow_missing,
+        relink: args.relink,
     };
     let plan = checkout::plan(repo, &options, cx.reporter())?;
     let report = if args.dry_run.dry_run { plan.into_report() } else { checkout::apply(plan, &options)? };

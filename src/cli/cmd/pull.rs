@@ -49,8 +49,12 @@ pub(crate) fn run(cx: &Context, args: PullArgs) -> Result<PullReport, CliError> 
     let repo = cx.repo()?;
     let targets = args.targets.into_options();
     let fetching = FetchOptions { targets: targets.clone(), remote: args.remote.remote };
-    let checking =
-        CheckoutOptions { targets, force: args.force, clean: false, allow_missing: args.allow_missing };
+    let checking = CheckoutOptions {
+        targets,
+        force: args.force,
+        allow_missing: args.allow_missing,
+        ..CheckoutOptions::default()
+    };
     let report = pull::run(repo, &fetching, &checking, cx.reporter())?;
     let checked_out =
         CheckoutReport { report: report.checked_out, view: Viewpoint::of(repo), counts_only: false };

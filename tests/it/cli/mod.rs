@@ -5,6 +5,7 @@ mod config;
 mod demo;
 mod init;
 mod json;
+mod relink;
 mod remote;
 mod remove_parts;
 mod repro_together;
