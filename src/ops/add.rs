@@ -125,10 +125,10 @@ fn classify(repo: &Repo, tracked: &Tracked, path: &RepoPath) -> Result<Item, OpE
         let inside = if inside.is_empty() { Vec::new() } else { vec![inside.into()] };
         return known_item(out, inside);
     }
-    let pointer = pointers::path_of(path)?;
     let Some(stamp) = repo.dir().stat(path)? else {
         return Err(OutputError::Vanished { path: path.clone() }.into());
     };
+    let pointer = pointers::path_of(path)?;
     check_kind(path, stamp.kind)?;
     check_free(repo, tracked, path)?;
     if let Some(git) = repo.git() {

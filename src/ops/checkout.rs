@@ -8,6 +8,7 @@ use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::Tracked;
 use crate::repo::Repo;
 use crate::report::Reporter;
+use crate::store::here::Held;
 
 /// What to check out, and how.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +23,8 @@ pub struct CheckoutOptions {
     pub allow_missing: bool,
     /// Files that are right are put in place again, linked as the configuration has it now.
     pub relink: bool,
+    /// All of each output, also where only a part of it was asked for before.
+    pub whole: bool,
 }
 
 /// What will be done.
@@ -77,6 +80,11 @@ pub fn plan<'a>(
     let mut tracked = Tracked::load(repo)?;
     let planner = Planner::new(repo, reporter)?;
     let mut wanted = wanted_outputs(repo, &tracked, options)?;
+    if options.targets.targets.is_empty() && !options.whole {
+        wanted.retain_mut(|wanted| confine(&planner, wanted));
+    } else {
+        wanted.iter().try_for_each(|wanted| planner.check_parts(wanted))?;
+    }
     let mut failed = targets::problems(repo, &mut tracked, &options.targets);
     if options.targets.targets.is_empty() && failed.is_empty() {
         wanted.extend(untracked_again(&planner, &tracked));
@@ -108,6 +116,17 @@ fn wanted_outputs(repo: &Repo, tracked: &Tracked, options: &CheckoutOptions) -> 
         inside: one.inside,
     };
     Ok(selected.into_iter().filter(|one| one.out.cache && one.out.content.is_some()).map(wanted).collect())
+}
+
+/// Confines an output of which a part was asked for to that part; false if there is none.
+///
+/// Like git's sparse checkout: which part is here is a state, and only a target or `pull` changes it.
+fn confine(planner: &Planner<'_>, wanted: &mut Wanted) -> bool {
+    if let Some(Held::Paths(paths)) = planner.here().get(&wanted.output).map(|known| &known.held) {
+        wanted.inside = paths.iter().map(|path| path.as_str().into()).collect();
+        return !wanted.inside.is_empty();
+    }
+    true
 }
 
 /// Outputs that mlv put here and that nothing tracks any more: their unchanged files go.

@@ -81,8 +81,10 @@ pub fn plan_directory(question: &Question<'_>) -> DirectoryPlan {
         }
     }
     for (path, new) in &wanted {
-        if !present.contains_key(path) && !(new.kind == EntryKind::EmptyDir && holds_entries(path, &present))
-        {
+        // A folder with something in it that stays is there already; one that is emptied goes with its
+        // last entry, and is made again.
+        let stays = new.kind == EntryKind::EmptyDir && holds_entries(path, &plan.extra);
+        if !present.contains_key(path) && !stays {
             creations.push(Action::Create((*new).clone()));
         }
     }
@@ -156,7 +158,9 @@ fn under_wanted_file(path: &str, wanted: &BTreeMap<&str, &TreeEntry>) -> bool {
     false
 }
 
-fn holds_entries(folder: &str, present: &BTreeMap<&str, &TreeEntry>) -> bool {
+/// Whether one of the sorted `paths` lies in `folder`.
+fn holds_entries(folder: &str, paths: &[Box<str>]) -> bool {
     let start = format!("{folder}/");
-    present.range(start.as_str()..).next().is_some_and(|(path, _)| path.starts_with(&start))
+    let at = paths.partition_point(|path| **path < *start);
+    paths.get(at).is_some_and(|path| path.starts_with(&start))
 }

@@ -100,6 +100,7 @@ pub fn run(repo: &Repo, reporter: &dyn Reporter) -> Result<FsckReport, OpError> 
 /// The objects that an output needs. Its tree is built again from its entries and must get the same name.
 fn check_output(repo: &Repo, output: &RepoPath, info: &ContentInfo) -> Result<Vec<Digest>, OpError> {
     let entries = trees::read_content(repo, info, output)?;
+    trees::check_size(repo, info, output)?;
     if let ContentId::Tree(id) = info.id {
         let built = trees::build(output, &entries, None)?;
         let sums = (info.size, info.nfiles) == (built.size, Some(built.nfiles));

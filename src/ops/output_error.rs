@@ -195,6 +195,16 @@ pub enum OutputError {
         /// The output.
         path: RepoPath,
     },
+    /// A pointer or lock whose size is not that of the contents it names.
+    #[error("`{path}` is recorded with {said} bytes, but the contents of its hash have {size}")]
+    OtherSize {
+        /// The output.
+        path: RepoPath,
+        /// What is recorded, in bytes.
+        said: u64,
+        /// What it is, in bytes.
+        size: u64,
+    },
     /// Objects that are neither in the cache nor on the remote that they are pushed to.
     #[error(
         "{} neither in the cache nor on the remote `{remote}`: `{}`{}",
@@ -275,6 +285,7 @@ impl OutputError {
             | OutputError::DamagedThere { path, .. }
             | OutputError::DamagedHere { path }
             | OutputError::OtherTree { path }
+            | OutputError::OtherSize { path, .. }
             | OutputError::NotDownloaded { path } => Some(path),
         }
     }
@@ -300,7 +311,8 @@ impl Advice for OutputError {
             OutputError::DamagedThere { .. }
             | OutputError::DamagedHere { .. }
             | OutputError::DamagedRecords { .. }
-            | OutputError::OtherTree { .. } => ErrorKind::Damaged,
+            | OutputError::OtherTree { .. }
+            | OutputError::OtherSize { .. } => ErrorKind::Damaged,
             OutputError::BadTree { source, .. } => match &**source {
                 TreeError::Load(source) => source.kind(),
                 _ => ErrorKind::Damaged,

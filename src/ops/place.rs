@@ -112,19 +112,16 @@ impl<'a> Planner<'a> {
     pub fn plan(&self, wanted: Wanted, manner: Manner) -> Result<OutputPlan, OpError> {
         let output = &wanted.output;
         let recorded = match &wanted.info {
-            Some(info) => trees::read_content(self.repo, info, output)?,
+            Some(info) => {
+                trees::check_size(self.repo, info, output)?;
+                trees::read_content(self.repo, info, output)?
+            }
             None => Vec::new(),
         };
         let scanner = Scanner::new(self.repo, &self.index, self.reporter);
         let mut present = scanner.look(output)?;
         scanner.hash(output, &mut present, None)?;
         let entries = present.tree_entries();
-        for path in &wanted.inside {
-            let is_there = |entry: &TreeEntry| trees::is_within(entry.bare_path(), path);
-            if !recorded.iter().chain(&entries).any(is_there) {
-                return Err(OutputError::NotRecorded { path: output.join_entry(path) }.into());
-            }
-        }
         let placed = held::placed(self.repo, &self.here, output);
         let is_saved = |entry: &TreeEntry| !entry.kind.has_object() || self.presence.has_object(entry.hash);
         let other_kind = match (&present, wanted.info.map(|info| info.id)) {
@@ -132,9 +129,8 @@ impl<'a> Planner<'a> {
             (Present::Directory(_), Some(ContentId::File(_))) => true,
             _ => false,
         };
-        let is_folder = wanted.info.is_some_and(|info| info.nfiles.is_some());
-        // No entry of an empty directory would bring the directory itself.
-        let lacks_folder = is_folder && recorded.is_empty() && !matches!(present, Present::Directory(_));
+        let is_empty_folder = recorded.is_empty() && wanted.info.is_some_and(|info| info.nfiles.is_some());
+        let is_there = matches!(present, Present::Directory(_));
         let mut plan = if other_kind {
             replace_whole(&recorded, &entries, &is_saved)
         } else {
@@ -151,12 +147,26 @@ impl<'a> Planner<'a> {
             }
             plan
         };
-        if lacks_folder {
+        // No entry of an empty directory would bring the directory itself, or hold it when others go.
+        if is_empty_folder && !(is_there && plan.actions.is_empty()) {
             let folder =
                 TreeEntry { path: "".into(), kind: EntryKind::EmptyDir, size: 0, hash: Digest::ZERO };
             plan.actions.push(Action::Create(folder));
         }
         Ok(OutputPlan { wanted, plan, present })
+    }
+
+    /// Fails with `NotRecorded` if `wanted` is confined to a path at which nothing is, neither recorded
+    /// nor in the work tree.
+    pub fn check_parts(&self, wanted: &Wanted) -> Result<(), OpError> {
+        let Some(info) = &wanted.info else { return Ok(()) };
+        for path in &wanted.inside {
+            let full = wanted.output.join_entry(path);
+            if self.repo.dir().stat(&full)?.is_none() {
+                trees::check_recorded(self.repo, info, &wanted.output, std::slice::from_ref(path))?;
+            }
+        }
+        Ok(())
     }
 
     /// Fails with `WouldOverwrite` if anything unsaved stands in the way of any plan.

@@ -7,6 +7,7 @@ use crate::model::object::{ContentId, ContentInfo, RecordKey, RecordKind};
 use crate::model::path::RepoPath;
 use crate::model::tree;
 use crate::ops::fetch::by_remote;
+use crate::ops::share::bring::{self, Wish};
 use crate::ops::share::{self, FromCache, NamedRemote};
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::Tracked;
@@ -111,7 +112,17 @@ fn push_to(
     reporter: &dyn Reporter,
 ) -> Result<PushedTo, OpError> {
     let cache = repo.cache()?;
-    let wants = wants(cache, loads)?;
+    let wants = match wants(cache, loads) {
+        // Who adds to a directory of which nothing was downloaded pushes it, too.
+        Err(error) if error.is_not_downloaded() => {
+            let wish =
+                |load: &Load| Wish { output: load.output.clone(), info: load.info, inside: Vec::new() };
+            let wishes: Vec<Wish> = loads.iter().map(wish).collect();
+            bring::bring_trees(repo, to, &wishes, reporter)?;
+            wants(cache, loads)?
+        }
+        other => other?,
+    };
     let source = FromCache::new(cache);
     let plan = plan_push(&mut to.remote, &wants, &source)?;
     if !plan.missing().is_empty() {

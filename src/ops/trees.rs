@@ -74,6 +74,19 @@ pub fn check_recorded(
     Ok(())
 }
 
+/// Fails with `OtherSize` if the file that `info` names has not the size that it says, as far as the
+/// cache can tell. A tree's sums are checked when it is read.
+pub fn check_size(repo: &Repo, info: &ContentInfo, output: &RepoPath) -> Result<(), OpError> {
+    let ContentId::File(id) = info.id else { return Ok(()) };
+    match repo.cache()?.object_len(id) {
+        Some(size) if size != info.size => {
+            let (path, said) = (output.clone(), info.size);
+            Err(OutputError::OtherSize { path, said, size }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Builds the tree of `output` from `entries`, sorted by path; its pages go to `writer` if there is one.
 pub fn build(
     output: &RepoPath,

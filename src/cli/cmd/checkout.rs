@@ -62,6 +62,7 @@ pub(crate) fn run(cx: &Context, args: CheckoutArgs) -> Result<CheckoutReport, Cl
         clean: args.clean,
         allow_missing: args.allow_missing,
         relink: args.relink,
+        whole: false,
     };
     let plan = checkout::plan(repo, &options, cx.reporter())?;
     let report = if args.dry_run.dry_run { plan.into_report() } else { checkout::apply(plan, &options)? };

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::cli::args::ExitCodeArgs;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -169,6 +171,14 @@ impl Report for DiffReport {
         if self.report.is_empty() {
             out.put("No differences.").end();
         }
+    }
+
+    // DVC's form: an empty document where nothing differs, else every list.
+    fn json(&self) -> Value {
+        if self.report.is_empty() {
+            return Value::Object(serde_json::Map::new());
+        }
+        serde_json::to_value(self).expect("reports have text keys and finite numbers")
     }
 
     fn exit_code(&self) -> u8 {

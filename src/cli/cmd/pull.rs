@@ -53,6 +53,7 @@ pub(crate) fn run(cx: &Context, args: PullArgs) -> Result<PullReport, CliError> 
         targets,
         force: args.force,
         allow_missing: args.allow_missing,
+        whole: true,
         ..CheckoutOptions::default()
     };
     let report = pull::run(repo, &fetching, &checking, cx.reporter())?;

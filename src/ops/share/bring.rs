@@ -70,8 +70,18 @@ pub fn bring_tree(
     let mut from = share::open(repo, None, Operation::Read)?;
     let info = ContentInfo { id: ContentId::Tree(id), size: 0, nfiles: None, executable: false };
     let wish = Wish { output: output.clone(), info, inside: Vec::new() };
+    bring_trees(repo, &mut from, &[wish], reporter)
+}
+
+/// Fetches the pages that the cache lacks of the trees that `wishes` name, and nothing else.
+pub fn bring_trees(
+    repo: &Repo,
+    from: &mut NamedRemote,
+    wishes: &[Wish],
+    reporter: &dyn Reporter,
+) -> Result<(), OpError> {
     let mut brought = Brought::default();
-    bring_pages(repo, &mut from, &[wish], reporter, &mut brought)?;
+    bring_pages(repo, from, wishes, reporter, &mut brought)?;
     brought.failed.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
 }
 

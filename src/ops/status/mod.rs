@@ -97,7 +97,15 @@ pub fn run(repo: &Repo, options: &StatusOptions, reporter: &dyn Reporter) -> Res
     let scanner = Scanner::new(repo, &index, reporter);
     if wants(Section::Pipeline) {
         let stages = Scanner::new(repo, &index, reporter);
-        report.stages = stage_status::run(repo, &tracked, &options.targets, stages)?;
+        match stage_status::run(repo, &tracked, &options.targets, stages) {
+            Ok(changed) => report.stages = changed,
+            // Stages that contradict each other do not keep the data from being judged.
+            Err(error @ OpError::Graph(_)) => {
+                let file = tracked.pipelines().first().map(|one| one.pipeline.file.clone());
+                report.failed.push((file.unwrap_or_else(RepoPath::root), error));
+            }
+            Err(error) => return Err(error),
+        }
     }
     if wants(Section::Data) || wants(Section::Cache) {
         let mut look = Look {
