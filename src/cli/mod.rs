@@ -1,9 +1,9 @@
 //! The command line: arguments in, one operation, one report out.
 //!
 //! A command is a file in `cmd/`: its arguments as a clap structure whose doc comments are
-//! the manual, and a `run` that calls one operation and returns its [`report::Report`].
-//! Everything shared is here: the repository is opened by [`context::Context`], reports and
-//! errors are printed by [`ui::Ui`] and nowhere else, progress by `progress`, exit codes
+//! the manual, and a `run` that calls one operation and returns its `report::Report`.
+//! Everything shared is here: the repository is opened by `context::Context`, reports and
+//! errors are printed by `ui::Ui` and nowhere else, progress by `progress`, exit codes
 //! come from the table in [`crate::error`]. No command prints, asks or exits by itself.
 
 mod args;

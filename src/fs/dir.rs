@@ -3,7 +3,7 @@
 //! Paths are resolved by the kernel with `openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)`;
 //! where that is missing (Linux before 5.6, some sandboxes, macOS), component by component
 //! with `O_NOFOLLOW`. A handle holds no other folder open, so nothing goes stale when others
-//! rename folders; who touches many files in few folders holds [`OpenFolders`].
+//! rename folders; who touches many files in few folders holds `OpenFolders`.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -53,14 +53,13 @@ pub fn run(repo: &Repo, options: &FetchOptions, reporter: &dyn Reporter) -> Resu
     Ok(report)
 }
 
+/// Something to transfer, and the remote that its output names.
+pub type Assigned<T> = (Option<Box<str>>, T);
+
 /// The outputs that the targets mean, as far as mlv keeps their contents.
 ///
 /// Without targets those that are pulled by hand only are left out.
-fn wishes(
-    repo: &Repo,
-    tracked: &Tracked,
-    options: &TargetOptions,
-) -> Result<Vec<(Option<Box<str>>, Wish)>, OpError> {
+fn wishes(repo: &Repo, tracked: &Tracked, options: &TargetOptions) -> Result<Vec<Assigned<Wish>>, OpError> {
     let everything = options.targets.is_empty();
     let mut wishes = Vec::new();
     for one in targets::outputs(repo, tracked, options)? {
@@ -74,7 +73,7 @@ fn wishes(
 }
 
 /// Wishes by the remote that they are asked of: the named one, else each output's own, else the default.
-pub fn by_remote<T>(items: Vec<(Option<Box<str>>, T)>, named: Option<&str>) -> Vec<(Option<String>, Vec<T>)> {
+pub fn by_remote<T>(items: Vec<Assigned<T>>, named: Option<&str>) -> Vec<(Option<String>, Vec<T>)> {
     let mut groups: std::collections::BTreeMap<Option<String>, Vec<T>> = std::collections::BTreeMap::new();
     // Also without anything to do a remote that cannot be used is an error, not silence.
     groups.insert(named.map(str::to_owned), Vec::new());

@@ -10,13 +10,16 @@ use crate::ops::present::WorkTreeState;
 use crate::ops::repro::StageError;
 use crate::pipeline::plan::{self, CurrentParams, State};
 
+/// Parameters by key, sorted.
+pub type ParamValues = Vec<(Box<str>, Value)>;
+
 /// The inputs of a stage at one time.
 #[derive(Debug)]
 pub struct Inputs {
     /// Files and directories.
     pub deps: Vec<LockDep>,
     /// Parameter values by file.
-    pub params: Vec<(RepoPath, Vec<(Box<str>, Value)>)>,
+    pub params: Vec<(RepoPath, ParamValues)>,
 }
 
 impl Inputs {

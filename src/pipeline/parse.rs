@@ -1,7 +1,7 @@
 //! `mlv.yaml` → [`Pipeline`], with file, line and column in every refusal.
 //!
 //! The grammar is that of `dvc.yaml`. Two steps: the YAML tree is split into stage definitions,
-//! and each is built into a [`Stage`]. Templates, `foreach` and `matrix` belong between the
+//! and each is built into a `Stage`. Templates, `foreach` and `matrix` belong between the
 //! two; until they are there, what uses them is refused by name.
 
 use crate::model::path::{PathError, RepoPath};

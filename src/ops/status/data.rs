@@ -134,7 +134,7 @@ impl Differences {
 }
 
 /// An output's path, with a slash at the end of a directory's.
-pub fn shown(output: &RepoPath, id: ContentId) -> String {
+pub(super) fn shown(output: &RepoPath, id: ContentId) -> String {
     if id.is_tree() { format!("{output}/") } else { output.to_string() }
 }
 

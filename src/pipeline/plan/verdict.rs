@@ -23,7 +23,7 @@ pub enum Verdict {
         /// Why.
         why: SkipReason,
     },
-    /// It depends on what other stages will make. Only where [`State`] answers `Unknown`.
+    /// It depends on what other stages will make. Only where `State` answers `Unknown`.
     Waits {
         /// The inputs that are not known yet.
         inputs: Vec<RepoPath>,

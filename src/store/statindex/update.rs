@@ -35,7 +35,7 @@ impl StatIndexUpdate {
 
     /// Records the hash of the file at `path`, the base and the path below it.
     ///
-    /// The stamp must be settled ([`is_settled`]), or be of a file that this command wrote. Of
+    /// The stamp must be settled (`is_settled`), or be of a file that this command wrote. Of
     /// two records of one path the later one counts.
     pub fn put(&mut self, base: &str, path: &str, stamp: &FileStamp, hash: Digest) {
         let Some(record) = Record::new(stamp, hash) else { return };
