@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::fs::atomic;
 use crate::fs::lock::MetaLock;
-use crate::git::ignore;
+use crate::git::ignore::{Outcome, update as update_ignore_file};
 use crate::model::object::ContentInfo;
 use crate::model::path::{RepoPath, RepoPathBuf};
 use crate::model::pointer::{Pointer, pointer_path};
@@ -119,7 +119,7 @@ fn edit_ignore_files(
             // A stage that has never run: its output's folder may not be there yet.
             repo.dir().create_dir_all(folder)?;
         }
-        if ignore::update(repo.dir(), folder, add, remove, held)? != ignore::Outcome::Unchanged
+        if update_ignore_file(repo.dir(), folder, add, remove, held)? != Outcome::Unchanged
             && let Ok(file) = folder.join_str(".gitignore")
         {
             changed.push(file);

@@ -267,7 +267,8 @@ fn a_segment_that_breaks_one_rule_is_refused() {
     // 100 entries have 2 bits of fan-out, 5 numbers.
     let (rows, packs) = (64 + 20, 64 + 20 + 100 * 52);
     let names = packs + 2 * 40;
-    let rules: [(&str, &dyn Fn(&mut Vec<u8>)); 15] = [
+    type Damage<'d> = &'d dyn Fn(&mut Vec<u8>);
+    let rules: [(&str, Damage<'_>); 15] = [
         ("reserved bytes of the header", &|bytes| bytes[14] = 1),
         ("the last reserved byte of the header", &|bytes| bytes[63] = 1),
         ("33 bits", &|bytes| bytes[11] = 33),

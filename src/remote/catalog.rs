@@ -1,13 +1,12 @@
 //! The catalogue: the index segments of one remote that a clone holds, as one view.
 //!
 //! A catalogue is advisory: what it says is checked by whoever relies on it, a push by
-//! asking for the packs, a fetch by verifying what comes. It may be old; [`refresh`] brings
+//! asking for the packs, a fetch by verifying what comes. It may be old; `refresh` brings
 //! it up to date by one listing and the segments that are new.
 //!
 //! A segment that was merged into others is superseded only when the readable ones that
 //! list it cover its whole range of hashes; until then it counts.
 //!
-//! [`refresh`]: Catalog::refresh
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -1,6 +1,6 @@
 //! `repro`: runs the stages whose inputs changed, in dependency order, and skips the rest.
 //!
-//! [`plan`](crate::pipeline::plan) decides, `session` goes through the stages, [`run`] runs one
+//! [`crate::pipeline::plan`] decides, `session` goes through the stages, `run` runs one
 //! of them transactionally, `aside` keeps the outputs of before, `locks` knows what was
 //! recorded. A stage either succeeds as a whole, or is as if it had not been run (R21).
 

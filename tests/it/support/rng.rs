@@ -46,6 +46,7 @@ impl Rng {
 }
 
 /// The seed of this run: `MLV_TEST_SEED`, else the clock's. Printed, so that a failure can be repeated.
+#[allow(clippy::print_stdout, reason = "a test's output is shown when it fails")]
 pub(crate) fn seed() -> u64 {
     let given = std::env::var("MLV_TEST_SEED").ok();
     let seed = given.map_or_else(clock, |text| text.parse().expect("MLV_TEST_SEED is a number"));
