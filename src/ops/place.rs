@@ -124,11 +124,10 @@ impl<'a> Planner<'a> {
         let entries = present.tree_entries();
         let placed = held::placed(self.repo, &self.here, output);
         let is_saved = |entry: &TreeEntry| !entry.kind.has_object() || self.presence.has_object(entry.hash);
-        let other_kind = match (&present, wanted.info.map(|info| info.id)) {
-            (Present::File(_), Some(ContentId::Tree(_))) => true,
-            (Present::Directory(_), Some(ContentId::File(_))) => true,
-            _ => false,
-        };
+        let other_kind = matches!(
+            (&present, wanted.info.map(|info| info.id)),
+            (Present::File(_), Some(ContentId::Tree(_))) | (Present::Directory(_), Some(ContentId::File(_)))
+        );
         let is_empty_folder = recorded.is_empty() && wanted.info.is_some_and(|info| info.nfiles.is_some());
         let is_there = matches!(present, Present::Directory(_));
         let mut plan = if other_kind {
