@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::fs::stamp::FileKind;
 use crate::model::object::ContentInfo;
 use crate::model::path::{RepoPath, fold};
+use crate::model::resolve::ResolveError;
 use crate::ops::compare::ChangeCounts;
 use crate::ops::record::{Recorded, Recording, Request};
 use crate::ops::tracked::{LOCK_FILE, PIPELINE_FILE, Source, Tracked, TrackedOut};
@@ -97,7 +98,7 @@ impl From<WriteStats> for StoredCounts {
 pub fn plan(repo: &Repo, options: &AddOptions) -> Result<AddPlan, OpError> {
     let tracked = Tracked::load(repo)?;
     let mut items: BTreeMap<RepoPath, Item> = BTreeMap::new();
-    for path in targets::paths(repo, &options.targets, options.glob)? {
+    for path in targets::paths(repo, &options.targets, options.glob).map_err(external)? {
         let item = classify(repo, &tracked, &path)?;
         match items.get_mut(&item.output) {
             None => drop(items.insert(item.output.clone(), item)),
@@ -114,6 +115,16 @@ pub fn plan(repo: &Repo, options: &AddOptions) -> Result<AddPlan, OpError> {
         }
     }
     Ok(AddPlan { items, no_commit: options.no_commit })
+}
+
+/// What lies outside is not refused for its name: it can be copied in.
+fn external(error: OpError) -> OpError {
+    match error {
+        OpError::BadTarget { target, reason: ResolveError::Outside } => {
+            OutputError::External { path: target }.into()
+        }
+        error => error,
+    }
 }
 
 /// Which output `path` means, and whether it may be added.

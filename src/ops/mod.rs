@@ -7,6 +7,7 @@ pub mod checkout_plan;
 pub mod commit;
 pub mod compare;
 pub mod config;
+pub mod copy_in;
 pub mod demo;
 pub mod diff;
 mod error;

@@ -77,6 +77,12 @@ pub enum OutputError {
         /// What was to be tracked.
         output: RepoPath,
     },
+    /// A path outside the repository, which is tracked only as a copy inside.
+    #[error("`{path}` lies outside the repository")]
+    External {
+        /// As given.
+        path: String,
+    },
     /// A stage that cannot be taken out of its file without changing what the file says else.
     #[error("the stage `{stage}` cannot be taken out of `{path}` line by line")]
     EntangledStage {
@@ -259,7 +265,9 @@ impl OutputError {
 
     fn path(&self) -> Option<&RepoPath> {
         match self {
-            OutputError::WholeRepository | OutputError::DamagedRecords { .. } => None,
+            OutputError::WholeRepository
+            | OutputError::DamagedRecords { .. }
+            | OutputError::External { .. } => None,
             OutputError::WouldOverwrite { paths, .. } | OutputError::NowhereToPush { paths, .. } => {
                 paths.first()
             }
@@ -322,7 +330,8 @@ impl Advice for OutputError {
                 _ => ErrorKind::UnsafePath,
             },
             OutputError::WouldOverwrite { .. } => ErrorKind::WouldOverwrite,
-            OutputError::NotTrackable { .. }
+            OutputError::External { .. }
+            | OutputError::NotTrackable { .. }
             | OutputError::SymlinkOutput { .. }
             | OutputError::SymlinkTarget { .. }
             | OutputError::NotADirectory { .. }
@@ -335,6 +344,7 @@ impl Advice for OutputError {
             OutputError::TrackedByGit { output, .. } => {
                 format!("git rm -r --cached {output} && git commit -m 'stop tracking {output} in git'")
             }
+            OutputError::External { path } => format!("mlv add -o NAME {path}"),
             OutputError::EntangledStage { path, .. } => {
                 format!("take it out of `{path}` in an editor: braces or an anchor tie it to the rest")
             }

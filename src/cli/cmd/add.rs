@@ -7,8 +7,10 @@ use crate::cli::help;
 use crate::cli::render::{Viewpoint, count};
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
+use crate::error::ErrorKind;
 use crate::model::units::{ByteSize, Span};
 use crate::ops::add::{self, AddOptions, AddedOutput};
+use crate::ops::copy_in;
 
 /// Track files and folders, or record what changed in them
 ///
@@ -19,6 +21,7 @@ use crate::ops::add::{self, AddOptions, AddedOutput};
 #[command(after_help = help::after(&[
     ("mlv add data", "a folder, or what changed in it"),
     ("mlv add data/new.png", "one file of a tracked folder"),
+    ("mlv add -o raw /mnt/share/raw", "a copy of what lies elsewhere"),
     ("mlv add --glob 'models/*.bin'", "every file that matches, each by itself"),
 ], &[3, 4, 5, 6]))]
 pub(crate) struct AddArgs {
@@ -28,6 +31,9 @@ pub(crate) struct AddArgs {
     /// Read targets as patterns: `*`, `**`, `?`, `[a-z]`
     #[arg(long)]
     glob: bool,
+    /// Copy the target, which may lie outside the repository, to this name, and track the copy
+    #[arg(long, short, value_name = "NAME", conflicts_with_all = ["glob", "dry_run"])]
+    out: Option<String>,
     /// Write pointers, and leave storing the bytes to `mlv commit`
     #[arg(long)]
     no_commit: bool,
@@ -46,7 +52,15 @@ pub(crate) struct AddReport {
 
 pub(crate) fn run(cx: &Context, args: AddArgs) -> Result<AddReport, CliError> {
     let repo = cx.repo()?;
-    let options = AddOptions { targets: args.targets, glob: args.glob, no_commit: args.no_commit };
+    let targets = match (args.out, args.targets.as_slice()) {
+        (None, _) => args.targets,
+        (Some(out), [source]) => {
+            copy_in::copy_in(repo, source, &out)?;
+            vec![out]
+        }
+        (Some(_), _) => return Err(CliError::new(ErrorKind::Usage, "`--out` takes one target")),
+    };
+    let options = AddOptions { targets, glob: args.glob, no_commit: args.no_commit };
     let plan = add::plan(repo, &options)?;
     let report =
         if args.dry_run.dry_run { plan.into_report() } else { add::apply(repo, plan, cx.reporter())? };

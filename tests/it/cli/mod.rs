@@ -1,5 +1,6 @@
 //! The built program, run as a user would: one file a command or rule.
 
+mod add_out;
 mod commit_stages;
 mod config;
 mod demo;
