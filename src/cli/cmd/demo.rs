@@ -3,6 +3,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::cli::args::DryRun;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -108,29 +110,31 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// On a terminal what comes next is shown before it starts; events tell afterwards.
     fn show(&self, step: &Step) -> Result<(), CliError> {
         let ui = self.cx.ui();
-        if ui.is_json() {
-            if let Some(command) = step.command() {
-                ui.note_json(&serde_json::json!({ "event": "command", "command": shown(command) }));
-            }
-        } else if !ui.is_quiet() {
-            let mut text = ui.text();
-            render(step, &mut text);
-            ui.data(&text)?;
+        if ui.is_json() || ui.is_quiet() {
+            return Ok(());
         }
-        Ok(())
+        let mut text = ui.text();
+        render(step, &mut text);
+        ui.data(&text)
     }
 
     fn execute(&self, command: &[&str]) -> Result<(), CliError> {
         let output = self.output(command).map_err(|error| {
-            CliError::new(ErrorKind::of_io(&error), format!("cannot start `{}`", shown(command)))
-                .because(error)
+            let message = format!("cannot start `{}`", shown(command));
+            CliError::new(ErrorKind::of_io(&error), message).because(error)
         })?;
         if interrupted() {
             return Err(CliError::new(ErrorKind::Interrupted, "interrupted"));
         }
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         if output.status.success() {
+            if self.cx.ui().is_json() {
+                let event = json!({ "event": "command", "command": shown(command), "output": said.concat() });
+                self.cx.ui().note_json(&event);
+            }
             return Ok(());
         }
         let message = match output.status.code() {
@@ -138,14 +142,11 @@ impl<'a> Walk<'a> {
             None => format!("`{}` was ended by a signal", shown(command)),
         };
         let mut error = CliError::new(ErrorKind::StageFailed, message);
-        let said = String::from_utf8_lossy(&output.stderr);
-        if !said.trim().is_empty() {
-            error = error.because(said.trim());
+        if !said[1].trim().is_empty() {
+            error = error.because(said[1].trim());
         }
-        Err(error.hint(format!(
-            "the files are as that command left them: cd {}",
-            quoted(&self.root.to_string_lossy())
-        )))
+        let root = quoted(&self.root.to_string_lossy());
+        Err(error.hint(format!("the files are as that command left them: cd {root}")))
     }
 
     /// Runs the command on this terminal, or with its output kept where nobody is to see it.

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::Value;
+
 use crate::support::TestEnv;
 
 #[test]
@@ -26,11 +28,52 @@ fn demo_ends_with_two_equal_clones_and_packs_chunks_and_pages() {
         Command::new(clone.path().join("data/show")).arg(clone.path().join("data/example.pgm")).output();
     assert!(drawn.expect("it is executable").stdout.len() > 64);
 
-    let events = output.stderr();
-    for command in ["mlv add data", "mlv push", "mlv repro", "mlv metrics diff", "mlv pull"] {
-        assert!(events.contains(&format!("\"{command}\"")), "{command}: {events}");
-    }
     assert_eq!(fs::read_dir(env.home()).expect("the home").count(), 0, "nothing outside the folder changed");
+    check_tour(&events(&output.stderr()));
+}
+
+/// The commands that the demo ran, each with its output.
+fn events(lines: &str) -> Vec<(String, String)> {
+    let events = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let text = |event: &Value, field: &str| event[field].as_str().expect("a text").to_owned();
+    events.map(|event| (text(&event, "command"), text(&event, "output"))).collect()
+}
+
+/// The tour of README.md is a part of the demo: the same commands in the same order, and under
+/// each of them lines that it printed, other figures apart.
+fn check_tour(events: &[(String, String)]) {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("a text");
+    let (_, rest) = readme.split_once("<!-- tour: begin -->").expect("the tour begins");
+    let (tour, _) = rest.split_once("<!-- tour: end -->").expect("the tour ends");
+    let mut events = events.iter();
+    let mut printed: Vec<String> = Vec::new();
+    let mut commands = 0;
+    // Every second piece between fences is what a terminal shows.
+    for line in
+        tour.split("```").skip(1).step_by(2).flat_map(str::lines).filter(|line| !["", "…"].contains(line))
+    {
+        if let Some(command) = line.strip_prefix("$ ").filter(|command| !command.starts_with("cd ")) {
+            let (_, output) =
+                events.find(|(ran, _)| ran == command).unwrap_or_else(|| panic!("not run: {line}"));
+            printed = output.lines().map(shape).rev().collect();
+            commands += 1;
+        } else if !line.starts_with("$ ") {
+            while printed.last().is_some_and(|next| *next != shape(line)) {
+                printed.pop();
+            }
+            assert!(printed.pop().is_some(), "not printed: {line}");
+        }
+    }
+    assert!(commands >= 8, "a tour of {commands} commands");
+}
+
+/// The line with every figure and its unit as `#`.
+fn shape(line: &str) -> String {
+    let is_unit =
+        |word: &str| ["ms", "B", "KiB", "MiB"].contains(&word.trim_matches(|c: char| !c.is_alphabetic()));
+    let is_figure = |word: &str| word.contains(|c: char| c.is_ascii_digit()) || word.contains("[TIME]");
+    let words = line.split_whitespace().filter(|word| !is_unit(word));
+    words.map(|word| if is_figure(word) { "#" } else { word }).collect::<Vec<_>>().join(" ")
 }
 
 #[test]
