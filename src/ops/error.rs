@@ -96,12 +96,19 @@ pub enum OpError {
         second: Source,
     },
     /// Two outputs that some file systems cannot tell apart.
-    #[error("`{one}` and `{other}` are one name where case or accents do not count")]
+    #[error(
+        "`{one}`, an output of {first}, and `{other}`, an output of {second}, are one name where case or \
+         accents do not count"
+    )]
     TwinOutputs {
         /// The first.
         one: RepoPath,
         /// The second.
         other: RepoPath,
+        /// Where the first is declared.
+        first: Source,
+        /// Where the second is declared.
+        second: Source,
     },
     /// A file whose name mlv cannot store.
     #[error("`{path}` cannot be tracked")]

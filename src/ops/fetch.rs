@@ -1,5 +1,6 @@
 //! `fetch`: brings data from a remote into the cache; the work tree stays as it is.
 
+use crate::error::{Advice, ErrorKind};
 use crate::model::path::RepoPath;
 use crate::ops::OpError;
 use crate::ops::share::bring::{self, Brought, Wish};
@@ -45,12 +46,32 @@ pub fn run(repo: &Repo, options: &FetchOptions, reporter: &dyn Reporter) -> Resu
     let wishes = wishes(repo, &tracked, &options.targets)?;
     let failed = targets::problems(repo, &mut tracked, &options.targets);
     let mut report = FetchReport { failed, ..FetchReport::default() };
-    for (name, wishes) in by_remote(wishes, options.remote.as_deref()) {
-        let mut from = share::open(repo, name.as_deref(), Operation::Read)?;
-        let brought = bring::bring(repo, &mut from, &wishes, reporter)?;
-        report.add(&from, brought);
+    let groups = by_remote(wishes, options.remote.as_deref());
+    let is_only = groups.len() == 1;
+    for (name, wishes) in groups {
+        match bring_from(repo, name.as_deref(), &wishes, &mut report, reporter) {
+            // One remote that cannot be used does not keep the others from being asked.
+            Err(error) if !is_only && error.kind() != ErrorKind::Interrupted => {
+                let path = wishes.first().map_or_else(RepoPath::root, |wish| wish.output.clone());
+                report.failed.push((path, error));
+            }
+            other => other?,
+        }
     }
     Ok(report)
+}
+
+fn bring_from(
+    repo: &Repo,
+    remote: Option<&str>,
+    wishes: &[Wish],
+    report: &mut FetchReport,
+    reporter: &dyn Reporter,
+) -> Result<(), OpError> {
+    let mut from = share::open(repo, remote, Operation::Read)?;
+    let brought = bring::bring(repo, &mut from, wishes, reporter)?;
+    report.add(&from, brought);
+    Ok(())
 }
 
 /// Something to transfer, and the remote that its output names.

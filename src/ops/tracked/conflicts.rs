@@ -50,7 +50,9 @@ fn contradictions(outs: &[TrackedOut]) -> (Vec<Problem>, Vec<bool>) {
 
 fn same(one: &TrackedOut, other: &TrackedOut) -> OpError {
     if one.path != other.path {
-        return OpError::TwinOutputs { one: one.path.clone(), other: other.path.clone() };
+        let (path, twin) = (one.path.clone(), other.path.clone());
+        let (first, second) = (one.source.clone(), other.source.clone());
+        return OpError::TwinOutputs { one: path, other: twin, first, second };
     }
     OpError::SameOutput { path: one.path.clone(), first: one.source.clone(), second: other.source.clone() }
 }
