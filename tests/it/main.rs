@@ -3,6 +3,7 @@
 mod cli;
 mod docs;
 mod generated;
+mod hostile;
 mod install;
 mod layers;
 mod support;

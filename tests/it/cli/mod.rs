@@ -1,16 +1,29 @@
 //! The built program, run as a user would: one file a command or rule.
 
+mod add;
+mod add_directory;
 mod add_out;
+mod checkout;
+mod commit;
 mod commit_stages;
 mod config;
 mod demo;
+mod diff;
+mod fsck;
 mod init;
 mod json;
+mod metrics;
+mod places;
+mod push_pull;
 mod relink;
 mod remote;
+mod remove;
 mod remove_parts;
+mod repro;
 mod repro_together;
+mod rescue;
 mod root;
+mod status;
 mod usage;
 mod values;
 mod waiting;

@@ -20,4 +20,4 @@ mod tree;
 pub(crate) use env::{Output, TestEnv, os};
 pub(crate) use project::{Pointer, files_below, hash_of, texts};
 pub(crate) use rng::{Rng, seed};
-pub(crate) use tree::{random_bytes, snapshot, source_files};
+pub(crate) use tree::{differences, random_bytes, snapshot, source_files};

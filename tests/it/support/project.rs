@@ -56,6 +56,12 @@ impl TestEnv {
         self.json(&["status"])
     }
 
+    /// What differs from the pointers, entry by entry: lists `added`, `modified`, `deleted`, `renamed`.
+    #[track_caller]
+    pub(crate) fn uncommitted(&self) -> Value {
+        self.json(&["status", "--granular"])["data"]["uncommitted"].clone()
+    }
+
     /// Panics unless `status` finds nothing to say.
     #[track_caller]
     pub(crate) fn assert_clean(&self) {

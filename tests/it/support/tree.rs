@@ -1,5 +1,6 @@
 //! Trees as text, to compare and to read in a failing test.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -61,6 +62,15 @@ fn contents(path: &Path) -> String {
             format!("{} bytes {hash}…", bytes.len())
         }
     }
+}
+
+/// The lines of two snapshots that only one of them has, each with its side.
+pub(crate) fn differences(here: &str, there: &str) -> Vec<String> {
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<String>>();
+    let (here, there) = (lines(here), lines(there));
+    let only = |side: &str, line: &String| format!("{side} {line}");
+    let first = here.difference(&there).map(|line| only("first: ", line));
+    first.chain(there.difference(&here).map(|line| only("second:", line))).collect()
 }
 
 /// Bytes that do not compress, equal for equal seeds.

@@ -1,0 +1,79 @@
+//! `mlv rescue`: what was displaced, and bringing it back.
+
+use crate::support::{TestEnv, texts};
+
+/// `a` was edited, and a forced checkout moved the edit away.
+fn displaced() -> TestEnv {
+    let env = TestEnv::ready();
+    env.write("a", "one");
+    env.write("d/1", "first");
+    env.mlv(&["add", "a", "d"]).success();
+    env.commit("data");
+    env.write("a", "edited");
+    env.write("d/1", "edited too");
+    env.mlv(&["checkout", "--force"]).success();
+    env
+}
+
+#[test]
+fn displaced_files_are_listed_with_their_paths_and_the_command() {
+    let env = displaced();
+    let document = env.json(&["rescue", "list"]);
+    let text = document.to_string();
+    assert!(text.contains("\"a\"") && text.contains("\"d/1\"") && text.contains("checkout"), "{text}");
+    let output = env.mlv(&["rescue", "list"]).success();
+    assert!(output.stdout().contains("d/1"), "{output}");
+}
+
+#[test]
+fn nothing_in_rescue_is_said() {
+    let env = TestEnv::ready();
+    let output = env.mlv(&["rescue", "list"]).success();
+    assert!(!format!("{}{}", output.stdout(), output.stderr()).is_empty());
+}
+
+// R2
+#[test]
+fn restored_files_are_back_and_what_they_replace_is_in_rescue() {
+    let env = displaced();
+    env.write("a", "edited again");
+    let before = env.snapshot();
+    let (kind, document) = env.json_error(&["rescue", "restore"], 2);
+    assert_eq!(kind, "would_overwrite");
+    assert!(texts(&document["failed"]).contains(&"a"), "{document}");
+    assert_eq!(env.snapshot(), before);
+    env.mlv(&["rescue", "restore", "--force"]).success();
+    assert_eq!(env.read_text("a"), "edited");
+    assert_eq!(env.read_text("d/1"), "edited too");
+    assert!(env.has_rescued(b"edited again"));
+    assert_eq!(texts(&env.uncommitted()["modified"]), ["a", "d/1"]);
+    env.assert_sound();
+}
+
+#[test]
+fn one_path_of_an_operation_is_restored_alone() {
+    let env = displaced();
+    let list = env.json(&["rescue", "list"]);
+    let operation = list["operations"][0]["name"].as_str().expect("it has a name").to_owned();
+    env.remove("d/1");
+    env.mlv(&["rescue", "restore", &operation, "d/1"]).success();
+    assert_eq!(env.read_text("a"), "one");
+    assert_eq!(env.read_text("d/1"), "edited too");
+    assert_eq!(env.json_error(&["rescue", "restore", "nosuch"], 2).0, "no_such_target");
+    assert_eq!(env.json_error(&["rescue", "restore", &operation, "nosuch"], 2).0, "no_such_target");
+}
+
+// R2: without its log a displaced file is still found at its path.
+#[test]
+fn lost_log_loses_no_file() {
+    let env = displaced();
+    let folder = env.path().join(".mlv/rescue");
+    for entry in std::fs::read_dir(folder).expect("rescue is there") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "jsonl") {
+            std::fs::remove_file(path).expect("it can be removed");
+        }
+    }
+    env.mlv(&["rescue", "restore", "--force"]).success();
+    assert_eq!((env.read_text("a"), env.read_text("d/1")), ("edited".into(), "edited too".into()));
+}
