@@ -88,6 +88,9 @@ fn a_file_of_another_length_than_announced_is_refused() {
         let refused = split::<Infallible>(&mut &data[..], expected, &mut |_, _| Ok(()));
         assert!(matches!(refused, Err(Error::Length { found: 100_000, .. })), "{expected}");
     }
+    // It grows as it is read, for ever.
+    let refused = split::<Infallible>(&mut io::repeat(7), 5_000_000, &mut |_, _| Ok(()));
+    assert!(matches!(refused, Err(Error::Length { expected: 5_000_000, .. })));
 }
 
 /// Hands out a few bytes at a time, as pipes do, and is interrupted before each.
