@@ -14,6 +14,7 @@ use super::dir::{Dir, stamp_of};
 use super::error::{Error, at};
 use super::file::OutFile;
 use super::folders::{OpenFolders, Place};
+use super::random::random_hex;
 use super::rescue::{Kept, Rescue, names_for};
 use super::staging::{self, Staging};
 use super::stamp::{FileKind, FileStamp};
@@ -133,10 +134,12 @@ impl<'a> Placer<'a> {
         let rescue = self.rescue.folder()?;
         let from = Place::named(self.staging.dir().as_fd(), &draft.name);
         let stored = into_slot(&from, path.as_str(), &rescue, &mut self.slots)?;
-        if !old.is_saved {
-            self.rescue.note(path.as_str(), &stored, old.hash)?;
-        }
+        let noted = if old.is_saved { Ok(()) } else { self.rescue.note(path.as_str(), &stored, old.hash) };
         let slot = self.slots.place(&rescue, &stored, false)?;
+        if let Err(error) = noted {
+            let _ = sys::unlink(slot.fd(), slot.name);
+            return Err(error);
+        }
         match swap(&slot, &to) {
             Ok(Swap::Done) => {
                 let new = stamp(&draft, &to).map_err(failed)?;
@@ -310,7 +313,8 @@ fn swap(slot: &Place<'_>, to: &Place<'_>) -> io::Result<Swap> {
         Err(error) => Err(error),
         // No such call on this file system: renames, with a moment in which the name is free.
         Ok(false) => {
-            let aside = staging::beside();
+            // Under a name that is listed: after a crash here it is found in rescue.
+            let aside = format!("{}.~{}", slot.name, random_hex::<4>());
             match sys::rename_new(to, (from.0, &aside)) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     sys::rename_new(from, to).map(|()| Swap::WasFree)

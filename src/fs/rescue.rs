@@ -178,14 +178,23 @@ impl Rescue {
 
     /// Ends the operation: what was kept, sorted by path. A folder that kept nothing goes away.
     pub fn finish(self) -> Vec<Kept> {
-        let operation = self.operation.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let Some(Operation { name, folder, log, mut kept }) = operation else { return Vec::new() };
+        self.end()
+    }
+
+    fn end(&self) -> Vec<Kept> {
+        let Some(Operation { name, folder, log, mut kept }) = self.lock().take() else { return Vec::new() };
         drop((folder, log));
         if kept.is_empty() {
             remove_if_empty(&self.mlv, &name);
         }
         kept.sort_by(|a, b| (&a.path, &a.stored).cmp(&(&b.path, &b.stored)));
         kept
+    }
+}
+
+impl Drop for Rescue {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

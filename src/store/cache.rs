@@ -180,29 +180,33 @@ impl Cache {
     ///
     /// Fails with `Missing`, or with `Damaged` when all that is there does not match its hash.
     pub fn read_record(&self, key: RecordKey) -> Result<Vec<u8>, Error> {
-        let mut is_damaged = false;
+        let mut found = Found::default();
         for attempt in 0..2 {
-            if let Some(bytes) = self.read_packed(key, &mut is_damaged)? {
+            if let Some(bytes) = self.read_packed(key, &mut found)? {
                 return Ok(bytes);
             }
-            if let Some(bytes) = self.read_loose(key, &mut is_damaged)? {
+            if let Some(bytes) = self.read_loose(key, &mut found)? {
                 return Ok(bytes);
             }
-            if attempt == 0 && !self.has_news() {
+            // A pack that went away was merged into another one, which its new segment names.
+            if attempt == 0 && !found.vanished && !self.has_news() {
                 break;
             }
         }
-        Err(if is_damaged { Error::Damaged { key } } else { Error::Missing { key } })
+        Err(if found.damaged { Error::Damaged { key } } else { Error::Missing { key } })
     }
 
-    fn read_packed(&self, key: RecordKey, is_damaged: &mut bool) -> Result<Option<Vec<u8>>, Error> {
+    fn read_packed(&self, key: RecordKey, found: &mut Found) -> Result<Option<Vec<u8>>, Error> {
         let Some(packed) = self.packed() else { return Ok(None) };
         for place in packed.find(key) {
             match packed.read(key, &place) {
                 Ok(bytes) => return Ok(Some(bytes)),
-                Err(ReadError::Vanished) => self.forget_packed(),
+                Err(ReadError::Vanished) => {
+                    found.vanished = true;
+                    self.forget_packed();
+                }
                 Err(ReadError::Damaged) => {
-                    *is_damaged = true;
+                    found.damaged = true;
                     self.note_damage(&place);
                 }
                 Err(ReadError::Io(source)) => {
@@ -214,12 +218,12 @@ impl Cache {
         Ok(None)
     }
 
-    fn read_loose(&self, key: RecordKey, is_damaged: &mut bool) -> Result<Option<Vec<u8>>, Error> {
+    fn read_loose(&self, key: RecordKey, found: &mut Found) -> Result<Option<Vec<u8>>, Error> {
         let Some(dir) = self.dir() else { return Ok(None) };
         match dir.read_file(&loose_path(key), u64::from(MAX_RAW)) {
             Ok(bytes) if is_named(key, &bytes) => Ok(Some(bytes)),
             Ok(_) => {
-                *is_damaged = true;
+                found.damaged = true;
                 self.quarantine(key);
                 Ok(None)
             }
@@ -333,6 +337,15 @@ impl Cache {
         }
         self.forget_packed();
     }
+}
+
+/// What came in the way of a record.
+#[derive(Default)]
+struct Found {
+    /// Bytes that do not match.
+    damaged: bool,
+    /// A pack that is gone.
+    vanished: bool,
 }
 
 /// Reads one object and hashes it on the way.

@@ -4,6 +4,7 @@
 //! more from the start, then the file "changed meanwhile". Nothing is mapped: a file that
 //! others shrink would be a fatal signal.
 
+use std::cell::OnceCell;
 use std::fs::File;
 use std::sync::atomic::Ordering;
 
@@ -92,10 +93,15 @@ impl CacheWriter<'_> {
             true
         });
         let mut results = Vec::with_capacity(files.len());
+        let mut failures = Vec::new();
         for (worker, done, failure) in parts {
-            failure.map_or(Ok(()), Err)?;
-            worker.finish()?;
+            failures.extend(failure.or_else(|| worker.finish().err()));
             results.extend(done);
+        }
+        // Threads that came later know only that the writer is broken, one knows why.
+        let cause = failures.iter().position(|failure| !matches!(failure, Error::Broken)).unwrap_or(0);
+        if !failures.is_empty() {
+            return Err(failures.swap_remove(cause));
         }
         results.sort_unstable_by_key(|(index, _)| *index);
         Ok(results.into_iter().map(|(_, outcome)| outcome).collect())
@@ -109,6 +115,8 @@ struct Worker<'w, 'c> {
     batch: Batch,
     block: Vec<u8>,
     path: String,
+    /// Of the clock of the files' file system, once it was asked for.
+    granularity_ns: OnceCell<i64>,
 }
 
 /// How an attempt to take in a file ended.
@@ -120,7 +128,14 @@ enum Attempt {
 
 impl<'w, 'c> Worker<'w, 'c> {
     fn new(writer: &'w CacheWriter<'c>, dir: &'w Dir) -> Worker<'w, 'c> {
-        Worker { writer, dir, batch: Batch::default(), block: Vec::new(), path: String::new() }
+        Worker {
+            writer,
+            dir,
+            batch: Batch::default(),
+            block: Vec::new(),
+            path: String::new(),
+            granularity_ns: OnceCell::new(),
+        }
     }
 
     fn finish(mut self) -> Result<(), Error> {
@@ -186,7 +201,7 @@ impl<'w, 'c> Worker<'w, 'c> {
     fn ingested(&self, key: RecordKey, stamp: FileStamp, before_ns: i64, is_new: bool) -> Ingested {
         // Asking the file system for its granularity is only worth it for recent changes.
         let is_settled = is_settled(&stamp, before_ns, COARSE_NS)
-            || is_settled(&stamp, before_ns, granularity_ns(self.dir));
+            || is_settled(&stamp, before_ns, *self.granularity_ns.get_or_init(|| granularity_ns(self.dir)));
         Ingested { id: ObjectId(key.hash), size: stamp.size, stamp, is_settled, is_new }
     }
 

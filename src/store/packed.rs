@@ -33,6 +33,8 @@ pub(super) struct Packed {
 
 /// Packs held open. A run of reads is within one pack; a few threads each have theirs.
 const OPEN_PACKS: usize = 32;
+/// Up to so many packs are looked for one by one; of more, the 256 folders are listed.
+const ONE_BY_ONE: usize = 300;
 /// How often the segments are listed again when one vanished between listing and reading.
 const TRIES: usize = 4;
 
@@ -126,6 +128,10 @@ impl Packed {
         self.absent.get_or_init(|| {
             let named: HashSet<(PackId, u64)> =
                 self.segments.iter().flat_map(|(_, segment)| segment.packs()).collect();
+            if named.len() > ONE_BY_ONE {
+                let there = list_packs(&self.dir);
+                return named.into_iter().map(|(id, _)| id).filter(|id| !there.contains(id)).collect();
+            }
             let is_there = |id: PackId, len: u64| {
                 matches!(self.dir.stat(&pack_path(id)), Ok(Some(stamp)) if stamp.size == len)
             };
@@ -184,6 +190,14 @@ fn list(dir: &Dir) -> Vec<SegmentName> {
     let mut names: Vec<_> = entries.iter().filter_map(|entry| SegmentName::parse(&entry.name)).collect();
     names.sort_unstable();
     names
+}
+
+/// All packs in their folders.
+fn list_packs(dir: &Dir) -> HashSet<PackId> {
+    let folders = dir.read_dir(&own(layout::PACKS)).unwrap_or_default();
+    let paths = folders.iter().filter_map(|folder| own(layout::PACKS).join_str(&folder.name).ok());
+    let ids = paths.flat_map(|path| names(dir, &path)).filter_map(|name| name.parse().ok());
+    ids.map(PackId).collect()
 }
 
 /// Records of packs that were found damaged.

@@ -406,6 +406,27 @@ fn eight_writers_at_once_store_everything_once_or_more() {
     assert!(place.files("stage").is_empty());
 }
 
+/// A fold by another process: what was in a pack that is gone is found in the new one.
+#[test]
+fn records_of_a_pack_that_was_replaced_are_found_in_the_new_one() {
+    let place = Place::new();
+    let options = CacheOptions { pack_from: 1, ..CacheOptions::default() };
+    let cache = place.cache_with(options.clone());
+    let store = |text: &[u8]| {
+        let writer = cache.writer().unwrap();
+        writer.put_record(key_of(text), text).unwrap();
+        writer.finish().unwrap();
+    };
+    store(b"one");
+    let mine = place.cache_with(options);
+    assert!(mine.has(key_of(b"one")));
+    // Gone for the writer, so that it packs the record anew; `mine` still has the old view.
+    fs::remove_file(&place.files("pk")[0]).unwrap();
+    cache.forget_packed();
+    store(b"one");
+    assert_eq!(mine.read_record(key_of(b"one")).unwrap(), b"one");
+}
+
 /// I4, R5: a writer sees what another process stored after it opened.
 #[test]
 fn what_another_process_stores_is_seen() {
