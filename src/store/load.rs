@@ -18,27 +18,29 @@ const WINDOW: u64 = 1 << 20;
 struct Placed {
     pack: PackId,
     range: Range<u64>,
-    key: RecordKey,
+    /// The position of its key in the list.
+    position: usize,
 }
 
 impl Cache {
-    /// Hands the bytes of each of `keys` to `each`, in the order in which they lie; a record that is not
-    /// there is left out.
+    /// Hands the bytes of each of `keys` to `each` with the key's position, in the order in which they
+    /// lie; a record that is not there is left out.
     ///
-    /// The bytes may be damaged: who uses them hashes them. Records have up to 16 MiB.
+    /// The bytes may be damaged: who uses them hashes them, and tells [`found_damaged`](Self::found_damaged).
+    /// Records have up to 16 MiB.
     pub fn load_unverified(
         &self,
         keys: &[RecordKey],
-        each: &mut dyn FnMut(RecordKey, &[u8]),
+        each: &mut dyn FnMut(usize, &[u8]),
     ) -> Result<(), Error> {
         let packed = self.packed();
         let mut placed = Vec::with_capacity(keys.len());
         let mut others = Vec::new();
-        for key in keys {
+        for (position, key) in keys.iter().enumerate() {
             let at = packed.as_ref().and_then(|packed| packed.find(*key).next());
             match at.filter(|at| at.codec == Codec::Raw) {
-                Some(at) => placed.push(Placed { pack: at.pack, range: at.range(), key: *key }),
-                None => others.push(*key),
+                Some(at) => placed.push(Placed { pack: at.pack, range: at.range(), position }),
+                None => others.push(position),
             }
         }
         if let Some(packed) = &packed {
@@ -46,18 +48,26 @@ impl Cache {
             let mut buffer = Vec::new();
             for window in windows(&placed) {
                 if !read_window(packed, window, &mut buffer, each) {
-                    others.extend(window.iter().map(|one| one.key));
+                    others.extend(window.iter().map(|one| one.position));
                 }
             }
         }
-        for key in others {
-            match self.read_record(key) {
-                Ok(bytes) => each(key, &bytes),
+        for position in others {
+            match self.read_record(keys[position]) {
+                Ok(bytes) => each(position, &bytes),
                 Err(error) if error.is_missing() => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    /// Takes out of use what is damaged of a record, so that its next reader gets another copy or none.
+    pub fn found_damaged(&self, key: RecordKey) {
+        // The careful way of reading notes each damaged place in a pack, and moves a loose file away.
+        if self.read_record(key).is_err() {
+            self.quarantine(key);
+        }
     }
 }
 
@@ -83,7 +93,7 @@ fn read_window(
     packed: &Packed,
     window: &[Placed],
     buffer: &mut Vec<u8>,
-    each: &mut dyn FnMut(RecordKey, &[u8]),
+    each: &mut dyn FnMut(usize, &[u8]),
 ) -> bool {
     let (Some(first), Some(last)) = (window.first(), window.last()) else { return true };
     let start = first.range.start;
@@ -93,7 +103,63 @@ fn read_window(
     }
     for one in window {
         let (from, to) = ((one.range.start - start) as usize, (one.range.end - start) as usize);
-        each(one.key, &buffer[from + RECORD_LEN..to]);
+        each(one.position, &buffer[from + RECORD_LEN..to]);
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::digest::Digest;
+    use crate::model::object::RecordKind;
+    use crate::store::CacheOptions;
+    use std::path::PathBuf;
+
+    fn key(bytes: &[u8]) -> RecordKey {
+        RecordKey { hash: Digest::of(bytes), kind: RecordKind::File }
+    }
+
+    fn packs(folder: PathBuf) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.flat_map(|path| if path.is_dir() { packs(path) } else { vec![path] }).collect()
+    }
+
+    /// R4: who finds damage says so, and the bytes are not handed out again.
+    #[test]
+    fn what_was_found_damaged_is_left_out_afterwards() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("cache");
+        let records: Vec<Vec<u8>> = (0..100u32).map(|number| number.to_le_bytes().repeat(50)).collect();
+        let cache = Cache::open(&path, CacheOptions::default()).unwrap();
+        let writer = cache.writer().unwrap();
+        for bytes in &records {
+            assert!(writer.put_record(key(bytes), bytes).unwrap());
+        }
+        writer.finish().unwrap();
+        for pack in packs(path.join("pk")) {
+            let mut bytes = std::fs::read(&pack).unwrap();
+            bytes[64 + RECORD_LEN + 3] ^= 1;
+            std::fs::remove_file(&pack).unwrap();
+            std::fs::write(&pack, bytes).unwrap();
+        }
+        let cache = Cache::open(&path, CacheOptions::default()).unwrap();
+        let keys: Vec<RecordKey> = records.iter().map(|bytes| key(bytes)).collect();
+        let load = || {
+            let (mut count, mut wrong) = (0, Vec::new());
+            let mut each = |position: usize, bytes: &[u8]| {
+                count += 1;
+                if key(bytes) != keys[position] {
+                    wrong.push(keys[position]);
+                }
+            };
+            cache.load_unverified(&keys, &mut each).unwrap();
+            (count, wrong)
+        };
+        let (count, wrong) = load();
+        assert_eq!((count, wrong.len()), (100, 1));
+        cache.found_damaged(wrong[0]);
+        let (count, wrong) = load();
+        assert_eq!((count, wrong.len()), (99, 0));
+    }
 }

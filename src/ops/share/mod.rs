@@ -66,7 +66,7 @@ impl RecordSource for FromCache<'_> {
     }
 
     fn found_damaged(&self, key: RecordKey) {
-        self.cache.quarantine(key);
+        self.cache.found_damaged(key);
     }
 }
 

@@ -24,8 +24,8 @@ mod stream;
 mod windows;
 mod worker;
 
-/// What a source hands records to: the key that was asked for, and the bytes.
-pub type RecordReceiver<'a> = dyn FnMut(RecordKey, &[u8]) + 'a;
+/// What a source hands records to: the position of the key in the list, and the bytes.
+pub type RecordReceiver<'a> = dyn FnMut(usize, &[u8]) + 'a;
 
 /// Where a push takes records from: the cache of the caller. Called from several threads.
 pub trait RecordSource: Sync {
@@ -35,14 +35,16 @@ pub trait RecordSource: Sync {
     /// Hands the raw bytes of each of `keys` to `each`, in any order.
     ///
     /// The bytes need not be verified: the push does that, in the pass in which it copies
-    /// them. A record that vanished is left out. The keys are neighbours in the list that
-    /// the caller made, so that a source that keeps them together can read them at once.
+    /// them. A record that vanished, or is known to be damaged, is left out. The keys are
+    /// neighbours in the list that the caller made, so that a source that keeps them together
+    /// can read them at once.
     fn load(&self, keys: &[RecordKey], each: &mut RecordReceiver<'_>) -> Result<(), Cause>;
 
     /// Opens a file that is too large for one record; `None` if it is not held here.
     fn open(&self, id: ObjectId) -> Result<Option<Box<dyn Read + Send + '_>>, Cause>;
 
-    /// Tells that the bytes held under `key` are not those that it names (R4).
+    /// Tells that bytes that came under `key` are not those that it names (R4). The record is asked
+    /// for once more: it may be held at another place too.
     fn found_damaged(&self, key: RecordKey);
 }
 

@@ -98,33 +98,40 @@ impl<'s, 'a, 'b> Worker<'s, 'a, 'b> {
     }
 
     fn batch(&mut self, batch: &[u32]) -> Result<(), Error> {
-        let shared = self.shared;
-        let (source, wants) = (shared.on.source, shared.on.wants);
-        let keys: Vec<RecordKey> = batch.iter().map(|index| wants.wants()[*index as usize].key).collect();
-        let mut delivered = vec![false; keys.len()];
-        let mut next = 0;
-        let mut receive = |key: RecordKey, raw: &[u8]| {
-            // They come in order as a rule.
-            if keys.get(next) != Some(&key) {
-                match keys.iter().position(|other| *other == key) {
-                    Some(position) => next = position,
-                    None => return,
-                }
+        let wants = self.shared.on.wants.wants();
+        let keys: Vec<RecordKey> = batch.iter().map(|index| wants[*index as usize].key).collect();
+        let mut came = vec![false; keys.len()];
+        let damaged = self.load(batch, &keys, &mut came)?;
+        for at in damaged {
+            self.shared.on.source.found_damaged(keys[at]);
+            came[at] = false;
+            if !self.load(&batch[at..=at], &keys[at..=at], &mut came[at..=at])?.is_empty() || !came[at] {
+                lock(&self.shared.state).sent.damaged.push(keys[at]);
+                came[at] = true;
             }
-            let want = &wants.wants()[batch[next] as usize];
-            delivered[next] = true;
-            next += 1;
-            if is_named(key, raw) {
-                self.add(key, raw, wants.extension(want));
+        }
+        let gone = keys.iter().zip(&came).filter(|(_, came)| !**came).map(|(key, _)| *key);
+        lock(&self.shared.state).sent.gone.extend(gone);
+        Ok(())
+    }
+
+    /// Adds those of `keys` that come as they should; returns the positions of those that are damaged.
+    fn load(&mut self, batch: &[u32], keys: &[RecordKey], came: &mut [bool]) -> Result<Vec<usize>, Error> {
+        let (source, wants) = (self.shared.on.source, self.shared.on.wants);
+        let mut damaged = Vec::new();
+        let mut receive = |at: usize, raw: &[u8]| {
+            // Twice would be twice in the pack.
+            if std::mem::replace(&mut came[at], true) {
+                return;
+            }
+            if is_named(keys[at], raw) {
+                self.add(keys[at], raw, wants.extension(&wants.wants()[batch[at] as usize]));
             } else {
-                source.found_damaged(key);
-                lock(&shared.state).sent.damaged.push(key);
+                damaged.push(at);
             }
         };
-        source.load(&keys, &mut receive).map_err(Error::Source)?;
-        let gone = keys.iter().zip(&delivered).filter(|(_, delivered)| !**delivered).map(|(key, _)| *key);
-        lock(&shared.state).sent.gone.extend(gone);
-        Ok(())
+        source.load(keys, &mut receive).map_err(Error::Source)?;
+        Ok(damaged)
     }
 
     fn file(&mut self, index: u32) -> Result<(), Error> {

@@ -61,6 +61,8 @@ fn make_noise(seed: u64, len: usize) -> Vec<u8> {
 struct Store {
     records: Mutex<BTreeMap<RecordKey, Vec<u8>>>,
     damaged: Mutex<BTreeSet<RecordKey>>,
+    /// What is read of a record when its first place turned out to be damaged.
+    copies: Mutex<BTreeMap<RecordKey, Vec<u8>>>,
 }
 
 impl Store {
@@ -110,9 +112,9 @@ impl RecordSource for Store {
     }
 
     fn load(&self, keys: &[RecordKey], each: &mut RecordReceiver<'_>) -> Result<(), Cause> {
-        for key in keys {
+        for (at, key) in keys.iter().enumerate() {
             if let Some(bytes) = self.get(*key) {
-                each(*key, &bytes);
+                each(at, &bytes);
             }
         }
         Ok(())
@@ -125,6 +127,9 @@ impl RecordSource for Store {
 
     fn found_damaged(&self, key: RecordKey) {
         self.damaged.lock().expect("no panic").insert(key);
+        if let Some(copy) = self.copies.lock().expect("no panic").remove(&key) {
+            self.insert(key, copy);
+        }
     }
 }
 

@@ -32,7 +32,9 @@ impl RecordSource for Slices {
     }
 
     fn load(&self, keys: &[RecordKey], each: &mut RecordReceiver<'_>) -> Result<(), Cause> {
-        keys.iter().for_each(|key| each(*key, &self.bytes[self.places[key]..][..self.len]));
+        for (at, key) in keys.iter().enumerate() {
+            each(at, &self.bytes[self.places[key]..][..self.len]);
+        }
         Ok(())
     }
 

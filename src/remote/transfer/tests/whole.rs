@@ -245,3 +245,16 @@ fn segments_are_merged_and_a_new_clone_reads_few() {
     let (_, requests) = clone.push(&backend).expect("pushes");
     assert_eq!(requests.total(), 5, "the clone that merged knows its own segments");
 }
+
+/// R4: a record that is damaged at one place of the source is taken from another.
+#[test]
+fn another_copy_at_the_source_serves() {
+    let backend = memory();
+    let mut clone = mixed(1);
+    let id = clone.add_file("x", b"the true bytes".to_vec());
+    clone.store.insert(file_key(id), b"other bytes".to_vec());
+    clone.store.copies.lock().expect("no panic").insert(file_key(id), b"the true bytes".to_vec());
+    clone.push(&backend).expect("pushes");
+    assert_eq!(clone.store.damaged.lock().expect("no panic").len(), 1);
+    assert_fetchable(&backend, &clone);
+}
