@@ -79,6 +79,21 @@ pub enum Error {
         /// git's reason.
         source: Box<gix::Error>,
     },
+    /// There is no `git` to run.
+    #[error("there is no `git` on the path, outside of the work tree")]
+    NoProgram,
+    /// Another git process is at work on the index, or one was killed.
+    #[error("another git process holds the index: `{}` exists", path.display())]
+    IndexBusy {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// git did not take files into its index.
+    #[error("git did not take the files into its index: {says}")]
+    NotAdded {
+        /// What it printed.
+        says: String,
+    },
     /// The work tree cannot be read or written.
     #[error(transparent)]
     Fs(#[from] fs::Error),
@@ -100,7 +115,9 @@ impl Advice for Error {
         match self {
             Error::OwnedByOther { .. } => ErrorKind::PermissionDenied,
             Error::UnsupportedReferences { .. } => ErrorKind::UnsupportedVersion,
-            Error::CannotOpen { .. } | Error::Unreadable { .. } => ErrorKind::Io,
+            Error::CannotOpen { .. } | Error::Unreadable { .. } | Error::NotAdded { .. } => ErrorKind::Io,
+            Error::NoProgram => ErrorKind::NotFound,
+            Error::IndexBusy { .. } => ErrorKind::Busy,
             Error::NoSuchRevision { .. } | Error::NotARevision { .. } => ErrorKind::NoSuchRevision,
             Error::Object { .. } => ErrorKind::Damaged,
             Error::FolderName { .. } => ErrorKind::UnsafePath,
@@ -128,6 +145,7 @@ impl Advice for Error {
             Error::OwnedByOther { path, .. }
             | Error::CannotOpen { path, .. }
             | Error::FolderName { path } => Some(path.display().to_string()),
+            Error::IndexBusy { path } => Some(path.display().to_string()),
             Error::TooLarge { path, .. } => Some(path.clone()),
             Error::Fs(error) => error.subject(),
             _ => None,

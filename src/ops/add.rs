@@ -7,6 +7,7 @@ use crate::model::object::ContentInfo;
 use crate::model::path::{RepoPath, fold};
 use crate::model::resolve::ResolveError;
 use crate::ops::compare::ChangeCounts;
+use crate::ops::git_files::{self, GitFiles};
 use crate::ops::record::{Recorded, Recording, Request};
 use crate::ops::tracked::{LOCK_FILE, PIPELINE_FILE, Source, Tracked, TrackedOut};
 use crate::ops::{OpError, OutputError, names, pointers, targets};
@@ -67,14 +68,15 @@ pub struct AddedOutput {
 }
 
 /// What `add` did.
-#[derive(Clone, Debug, Default, serde::Serialize)]
+#[derive(Debug, Default, serde::Serialize)]
 pub struct AddReport {
     /// The outputs, sorted by path.
     pub outputs: Vec<AddedOutput>,
     /// Objects, pages and packs that were new to the cache.
     pub stored: StoredCounts,
-    /// What to hand to `git add`, relative to the repository's root, sorted.
-    pub git_add: Vec<String>,
+    /// The files for git.
+    #[serde(flatten)]
+    pub git: GitFiles,
     /// Whether nothing was written.
     pub dry_run: bool,
 }
@@ -226,9 +228,8 @@ pub fn apply(repo: &Repo, plan: AddPlan, reporter: &dyn Reporter) -> Result<AddR
     let stored = published.stats.into();
     let changed = pointers::write(repo, &written, reporter)?;
     published.settle()?;
-    let git_add =
-        if repo.git().is_some() { changed.iter().map(ToString::to_string).collect() } else { Vec::new() };
-    Ok(AddReport { outputs, stored, git_add, dry_run: false })
+    let git = git_files::of_changes(repo, changed, reporter)?;
+    Ok(AddReport { outputs, stored, git, dry_run: false })
 }
 
 impl AddedOutput {

@@ -5,6 +5,7 @@ mod stages;
 use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
 use crate::ops::add::{AddedOutput, StoredCounts};
+use crate::ops::git_files::{self, GitFiles};
 use crate::ops::record::{Recording, Request};
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{Source, Tracked};
@@ -24,8 +25,9 @@ pub struct CommitReport {
     pub stages: Vec<String>,
     /// What was new to the cache.
     pub stored: StoredCounts,
-    /// What to hand to `git add`, relative to the repository's root, sorted.
-    pub git_add: Vec<String>,
+    /// The files for git.
+    #[serde(flatten)]
+    pub git: GitFiles,
     /// Outputs that are not here, and stay recorded as they are.
     pub not_here: u64,
     /// What could not be used, and why.
@@ -86,11 +88,7 @@ pub fn run(repo: &Repo, targets: &TargetOptions, reporter: &dyn Reporter) -> Res
     report.stored = published.stats.into();
     let mut changed = pointers::write(repo, &written, reporter)?;
     changed.extend(accepted.write()?);
-    changed.sort();
-    changed.dedup();
     published.settle()?;
-    if repo.git().is_some() {
-        report.git_add = changed.iter().map(ToString::to_string).collect();
-    }
+    report.git = git_files::of_changes(repo, changed, reporter)?;
     Ok(report)
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::fs::rescue::Kept;
 use crate::model::path::RepoPath;
+use crate::ops::git_files::{self, GitFiles};
 use crate::ops::place::{Manner, Planner, Wanted};
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{Source, Tracked};
@@ -38,8 +39,9 @@ pub struct RemoveReport {
     pub deleted: u64,
     /// Data that was not saved and went to rescue.
     pub rescued: Vec<Kept>,
-    /// What to hand to `git add`, relative to the repository's root.
-    pub git_add: Vec<String>,
+    /// The files for git.
+    #[serde(flatten)]
+    pub git: GitFiles,
     /// Whether nothing was changed.
     pub dry_run: bool,
 }
@@ -87,15 +89,13 @@ pub fn run(repo: &Repo, options: &RemoveOptions, reporter: &dyn Reporter) -> Res
     let mut changed = entries::remove(repo, &parts, reporter, &mut report)?;
     changed.extend(untrack(repo, &outputs, reporter)?);
     changed.extend(stages::remove(repo, &tracked, &edits, reporter)?);
-    if repo.git().is_some() {
-        report.git_add = changed.iter().map(ToString::to_string).collect();
-    }
     let mut gone: Vec<RepoPath> = outputs.into_iter().map(|(output, _)| output).collect();
     gone.extend(stages::outputs(&tracked, &named));
     if options.outs {
         take_away(repo, &gone, reporter, &mut report)?;
     }
     surroundings::update_here(repo, reporter, |here| gone.iter().for_each(|output| here.forget(output)))?;
+    report.git = git_files::of_changes(repo, changed, reporter)?;
     Ok(report)
 }
 

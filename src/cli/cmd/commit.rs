@@ -5,7 +5,7 @@ use crate::cli::cmd::add;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::help;
-use crate::cli::render::{Viewpoint, count};
+use crate::cli::render::{Viewpoint, count, git_error, git_files};
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::model::units::{ByteSize, Span};
@@ -63,13 +63,15 @@ impl Report for CommitReport {
                 (count(report.stored.records, "new record"), ByteSize(report.stored.bytes));
             out.put(format!("Stored {records} ({bytes}) in {}.", Span(took))).end();
         }
-        if !report.git_add.is_empty() {
-            out.hint(format!("git add {}", view.words(&report.git_add)));
-        }
+        git_files(&report.git, view, out);
     }
 
     fn failures(&self) -> Vec<Failure> {
         let failed = self.report.failed.iter();
         failed.map(|(path, error)| Failure::of(self.view.path(path.as_str()), error)).collect()
+    }
+
+    fn error(&self) -> Option<CliError> {
+        git_error(&self.report.git, self.failures())
     }
 }

@@ -4,7 +4,7 @@ use crate::cli::args::DryRun;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::help;
-use crate::cli::render::{Viewpoint, count};
+use crate::cli::render::{Viewpoint, count, git_error, git_files};
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::ops::remove::{self, RemoveOptions};
@@ -71,8 +71,10 @@ impl Report for RemoveReport {
         if report.deleted > 0 {
             out.put(format!("Took {} out of the work tree.", count(report.deleted, "file"))).end();
         }
-        if !report.git_add.is_empty() {
-            out.hint(format!("git add {}", view.words(&report.git_add)));
-        }
+        git_files(&report.git, view, out);
+    }
+
+    fn error(&self) -> Option<CliError> {
+        git_error(&self.report.git, Vec::new())
     }
 }

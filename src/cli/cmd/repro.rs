@@ -4,7 +4,7 @@ use crate::cli::args::DryRun;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::help;
-use crate::cli::render::{Viewpoint, count};
+use crate::cli::render::{Viewpoint, count, git_error, git_files};
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::model::units::Span;
@@ -128,16 +128,14 @@ impl Report for ReproReport {
                 out.put(format!(", skipped {skipped} in {}.", Span(took))).end()
             }
         };
-        if !report.git_add.is_empty() {
-            out.hint(format!("git add {}", view.words(&report.git_add)));
-        }
+        git_files(&report.git, view, out);
     }
 
     fn error(&self) -> Option<CliError> {
         let failed = &self.report.failed;
         let failures: Vec<Failure> = failed.iter().map(|(stage, error)| Failure::of(stage, error)).collect();
         match &failed[..] {
-            [] => None,
+            [] => git_error(&self.report.git, Vec::new()),
             [(_, error)] => Some(CliError::of(error).with_failures(failures)),
             _ => Some(CliError::several(failures)),
         }

@@ -1,10 +1,12 @@
 //! Pieces of text that several commands show: counts and columns. Sizes and times are
 //! [`crate::model::units::ByteSize`] and [`crate::model::units::Span`].
 
+mod git_files;
 pub(crate) mod status;
 pub(crate) mod values;
 mod viewpoint;
 
+pub(crate) use git_files::{git_error, git_files};
 pub(crate) use viewpoint::Viewpoint;
 
 use crate::cli::escape::escape;

@@ -12,6 +12,7 @@ mod session;
 
 use crate::fs::rescue::Kept;
 use crate::ops::OpError;
+use crate::ops::git_files::GitFiles;
 use crate::ops::present::{Absent, WorkTreeState};
 use crate::ops::scan::Scanner;
 use crate::ops::stage_status::form;
@@ -101,8 +102,9 @@ pub struct ReproReport {
     pub stages: Vec<StageReport>,
     /// What went to rescue: edits of outputs, and what failed stages left.
     pub rescued: Vec<Kept>,
-    /// What to hand to `git add`, relative to the root, sorted.
-    pub git_add: Vec<String>,
+    /// The files for git.
+    #[serde(flatten)]
+    pub git: GitFiles,
     /// Whether nothing was run.
     pub dry_run: bool,
     /// What failed, by stage.

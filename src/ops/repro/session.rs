@@ -7,6 +7,7 @@ use crate::error::{Advice, ErrorKind};
 use crate::fs;
 use crate::fs::journal::Journal;
 use crate::fs::lock::{Patience, StageLease};
+use crate::model::path::RepoPath;
 use crate::model::stage::Out;
 use crate::ops::lock_entries::Record;
 use crate::ops::place::{Manner, Planner, Wanted};
@@ -16,7 +17,7 @@ use crate::ops::repro::locks::Locks;
 use crate::ops::repro::run::{file_name, own};
 use crate::ops::repro::{Action, ReproOptions, ReproReport, StageReport};
 use crate::ops::stage_status::form;
-use crate::ops::{OpError, pointers, surroundings};
+use crate::ops::{OpError, git_files, pointers, surroundings};
 use crate::pipeline::graph::{Graph, StageIndex};
 use crate::pipeline::plan::{self, OutChange, PlanOptions, Repair, SkipReason, Verdict};
 use crate::repo::Repo;
@@ -40,6 +41,8 @@ pub(super) struct Session<'a> {
     pub(super) is_journal_kept: bool,
     pub(super) recording: Option<Recording<'a>>,
     pub(super) report: ReproReport,
+    /// Files for git, in no order.
+    changed: Vec<RepoPath>,
     /// Stages whose outputs will be brought back before the next command runs: one by one would
     /// cost several fsyncs each.
     pending: Vec<Pending>,
@@ -76,6 +79,7 @@ impl<'a> Session<'a> {
             is_journal_kept: false,
             recording: None,
             report: ReproReport::default(),
+            changed: Vec::new(),
             pending: Vec::new(),
             is_prepared: false,
             written: Instant::now(),
@@ -111,8 +115,7 @@ impl<'a> Session<'a> {
         {
             journal.end()?;
         }
-        self.report.git_add.sort();
-        self.report.git_add.dedup();
+        self.report.git = git_files::of_changes(self.repo, self.changed, self.reporter)?;
         Ok(self.report)
     }
 
@@ -306,7 +309,7 @@ impl<'a> Session<'a> {
         let outs: Vec<&Out> = self.order.iter().flat_map(|index| &graph.stage(*index).outs).collect();
         let held = surroundings::lock(self.repo, self.reporter)?;
         let changed = pointers::ignore_stage_outputs(self.repo, &outs, &held)?;
-        self.report.git_add.extend(changed.iter().map(ToString::to_string));
+        self.changed.extend(changed);
         self.is_prepared = true;
         Ok(())
     }
@@ -334,9 +337,7 @@ impl<'a> Session<'a> {
         if self.locks.has_changes() {
             let held = surroundings::lock(self.repo, self.reporter)?;
             let changed = self.locks.write(self.graph, &held)?;
-            if self.repo.git().is_some() {
-                self.report.git_add.extend(changed.iter().map(ToString::to_string));
-            }
+            self.changed.extend(changed);
             if let Some(journal) = &mut self.journal {
                 journal.note(&serde_json::to_string(&Record::Written).expect("a record is a word"))?;
             }

@@ -1,0 +1,52 @@
+//! The files of git's that a command wrote: handed to `git add` where `core.autostage` asks for it,
+//! told to the user otherwise.
+
+use crate::model::path::RepoPath;
+use crate::ops::{OpError, surroundings};
+use crate::repo::Repo;
+use crate::report::Reporter;
+
+/// What became of the files that git tracks and a command changed.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct GitFiles {
+    /// What to hand to `git add`, relative to the repository's root, sorted.
+    pub git_add: Vec<String>,
+    /// What git has in its index already, likewise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub staged: Vec<String>,
+    /// Why git did not take what it should.
+    #[serde(skip)]
+    pub refused: Option<OpError>,
+}
+
+/// Sorts what was changed, and hands it to git if the user wants that.
+///
+/// Called last: a failure here leaves everything recorded, and is in the result. What is neither
+/// here nor known to git is left out: `git add` would fail for it.
+pub fn of_changes(
+    repo: &Repo,
+    changed: impl IntoIterator<Item = RepoPath>,
+    reporter: &dyn Reporter,
+) -> Result<GitFiles, OpError> {
+    let Some(git) = repo.git() else { return Ok(GitFiles::default()) };
+    let mut paths = Vec::new();
+    for path in changed {
+        if repo.dir().stat(&path)?.is_some() || git.is_tracked(&path)? {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    paths.dedup();
+    let names = paths.iter().map(ToString::to_string).collect();
+    if paths.is_empty() || !repo.config().autostage()? {
+        return Ok(GitFiles { git_add: names, ..GitFiles::default() });
+    }
+    // git gives up at once where another git holds its index: mlv's processes take turns.
+    let held = surroundings::lock(repo, reporter)?;
+    let added = git.add(&paths);
+    drop(held);
+    Ok(match added {
+        Ok(()) => GitFiles { staged: names, ..GitFiles::default() },
+        Err(error) => GitFiles { git_add: names, refused: Some(error.into()), ..GitFiles::default() },
+    })
+}
