@@ -52,6 +52,7 @@ pub fn runs<S: Send>(
         }
     };
     let extra = jobs.min(count.div_ceil(run)).saturating_sub(1);
+    tracing::trace!(threads = extra + 1, items = count, "working");
     thread::scope(|scope| {
         let others: Vec<_> = (0..extra).map(|_| scope.spawn(serve)).collect();
         let mut states = vec![serve()];

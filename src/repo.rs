@@ -10,6 +10,7 @@ mod storage;
 #[cfg(test)]
 mod tests;
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -42,6 +43,7 @@ pub struct Repo {
     dir: Dir,
     mlv: Arc<Dir>,
     waits: bool,
+    jobs: Option<NonZeroUsize>,
     cache: OnceLock<Cache>,
 }
 
@@ -74,6 +76,7 @@ impl Repo {
             dir: dir.with_temp_home(mlv.clone()),
             mlv,
             waits: true,
+            jobs: None,
             cache: OnceLock::new(),
         })
     }
@@ -82,6 +85,24 @@ impl Repo {
     pub fn without_waiting(mut self) -> Repo {
         self.waits = false;
         self
+    }
+
+    /// The same, for a command that was told how much to do at once.
+    pub fn with_jobs(mut self, jobs: Option<NonZeroUsize>) -> Repo {
+        self.jobs = jobs;
+        self
+    }
+
+    /// How many threads read, hash and write files, if the user says, for this command or for all.
+    pub fn file_jobs(&self) -> Result<Option<NonZeroUsize>, Error> {
+        let configured = self.config.checksum_jobs()?.and_then(NonZeroUsize::new);
+        Ok(self.jobs.or(configured))
+    }
+
+    /// How much is transferred at once, if the user says, for this command or for all.
+    pub fn transfer_jobs(&self) -> Result<Option<NonZeroUsize>, Error> {
+        let configured = self.config.jobs()?.and_then(NonZeroUsize::new);
+        Ok(self.jobs.or(configured))
     }
 
     /// Whether to wait for other processes.

@@ -82,9 +82,16 @@ pub(crate) struct RemoteArgs {
 /// How much at once.
 #[derive(clap::Args)]
 pub(crate) struct JobsArgs {
-    /// How much to do at once; the result does not depend on it
-    #[arg(long, short, value_name = "N")]
-    pub(crate) jobs: Option<NonZeroUsize>,
+    /// How many threads to use; the result does not depend on it
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    jobs: Option<u16>,
+}
+
+impl JobsArgs {
+    /// The number, if one was given.
+    pub(crate) fn number(&self) -> Option<NonZeroUsize> {
+        self.jobs.and_then(|number| NonZeroUsize::new(number.into()))
+    }
 }
 
 /// Which commits besides the work tree.

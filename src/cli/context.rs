@@ -1,6 +1,7 @@
 //! What a command runs in: printer, reporter, current folder, the repository once it is asked for.
 
 use std::cell::OnceCell;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -69,10 +70,15 @@ impl Context {
     ///
     /// What is odd in its configuration is warned of then.
     pub(crate) fn repo(&self) -> Result<&Repo, CliError> {
+        self.repo_with(None)
+    }
+
+    /// The same, for a command that was told how much to do at once.
+    pub(crate) fn repo_with(&self, jobs: Option<NonZeroUsize>) -> Result<&Repo, CliError> {
         if let Some(repo) = self.repo.get() {
             return Ok(repo);
         }
-        let repo = Repo::open(&self.cwd)?;
+        let repo = Repo::open(&self.cwd)?.with_jobs(jobs);
         let repo = if self.waits { repo } else { repo.without_waiting() };
         for warning in repo.config().warnings() {
             self.reporter.event(&Event::Warning { message: warning.to_string() });

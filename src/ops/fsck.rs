@@ -49,7 +49,7 @@ pub fn run(repo: &Repo, reporter: &dyn Reporter) -> Result<FsckReport, OpError> 
     report.failed.extend(problems.into_iter().map(|problem| (problem.file, problem.error)));
     let meter = reporter.meter(Task { verb: "Checking", unit: Unit::Bytes, total: None });
     let cache = repo.cache()?;
-    let check = cache.check(par::threads(None), &*meter)?;
+    let check = cache.check(par::threads(repo.file_jobs()?), &*meter)?;
     drop(meter);
     report.loose = check.loose;
     report.packs = check.packs;

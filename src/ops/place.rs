@@ -205,8 +205,8 @@ impl<'a> Planner<'a> {
         }
         let staging = Staging::create(self.repo.temporary()?)?;
         let rescue = Rescue::new(self.repo.mlv().clone(), command);
-        let materializer =
-            Materializer::new(self.repo.cache()?, self.repo.dir(), &staging, &rescue, par::threads(None));
+        let threads = par::threads(self.repo.file_jobs()?);
+        let materializer = Materializer::new(self.repo.cache()?, self.repo.dir(), &staging, &rescue, threads);
         let mut update = StatIndexUpdate::new();
         let mut results = Vec::new();
         let mut claims = Vec::new();

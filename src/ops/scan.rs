@@ -231,9 +231,10 @@ impl<'a> Scanner<'a> {
             None => todo.iter().map(|entry| (&*entry.path, entry.stamp.kind)).collect(),
         };
         let base = folder.as_ref().unwrap_or(base);
+        let threads = par::threads(self.repo.file_jobs()?);
         let results = match writer {
-            Some(writer) => writer.ingest_all(self.repo.dir(), base, &files, par::threads(None), &*meter)?,
-            None => store::hash_all(self.repo.dir(), base, &files, par::threads(None), &*meter)?,
+            Some(writer) => writer.ingest_all(self.repo.dir(), base, &files, threads, &*meter)?,
+            None => store::hash_all(self.repo.dir(), base, &files, threads, &*meter)?,
         };
         drop(files);
         for (entry, result) in todo.iter_mut().zip(results) {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::cli::args::DryRun;
+use crate::cli::args::{DryRun, JobsArgs};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::help;
@@ -38,6 +38,8 @@ pub(crate) struct AddArgs {
     #[arg(long)]
     no_commit: bool,
     #[command(flatten)]
+    jobs: JobsArgs,
+    #[command(flatten)]
     dry_run: DryRun,
 }
 
@@ -51,7 +53,7 @@ pub(crate) struct AddReport {
 }
 
 pub(crate) fn run(cx: &Context, args: AddArgs) -> Result<AddReport, CliError> {
-    let repo = cx.repo()?;
+    let repo = cx.repo_with(args.jobs.number())?;
     let targets = match (args.out, args.targets.as_slice()) {
         (None, _) => args.targets,
         (Some(out), [source]) => {

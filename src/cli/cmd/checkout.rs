@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::cli::args::{DryRun, TargetArgs};
+use crate::cli::args::{DryRun, JobsArgs, TargetArgs};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::help;
@@ -40,6 +40,8 @@ pub(crate) struct CheckoutArgs {
     #[arg(long)]
     summary: bool,
     #[command(flatten)]
+    jobs: JobsArgs,
+    #[command(flatten)]
     dry_run: DryRun,
 }
 
@@ -55,7 +57,7 @@ pub(crate) struct CheckoutReport {
 }
 
 pub(crate) fn run(cx: &Context, args: CheckoutArgs) -> Result<CheckoutReport, CliError> {
-    let repo = cx.repo()?;
+    let repo = cx.repo_with(args.jobs.number())?;
     let options = CheckoutOptions {
         targets: args.targets.into_options(),
         force: args.force,

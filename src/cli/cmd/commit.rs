@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::cli::args::TargetArgs;
+use crate::cli::args::{JobsArgs, TargetArgs};
 use crate::cli::cmd::add;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Failure};
@@ -28,6 +28,8 @@ pub(crate) struct CommitArgs {
     /// Kept for scripts: mlv never asks
     #[arg(long, short, hide = true)]
     force: bool,
+    #[command(flatten)]
+    jobs: JobsArgs,
 }
 
 /// What was recorded, and from where to look at it.
@@ -40,7 +42,7 @@ pub(crate) struct CommitReport {
 }
 
 pub(crate) fn run(cx: &Context, args: CommitArgs) -> Result<CommitReport, CliError> {
-    let repo = cx.repo()?;
+    let repo = cx.repo_with(args.jobs.number())?;
     let report = commit::run(repo, &args.targets.into_options(), cx.reporter())?;
     Ok(CommitReport { report, view: Viewpoint::of(repo) })
 }

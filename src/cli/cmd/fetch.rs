@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::cli::args::{RemoteArgs, TargetArgs};
+use crate::cli::args::{JobsArgs, RemoteArgs, TargetArgs};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::help;
@@ -24,11 +24,13 @@ pub(crate) struct FetchArgs {
     targets: TargetArgs,
     #[command(flatten)]
     remote: RemoteArgs,
+    #[command(flatten)]
+    jobs: JobsArgs,
 }
 
 pub(crate) fn run(cx: &Context, args: FetchArgs) -> Result<FetchReport, CliError> {
     let options = FetchOptions { targets: args.targets.into_options(), remote: args.remote.remote };
-    Ok(fetch::run(cx.repo()?, &options, cx.reporter())?)
+    Ok(fetch::run(cx.repo_with(args.jobs.number())?, &options, cx.reporter())?)
 }
 
 impl Report for FetchReport {

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use crate::cli::args::JobsArgs;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::help;
@@ -19,7 +20,10 @@ use crate::ops::fsck;
     ("mlv fsck", "read everything"),
     ("mlv fsck && mlv push", "before other copies are deleted"),
 ], &[3, 4, 5]))]
-pub(crate) struct FsckArgs {}
+pub(crate) struct FsckArgs {
+    #[command(flatten)]
+    jobs: JobsArgs,
+}
 
 /// What was found, and from where to look at it.
 #[derive(serde::Serialize)]
@@ -30,8 +34,8 @@ pub(crate) struct FsckReport {
     view: Viewpoint,
 }
 
-pub(crate) fn run(cx: &Context, _args: &FsckArgs) -> Result<FsckReport, CliError> {
-    let repo = cx.repo()?;
+pub(crate) fn run(cx: &Context, args: &FsckArgs) -> Result<FsckReport, CliError> {
+    let repo = cx.repo_with(args.jobs.number())?;
     Ok(FsckReport { report: fsck::run(repo, cx.reporter())?, view: Viewpoint::of(repo) })
 }
 

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::cli::args::{RemoteArgs, TargetArgs};
+use crate::cli::args::{JobsArgs, RemoteArgs, TargetArgs};
 use crate::cli::cmd::checkout::CheckoutReport;
 use crate::cli::cmd::fetch;
 use crate::cli::context::Context;
@@ -34,6 +34,8 @@ pub(crate) struct PullArgs {
     /// What the remote lacks is no failure
     #[arg(long)]
     allow_missing: bool,
+    #[command(flatten)]
+    jobs: JobsArgs,
 }
 
 /// What was brought and put in place.
@@ -46,7 +48,7 @@ pub(crate) struct PullReport {
 }
 
 pub(crate) fn run(cx: &Context, args: PullArgs) -> Result<PullReport, CliError> {
-    let repo = cx.repo()?;
+    let repo = cx.repo_with(args.jobs.number())?;
     let targets = args.targets.into_options();
     let fetching = FetchOptions { targets: targets.clone(), remote: args.remote.remote };
     let checking = CheckoutOptions {

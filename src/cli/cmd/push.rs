@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::cli::args::{DryRun, RemoteArgs, TargetArgs};
+use crate::cli::args::{DryRun, JobsArgs, RemoteArgs, TargetArgs};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::help;
@@ -26,6 +26,8 @@ pub(crate) struct PushArgs {
     #[command(flatten)]
     remote: RemoteArgs,
     #[command(flatten)]
+    jobs: JobsArgs,
+    #[command(flatten)]
     dry_run: DryRun,
 }
 
@@ -35,7 +37,7 @@ pub(crate) fn run(cx: &Context, args: PushArgs) -> Result<PushReport, CliError> 
         remote: args.remote.remote,
         dry_run: args.dry_run.dry_run,
     };
-    Ok(push::run(cx.repo()?, &options, cx.reporter())?)
+    Ok(push::run(cx.repo_with(args.jobs.number())?, &options, cx.reporter())?)
 }
 
 impl Report for PushReport {

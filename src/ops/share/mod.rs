@@ -31,7 +31,8 @@ pub fn open(repo: &Repo, name: Option<&str>, operation: Operation) -> Result<Nam
     let config = repo.config().remote(name)?;
     let spec = RemoteSpec { name: config.name.clone(), url: config.url().to_owned(), options: Vec::new() };
     let backend = spec.open(repo.root()).map_err(Box::new)?;
-    let options = OpenOptions::new(config.url(), Some(repo.cache()?.root()), operation);
+    let mut options = OpenOptions::new(config.url(), Some(repo.cache()?.root()), operation);
+    options.jobs = repo.transfer_jobs()?;
     Ok(NamedRemote { name: config.name, remote: Remote::open(backend, options)? })
 }
 

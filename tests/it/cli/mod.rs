@@ -12,6 +12,7 @@ mod demo;
 mod diff;
 mod fsck;
 mod init;
+mod jobs;
 mod json;
 mod metrics;
 mod places;
