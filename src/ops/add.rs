@@ -24,6 +24,8 @@ pub struct AddOptions {
     pub glob: bool,
     /// Whether to write pointers without storing file bytes in the cache.
     pub no_commit: bool,
+    /// Whether only a report is wanted.
+    pub dry_run: bool,
 }
 
 /// One output that will be recorded.
@@ -42,6 +44,7 @@ struct Item {
 pub struct AddPlan {
     items: Vec<Item>,
     no_commit: bool,
+    dry_run: bool,
 }
 
 /// What became of one output.
@@ -51,9 +54,8 @@ pub struct AddedOutput {
     pub path: String,
     /// Its pointer file.
     pub pointer: String,
-    /// The name of its contents; none in a dry run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hash: Option<String>,
+    /// The name of its contents.
+    pub hash: String,
     /// Bytes.
     pub size: u64,
     /// Files, of a directory.
@@ -81,7 +83,7 @@ pub struct AddReport {
     pub dry_run: bool,
 }
 
-/// What an operation brought into the cache.
+/// What an operation brought into the cache, or would bring: then files alone.
 #[derive(Clone, Copy, Debug, Default, serde::Serialize)]
 pub struct StoredCounts {
     /// Records: files, and the pages of trees.
@@ -116,7 +118,7 @@ pub fn plan(repo: &Repo, options: &AddOptions) -> Result<AddPlan, OpError> {
             return Err(OutputError::HoldsOutput { path, inner, pointer: None }.into());
         }
     }
-    Ok(AddPlan { items, no_commit: options.no_commit })
+    Ok(AddPlan { items, no_commit: options.no_commit, dry_run: options.dry_run })
 }
 
 /// What lies outside is not refused for its name: it can be copied in.
@@ -202,9 +204,10 @@ fn check_free(repo: &Repo, tracked: &Tracked, path: &RepoPath) -> Result<(), OpE
     Ok(())
 }
 
-/// Reads, stores and records what was planned.
+/// Reads, stores and records what was planned; in a dry run it only reads.
 pub fn apply(repo: &Repo, plan: AddPlan, reporter: &dyn Reporter) -> Result<AddReport, OpError> {
-    let mut recording = Recording::begin(repo, reporter)?;
+    let mut recording =
+        if plan.dry_run { Recording::rehearse(repo, reporter)? } else { Recording::begin(repo, reporter)? };
     let mut outputs = Vec::new();
     let mut written = Vec::new();
     for item in &plan.items {
@@ -226,6 +229,9 @@ pub fn apply(repo: &Repo, plan: AddPlan, reporter: &dyn Reporter) -> Result<AddR
     }
     let published = recording.publish()?;
     let stored = published.stats.into();
+    if plan.dry_run {
+        return Ok(AddReport { outputs, stored, git: GitFiles::default(), dry_run: true });
+    }
     let changed = pointers::write(repo, &written, reporter)?;
     published.settle()?;
     let git = git_files::of_changes(repo, changed, reporter)?;
@@ -238,33 +244,12 @@ impl AddedOutput {
         AddedOutput {
             path: output.to_string(),
             pointer: pointer.to_string(),
-            hash: Some(recorded.info.id.to_string()),
+            hash: recorded.info.id.to_string(),
             size: recorded.info.size,
             nfiles: recorded.info.nfiles,
             state: "updated",
             changes: recorded.changes,
             kept: recorded.kept,
         }
-    }
-}
-
-impl AddPlan {
-    /// What would be added, without reading it.
-    pub fn into_report(self) -> AddReport {
-        let outputs = self
-            .items
-            .iter()
-            .map(|item| AddedOutput {
-                path: item.output.to_string(),
-                pointer: item.pointer.to_string(),
-                hash: None,
-                size: 0,
-                nfiles: None,
-                state: if item.known.is_some() { "updated" } else { "added" },
-                changes: ChangeCounts::default(),
-                kept: 0,
-            })
-            .collect();
-        AddReport { outputs, dry_run: true, ..AddReport::default() }
     }
 }

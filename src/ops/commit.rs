@@ -30,6 +30,8 @@ pub struct CommitReport {
     pub git: GitFiles,
     /// Outputs that are not here, and stay recorded as they are.
     pub not_here: u64,
+    /// Whether nothing was written.
+    pub dry_run: bool,
     /// What could not be used, and why.
     #[serde(skip)]
     pub failed: Vec<(RepoPath, OpError)>,
@@ -46,10 +48,16 @@ struct Item {
 /// Records the work tree's state of outputs under pointers, and of stages with their inputs, and stores
 /// the bytes. Never runs anything.
 ///
-/// An output that is not here stays recorded as it is: absent is not deleted.
-pub fn run(repo: &Repo, targets: &TargetOptions, reporter: &dyn Reporter) -> Result<CommitReport, OpError> {
+/// An output that is not here stays recorded as it is: absent is not deleted. In a dry run everything
+/// is looked at and nothing written.
+pub fn run(
+    repo: &Repo,
+    targets: &TargetOptions,
+    dry_run: bool,
+    reporter: &dyn Reporter,
+) -> Result<CommitReport, OpError> {
     let mut tracked = Tracked::load(repo)?;
-    let mut report = CommitReport::default();
+    let mut report = CommitReport { dry_run, ..CommitReport::default() };
     let problems = tracked.take_problems();
     report.failed.extend(problems.into_iter().map(|problem| (problem.file, problem.error)));
     let mut items = Vec::new();
@@ -61,7 +69,8 @@ pub fn run(repo: &Repo, targets: &TargetOptions, reporter: &dyn Reporter) -> Res
         }
         items.push(Item { output: one.out.path.clone(), pointer: file.clone(), known, inside: one.inside });
     }
-    let mut recording = Recording::begin(repo, reporter)?;
+    let mut recording =
+        if dry_run { Recording::rehearse(repo, reporter)? } else { Recording::begin(repo, reporter)? };
     let mut written = Vec::new();
     for item in &items {
         let request =
@@ -84,8 +93,11 @@ pub fn run(repo: &Repo, targets: &TargetOptions, reporter: &dyn Reporter) -> Res
         accepted.stage(&chosen, &mut recording, &mut report);
     }
     let mut published = recording.publish()?;
-    published.learn(accepted.take_learned());
     report.stored = published.stats.into();
+    if dry_run {
+        return Ok(report);
+    }
+    published.learn(accepted.take_learned());
     let mut changed = pointers::write(repo, &written, reporter)?;
     changed.extend(accepted.write()?);
     published.settle()?;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
 use crate::model::tree::{EntryKind, TreeEntry};
-use crate::ops::compare::{self, ChangeKind, EntryChange, Rename};
+use crate::ops::compare::{self, ChangeCounts, ChangeKind, EntryChange, Rename};
 use crate::ops::revisions::{self, At};
 use crate::ops::scan::Scanner;
 use crate::ops::state::{self, Verdict};
@@ -35,12 +35,6 @@ pub struct Row {
     /// Hashes, where asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hash: Option<RowHash>,
-    /// Bytes before.
-    #[serde(skip)]
-    pub old_size: u64,
-    /// Bytes after.
-    #[serde(skip)]
-    pub new_size: u64,
 }
 
 /// A path, or two.
@@ -88,6 +82,23 @@ pub struct DiffReport {
     /// a way that cannot be told: their lists of files are not here.
     #[serde(rename = "not in cache")]
     pub not_in_cache: Vec<Row>,
+    /// The outputs that differ, sorted by path. Not in DVC's form.
+    #[serde(skip)]
+    pub outputs: Vec<OutputStat>,
+}
+
+/// How much of one output differs.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct OutputStat {
+    /// The output, relative to the repository's root.
+    pub path: String,
+    /// How many of its entries differ.
+    #[serde(flatten)]
+    pub entries: ChangeCounts,
+    /// Bytes of what is new or new contents.
+    pub bytes_in: u64,
+    /// Bytes of what is gone or had other contents.
+    pub bytes_out: u64,
 }
 
 impl DiffReport {
@@ -96,6 +107,20 @@ impl DiffReport {
         [&self.added, &self.deleted, &self.modified, &self.renamed, &self.not_in_cache]
             .iter()
             .all(|rows| rows.is_empty())
+    }
+}
+
+impl OutputStat {
+    fn of(output: &RepoPath, changes: &[EntryChange], renames: &[Rename]) -> OutputStat {
+        let bytes = |side: fn(&EntryChange) -> &Option<TreeEntry>| {
+            changes.iter().filter_map(|change| side(change).as_ref()).map(|entry| entry.size).sum()
+        };
+        OutputStat {
+            path: output.to_string(),
+            entries: ChangeCounts::of(changes, renames),
+            bytes_in: bytes(|change| &change.new),
+            bytes_out: bytes(|change| &change.old),
+        }
     }
 }
 
@@ -207,8 +232,7 @@ impl Diff<'_> {
         let mut changes = match changes {
             Ok(changes) => changes,
             Err(error) if error.is_not_downloaded() => {
-                let row =
-                    Row { path: RowPath::One(format!("{path}/")), hash: None, old_size: 0, new_size: 0 };
+                let row = Row { path: RowPath::One(format!("{path}/")), hash: None };
                 self.report.not_in_cache.push(row);
                 return Ok(());
             }
@@ -221,6 +245,9 @@ impl Diff<'_> {
         let renames = compare::take_renames(&mut changes);
         if let Side::WorkTree(_) = new {
             self.add_lost(path, &changes)?;
+        }
+        if !changes.is_empty() || !renames.is_empty() {
+            self.report.outputs.push(OutputStat::of(path, &changes, &renames));
         }
         for change in &changes {
             self.add_change(path, change);
@@ -267,19 +294,16 @@ impl Diff<'_> {
         for old in olds.iter().filter(|old| old.kind.has_object() && !presence.has_object(old.hash)) {
             let hash = if self.show_hash { hashes(Some(old), None) } else { None };
             let path = RowPath::One(full(output, &old.path));
-            self.report.not_in_cache.push(Row { path, hash, old_size: old.size, new_size: 0 });
+            self.report.not_in_cache.push(Row { path, hash });
         }
         Ok(())
     }
 
     fn add_change(&mut self, output: &RepoPath, change: &EntryChange) {
         let (old, new) = (change.old.as_ref(), change.new.as_ref());
-        let size = |entry: Option<&TreeEntry>| entry.map_or(0, |entry| entry.size);
         let row = Row {
             path: RowPath::One(full(output, &change.path)),
             hash: if self.show_hash { hashes(old, new) } else { None },
-            old_size: size(old),
-            new_size: size(new),
         };
         match change.kind() {
             ChangeKind::Added => self.report.added.push(row),
@@ -290,7 +314,7 @@ impl Diff<'_> {
 
     fn add_rename(&mut self, output: &RepoPath, rename: &Rename) {
         let path = RowPath::Two { old: full(output, &rename.from), new: full(output, &rename.to) };
-        self.report.renamed.push(Row { path, hash: None, old_size: 0, new_size: 0 });
+        self.report.renamed.push(Row { path, hash: None });
     }
 }
 

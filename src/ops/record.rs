@@ -4,7 +4,9 @@
 //! each output, then [`Recording::publish`] makes all of it durable, then the caller writes
 //! pointers or the lock, then [`Published::settle`] updates what only saves time.
 
-use crate::model::digest::TreeId;
+use std::collections::HashSet;
+
+use crate::model::digest::{Digest, TreeId};
 use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
 use crate::model::tree::{EntryKind, TreeEntry};
@@ -16,7 +18,7 @@ use crate::repo::Repo;
 use crate::report::Reporter;
 use crate::store::here::Here;
 use crate::store::statindex::{StatIndex, StatIndexUpdate};
-use crate::store::{CacheWriter, WriteStats};
+use crate::store::{CacheWriter, Presence, WriteStats};
 
 /// What was found at one output.
 #[derive(Clone, Debug)]
@@ -47,10 +49,41 @@ pub struct Recording<'a> {
     repo: &'a Repo,
     index: StatIndex,
     here: Here,
-    writer: CacheWriter<'a>,
+    to: Destination<'a>,
     update: StatIndexUpdate,
     claims: Vec<Claim>,
     reporter: &'a dyn Reporter,
+}
+
+/// Where what is new goes.
+enum Destination<'a> {
+    Cache(CacheWriter<'a>),
+    /// Nowhere: it is counted, each file once.
+    Nowhere {
+        known: Presence,
+        new: HashSet<Digest>,
+        counts: WriteStats,
+    },
+}
+
+impl Destination<'_> {
+    fn writer(&self) -> Option<&CacheWriter<'_>> {
+        match self {
+            Destination::Cache(writer) => Some(writer),
+            Destination::Nowhere { .. } => None,
+        }
+    }
+
+    /// Counts what a rehearsal would store.
+    fn count(&mut self, present: &Present) {
+        let Destination::Nowhere { known, new, counts } = self else { return };
+        for entry in present.tree_entries() {
+            if entry.kind.has_object() && !known.has_object(entry.hash) && new.insert(entry.hash) {
+                counts.records += 1;
+                counts.bytes += entry.size;
+            }
+        }
+    }
 }
 
 /// What will be known to be here: all of the contents, or the given paths of them.
@@ -74,15 +107,26 @@ pub struct Published<'a> {
 impl<'a> Recording<'a> {
     /// Starts a recording into the repository's cache.
     pub fn begin(repo: &'a Repo, reporter: &'a dyn Reporter) -> Result<Recording<'a>, OpError> {
-        Ok(Recording {
+        Ok(Recording::to(Destination::Cache(repo.cache()?.writer()?), repo, reporter))
+    }
+
+    /// A recording that only says what it would record, and writes nothing.
+    pub fn rehearse(repo: &'a Repo, reporter: &'a dyn Reporter) -> Result<Recording<'a>, OpError> {
+        let known = repo.cache()?.snapshot();
+        let nowhere = Destination::Nowhere { known, new: HashSet::new(), counts: WriteStats::default() };
+        Ok(Recording::to(nowhere, repo, reporter))
+    }
+
+    fn to(to: Destination<'a>, repo: &'a Repo, reporter: &'a dyn Reporter) -> Recording<'a> {
+        Recording {
             repo,
             index: repo.stat_index(),
             here: Here::load(repo.mlv()),
-            writer: repo.cache()?.writer()?,
+            to,
             update: StatIndexUpdate::new(),
             claims: Vec::new(),
             reporter,
-        })
+        }
     }
 
     /// Reads an output, hands what is new to the cache, and says what to record of it.
@@ -111,7 +155,10 @@ impl<'a> Recording<'a> {
     fn read(&mut self, path: &RepoPath, store: bool) -> Result<Present, OpError> {
         let scanner = Scanner::new(self.repo, &self.index, self.reporter);
         let mut present = scanner.look(path)?;
-        scanner.hash(path, &mut present, store.then_some(&self.writer))?;
+        scanner.hash(path, &mut present, self.to.writer().filter(|_| store))?;
+        if store {
+            self.to.count(&present);
+        }
         self.update.forget_below(path.as_str());
         present.note_stamps(path, &mut self.update);
         Ok(present)
@@ -259,13 +306,18 @@ impl<'a> Recording<'a> {
     }
 
     fn build(&self, output: &RepoPath, entries: &[TreeEntry]) -> Result<ContentInfo, OpError> {
-        let summary = trees::build(output, entries, Some(&self.writer))?;
+        let summary = trees::build(output, entries, self.to.writer())?;
         Ok(trees::content_info(&summary))
     }
 
-    /// Makes everything that was handed to the cache durable and visible.
+    /// Makes everything that was handed to the cache durable and visible. After a rehearsal there
+    /// is nothing of that, and the counts say what would be stored: the files, without the lists
+    /// of files.
     pub fn publish(self) -> Result<Published<'a>, OpError> {
-        let stats = self.writer.finish()?;
+        let stats = match self.to {
+            Destination::Cache(writer) => writer.finish()?,
+            Destination::Nowhere { counts, .. } => counts,
+        };
         Ok(Published {
             stats,
             repo: self.repo,

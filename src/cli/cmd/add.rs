@@ -9,7 +9,7 @@ use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::error::ErrorKind;
 use crate::model::units::{ByteSize, Span};
-use crate::ops::add::{self, AddOptions, AddedOutput};
+use crate::ops::add::{self, AddOptions, AddedOutput, StoredCounts};
 use crate::ops::copy_in;
 
 /// Track files and folders, or record what changed in them
@@ -62,10 +62,9 @@ pub(crate) fn run(cx: &Context, args: AddArgs) -> Result<AddReport, CliError> {
         }
         (Some(_), _) => return Err(CliError::new(ErrorKind::Usage, "`--out` takes one target")),
     };
-    let options = AddOptions { targets, glob: args.glob, no_commit: args.no_commit };
-    let plan = add::plan(repo, &options)?;
-    let report =
-        if args.dry_run.dry_run { plan.into_report() } else { add::apply(repo, plan, cx.reporter())? };
+    let options =
+        AddOptions { targets, glob: args.glob, no_commit: args.no_commit, dry_run: args.dry_run.dry_run };
+    let report = add::apply(repo, add::plan(repo, &options)?, cx.reporter())?;
     Ok(AddReport { report, view: Viewpoint::of(repo) })
 }
 
@@ -75,20 +74,10 @@ impl Report for AddReport {
             line(output, &self.view, self.report.dry_run, out);
         }
         let AddReport { report, view } = self;
-        if report.dry_run {
-            return;
-        }
-        if report.outputs.iter().all(|output| output.state == "unchanged") {
+        if report.outputs.iter().all(|output| output.state == "unchanged") && report.stored.records == 0 {
             out.put("Everything up to date.").end();
         } else {
-            let stored = &report.stored;
-            out.put(format!(
-                "Stored {} ({}) in {}.",
-                count(stored.records, "new record"),
-                ByteSize(stored.bytes),
-                Span(took)
-            ));
-            out.end();
+            stored(&report.stored, report.dry_run, took, out);
         }
         git_files(&report.git, view, out);
     }
@@ -98,19 +87,28 @@ impl Report for AddReport {
     }
 }
 
+/// What is new in the cache, or would be.
+pub(crate) fn stored(counts: &StoredCounts, dry_run: bool, took: Duration, out: &mut Text) {
+    let (records, bytes) = (counts.records, ByteSize(counts.bytes));
+    if dry_run {
+        out.put(format!("Would store {} ({bytes}).", count(records, "new file"))).end();
+    } else {
+        out.put(format!("Stored {} ({bytes}) in {}.", count(records, "new record"), Span(took))).end();
+    }
+}
+
 /// What became of one output.
 pub(crate) fn line(output: &AddedOutput, view: &Viewpoint, dry_run: bool, out: &mut Text) {
     let verb = match (dry_run, output.state) {
-        (true, _) => "would record",
-        (_, "added") => "Tracking",
-        (_, "updated") => "Updated",
-        _ => "Unchanged",
+        (_, "unchanged") => "Unchanged",
+        (true, "added") => "Would track",
+        (false, "added") => "Tracking",
+        (true, _) => "Would update",
+        (false, _) => "Updated",
     };
     out.good(verb).put(" `").name(view.path(&output.path)).put("`");
-    if output.hash.is_some() {
-        let files = output.nfiles.map(|files| format!("{}, ", count(files, "file"))).unwrap_or_default();
-        out.put(format!(" ({files}{})", ByteSize(output.size)));
-    }
+    let files = output.nfiles.map(|files| format!("{}, ", count(files, "file"))).unwrap_or_default();
+    out.put(format!(" ({files}{})", ByteSize(output.size)));
     if output.state == "updated" && output.nfiles.is_some() {
         let changes = &output.changes;
         out.put(format!(

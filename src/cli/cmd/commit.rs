@@ -1,14 +1,13 @@
 use std::time::Duration;
 
-use crate::cli::args::{JobsArgs, TargetArgs};
+use crate::cli::args::{DryRun, JobsArgs, TargetArgs};
 use crate::cli::cmd::add;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::help;
-use crate::cli::render::{Viewpoint, count, git_error, git_files};
+use crate::cli::render::{Viewpoint, git_error, git_files};
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
-use crate::model::units::{ByteSize, Span};
 use crate::ops::commit;
 
 /// Record all changes to data that is tracked already
@@ -29,6 +28,8 @@ pub(crate) struct CommitArgs {
     #[arg(long, short, hide = true)]
     force: bool,
     #[command(flatten)]
+    dry_run: DryRun,
+    #[command(flatten)]
     jobs: JobsArgs,
 }
 
@@ -43,7 +44,8 @@ pub(crate) struct CommitReport {
 
 pub(crate) fn run(cx: &Context, args: CommitArgs) -> Result<CommitReport, CliError> {
     let repo = cx.repo_with(args.jobs.number())?;
-    let report = commit::run(repo, &args.targets.into_options(), cx.reporter())?;
+    let dry_run = args.dry_run.dry_run;
+    let report = commit::run(repo, &args.targets.into_options(), dry_run, cx.reporter())?;
     Ok(CommitReport { report, view: Viewpoint::of(repo) })
 }
 
@@ -51,19 +53,18 @@ impl Report for CommitReport {
     fn summary(&self, took: Duration, out: &mut Text) {
         let CommitReport { report, view } = self;
         for output in &report.outputs {
-            add::line(output, view, false, out);
+            add::line(output, view, report.dry_run, out);
         }
         for stage in &report.stages {
-            out.good("Accepted").put(" stage `").name(stage).put("`").end();
+            let verb = if report.dry_run { "Would accept" } else { "Accepted" };
+            out.good(verb).put(" stage `").name(stage).put("`").end();
         }
         if report.outputs.is_empty() && report.stages.is_empty() && report.stored.records == 0 {
             if report.failed.is_empty() {
                 out.put("Everything up to date.").end();
             }
         } else {
-            let (records, bytes) =
-                (count(report.stored.records, "new record"), ByteSize(report.stored.bytes));
-            out.put(format!("Stored {records} ({bytes}) in {}.", Span(took))).end();
+            add::stored(&report.stored, report.dry_run, took, out);
         }
         git_files(&report.git, view, out);
     }

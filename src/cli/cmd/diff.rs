@@ -6,10 +6,12 @@ use crate::cli::args::ExitCodeArgs;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::help;
-use crate::cli::render::{Viewpoint, thousands};
+use crate::cli::render::{Viewpoint, columns, thousands};
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
-use crate::ops::diff::{self, DiffOptions, Row, RowHash, RowPath};
+use crate::model::units::ByteSize;
+use crate::ops::compare::ChangeCounts;
+use crate::ops::diff::{self, DiffOptions, OutputStat, Row, RowHash, RowPath};
 use crate::ops::targets::TargetOptions;
 
 /// Show which files differ between two states of the data
@@ -20,7 +22,7 @@ use crate::ops::targets::TargetOptions;
 #[command(after_help = help::after(&[
     ("mlv diff", "what changed since the last commit"),
     ("mlv diff main --targets data/train", "in one output, since `main`"),
-    ("mlv diff v1..v2 --summary", "how many files"),
+    ("mlv diff v1..v2 --stat", "how many files and bytes, by output"),
 ], &[1, 2, 3, 4, 5]))]
 pub(crate) struct DiffArgs {
     /// What to compare
@@ -32,15 +34,21 @@ pub(crate) struct DiffArgs {
     /// Show hashes
     #[arg(long)]
     show_hash: bool,
-    /// Show only counts
+    /// Show how many files and bytes differ, output by output
     #[arg(long)]
+    stat: bool,
+    /// Show only counts
+    #[arg(long, conflicts_with = "stat")]
     summary: bool,
     /// Print only the paths that differ
-    #[arg(long, conflicts_with = "summary")]
+    #[arg(long, conflicts_with_all = ["stat", "summary"])]
     name_only: bool,
     /// Print a table in Markdown
-    #[arg(long, conflicts_with_all = ["summary", "name_only"])]
+    #[arg(long, conflicts_with_all = ["stat", "summary", "name_only"])]
     md: bool,
+    /// Leave out what is neither here nor in the cache
+    #[arg(long)]
+    hide_missing: bool,
     #[command(flatten)]
     exit_code: ExitCodeArgs,
 }
@@ -49,6 +57,7 @@ pub(crate) struct DiffArgs {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     List,
+    Stat,
     Counts,
     Names,
     Markdown,
@@ -70,6 +79,7 @@ pub(crate) struct DiffReport {
 pub(crate) fn run(cx: &Context, args: DiffArgs) -> Result<DiffReport, CliError> {
     let repo = cx.repo()?;
     let form = match (args.summary, args.name_only, args.md) {
+        _ if args.stat => Form::Stat,
         (true, _, _) => Form::Counts,
         (_, true, _) => Form::Names,
         (_, _, true) => Form::Markdown,
@@ -80,7 +90,10 @@ pub(crate) fn run(cx: &Context, args: DiffArgs) -> Result<DiffReport, CliError> 
         targets: TargetOptions { targets: args.targets, ..TargetOptions::default() },
         show_hash: args.show_hash,
     };
-    let report = diff::run(repo, &options, cx.reporter())?;
+    let mut report = diff::run(repo, &options, cx.reporter())?;
+    if args.hide_missing {
+        report.not_in_cache.clear();
+    }
     let tells_differences = args.exit_code.exit_code;
     Ok(DiffReport { report, view: Viewpoint::of(repo), form, tells_differences })
 }
@@ -118,6 +131,11 @@ impl DiffReport {
         }
     }
 
+    fn stat(&self, out: &mut Text) {
+        let row = |output: &OutputStat| [self.view.path(&output.path), entries(output), bytes(output)];
+        columns(&self.report.outputs.iter().map(row).collect::<Vec<_>>(), out);
+    }
+
     fn counts(&self, out: &mut Text) {
         let counts: Vec<String> = self
             .groups()
@@ -139,6 +157,25 @@ impl DiffReport {
     }
 }
 
+/// `2 added, 1 modified`.
+fn entries(output: &OutputStat) -> String {
+    let ChangeCounts { added, modified, deleted, renamed } = output.entries;
+    let counts = [(added, "added"), (modified, "modified"), (deleted, "deleted"), (renamed, "renamed")];
+    let told = counts.iter().filter(|(number, _)| *number > 0);
+    told.map(|(number, what)| format!("{} {what}", thousands(*number))).collect::<Vec<_>>().join(", ")
+}
+
+/// `+1.2 MiB -3 B`.
+fn bytes(output: &OutputStat) -> String {
+    let (more, less) = (ByteSize(output.bytes_in), ByteSize(output.bytes_out));
+    match (output.bytes_in, output.bytes_out) {
+        (0, 0) => "0 B".to_owned(),
+        (_, 0) => format!("+{more}"),
+        (0, _) => format!("-{less}"),
+        _ => format!("+{more} -{less}"),
+    }
+}
+
 fn short(hash: &RowHash) -> String {
     let digits = |text: &str| text.rsplit(':').next().unwrap_or_default().chars().take(8).collect::<String>();
     match hash {
@@ -155,6 +192,10 @@ impl Report for DiffReport {
         match self.form {
             Form::List => {
                 self.list(out);
+                self.counts(out);
+            }
+            Form::Stat => {
+                self.stat(out);
                 self.counts(out);
             }
             Form::Counts => self.counts(out),
@@ -178,7 +219,12 @@ impl Report for DiffReport {
         if self.report.is_empty() {
             return Value::Object(serde_json::Map::new());
         }
-        serde_json::to_value(self).expect("reports have text keys and finite numbers")
+        let expected = "reports have text keys and finite numbers";
+        let mut document = serde_json::to_value(self).expect(expected);
+        if self.form == Form::Stat {
+            document["stat"] = serde_json::to_value(&self.report.outputs).expect(expected);
+        }
+        document
     }
 
     fn exit_code(&self) -> u8 {

@@ -134,3 +134,29 @@ fn names_reach_no_terminal_as_control_sequences() {
     }
     assert_eq!(texts(&env.json(&["diff"])["added"]), [hostile]);
 }
+
+#[test]
+fn stat_counts_files_and_bytes_of_each_output() {
+    let env = two_commits();
+    let output = env.mlv(&["diff", "HEAD~1", "HEAD", "--stat"]).success();
+    insta::assert_snapshot!(output, @"
+      a  1 modified            +3 B -3 B
+      b  1 added               +3 B
+      d  1 deleted, 1 renamed  -6 B
+    files summary: 1 added, 1 deleted, 1 renamed, 1 modified
+    ");
+    let document = env.json(&["diff", "HEAD~1", "HEAD", "--stat"]);
+    let counts = json!({ "path": "d", "added": 0, "modified": 0, "deleted": 1, "renamed": 1, "bytes_in": 0, "bytes_out": 6 });
+    assert_eq!(document["stat"][2], counts);
+    assert_eq!(env.json(&["diff", "HEAD~1", "HEAD"])["stat"], json!(null), "DVC's form has no such key");
+    env.mlv(&["diff", "--stat", "--summary"]).code(2);
+}
+
+#[test]
+fn missing_data_can_be_left_out() {
+    let env = two_commits();
+    env.remove("a");
+    env.lose_cache();
+    assert_eq!(env.json(&["diff"])["not in cache"][0]["path"], "a");
+    assert_eq!(env.json(&["diff", "--hide-missing"])["not in cache"], json!([]));
+}
