@@ -49,6 +49,8 @@ pub(super) struct Session<'a> {
     is_prepared: bool,
     written: Instant,
     blocked: BTreeSet<StageIndex>,
+    /// Why the stage at hand runs, until it has its line in the report.
+    reasons: Vec<serde_json::Value>,
 }
 
 /// A stage whose outputs are to be brought back.
@@ -84,6 +86,7 @@ impl<'a> Session<'a> {
             is_prepared: false,
             written: Instant::now(),
             blocked: BTreeSet::new(),
+            reasons: Vec::new(),
         }
     }
 
@@ -131,7 +134,9 @@ impl<'a> Session<'a> {
     fn fail(&mut self, index: StageIndex, error: OpError) {
         let stage = self.target(index);
         self.blocked.insert(index);
+        let reasons = std::mem::take(&mut self.reasons);
         let line = self.report.push(StageReport::new(stage.clone(), Action::Failed));
+        line.reasons = reasons;
         if let OpError::Stage(error) = &error {
             line.exit_code = error.exit_code();
             line.log = error.log().map(str::to_owned);
@@ -173,7 +178,10 @@ impl<'a> Session<'a> {
             };
             return match verdict {
                 Verdict::Restore { repairs } => self.restore(index, repairs, held),
-                Verdict::Run { reasons } => self.run(index, form(&reasons), held),
+                Verdict::Run { reasons } => {
+                    self.reasons = form(&reasons);
+                    self.run(index, held)
+                }
                 Verdict::Skip { .. } | Verdict::Waits { .. } => Ok(()),
             };
         }
@@ -214,18 +222,14 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn run(
-        &mut self,
-        index: StageIndex,
-        reasons: Vec<serde_json::Value>,
-        _lease: StageLease,
-    ) -> Result<(), OpError> {
+    fn run(&mut self, index: StageIndex, _lease: StageLease) -> Result<(), OpError> {
         self.place_pending()?;
         self.prepare()?;
         let ran = self.run_stage(index)?;
         let millis = u64::try_from(ran.took.as_millis()).unwrap_or(u64::MAX);
         self.reporter.event(&Event::StageFinished { stage: self.target(index), millis });
         self.report.rescued.extend(ran.kept);
+        let reasons = std::mem::take(&mut self.reasons);
         let line = self.push(index, Action::Run);
         line.reasons = reasons;
         line.seconds = Some(millis as f64 / 1000.0);

@@ -222,6 +222,44 @@ fn time_and_mode_of_a_dependency_are_no_change() {
     assert_eq!(env.runs(), Vec::<String>::new());
 }
 
+// DVC 74, differently: modes and empty folders are part of a directory's one hash (docs/vs-dvc.md).
+#[test]
+fn mode_or_empty_folder_inside_a_directory_is_a_change_that_stops_where_it_changes_nothing() {
+    let env = TestEnv::ready();
+    env.write("d/a", "1");
+    env.write(
+        "mlv.yaml",
+        "stages:\n  one: {cmd: cat d/a > mid; echo one >> log, deps: [d], outs: [mid]}\n  \
+         two: {cmd: cat mid > out; echo two >> log, deps: [mid], outs: [out]}\n",
+    );
+    env.mlv(&["repro"]).success();
+    for change in ["mode", "folder"] {
+        env.write("log", "");
+        match change {
+            "mode" => env.chmod("d/a", 0o755),
+            _ => drop(env.at("d/empty")),
+        }
+        env.mlv(&["repro"]).success();
+        assert_eq!(env.runs(), ["one"], "{change}");
+    }
+    env.write("log", "");
+    env.write("d/a", "1");
+    env.mlv(&["repro"]).success();
+    assert_eq!(env.runs(), Vec::<String>::new(), "times are none");
+}
+
+#[test]
+fn report_says_why_a_stage_that_failed_was_run() {
+    let env = ran();
+    env.write("in", "2\n");
+    env.write("mlv.yaml", PIPELINE.replace("cat in > mid;", "cat in > mid; exit 3;"));
+    let (_, document) = env.json_error(&["repro"], 8);
+    let line = &document["stages"][0];
+    assert_eq!((line["action"].as_str(), line["exit_code"].as_i64()), (Some("failed"), Some(3)));
+    let reasons = line["reasons"].to_string();
+    assert!(reasons.contains(r#""in":"modified""#) && reasons.contains("changed command"), "{document}");
+}
+
 // DVC 77 K, R21
 #[test]
 fn declared_output_that_was_not_made_is_an_error_after_the_command() {
