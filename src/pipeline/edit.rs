@@ -31,8 +31,17 @@ pub fn without_stages(
         stages: old.stages.iter().filter(|stage| !names.contains(&&*stage.name)).cloned().collect(),
         ..old
     };
-    let is_exact = parse(file, new.as_bytes()).is_ok_and(|found| found == wanted);
+    let is_exact =
+        parse(file, new.as_bytes()).is_ok_and(|found| without_lines(found) == without_lines(wanted));
     Ok(is_exact.then(|| new.into_bytes()))
+}
+
+/// The pipeline without the places of its stages, which move when lines before them go.
+fn without_lines(mut pipeline: Pipeline) -> Pipeline {
+    for stage in &mut pipeline.stages {
+        stage.line = 0;
+    }
+    pipeline
 }
 
 /// The index behind the last line of the entry whose key stands at `column` (from 1) of line `start`.
@@ -59,9 +68,23 @@ fn end_of_entry(lines: &[&str], start: usize, column: usize) -> usize {
 mod tests {
     use super::*;
 
+    const TEXT: &str = "# top\nstages:\n  # first\n  a:\n    cmd: |\n      # shell\n      echo a\n    outs: [x]\n\n  # second\n  b: # why\n    cmd: echo b\n    # inner\n    deps:\n    - x\n\nmetrics: [m]\n";
+
     fn without(text: &str, names: &[&str]) -> Option<String> {
         let file = RepoPath::parse("mlv.yaml").unwrap();
         without_stages(&file, text.as_bytes(), names).unwrap().map(|new| String::from_utf8(new).unwrap())
+    }
+
+    #[test]
+    fn everything_else_stays() {
+        let new = "# top\nstages:\n  # first\n  # second\n  b: # why\n    cmd: echo b\n    # inner\n    deps:\n    - x\n\nmetrics: [m]\n";
+        assert_eq!(without(TEXT, &["a"]).as_deref(), Some(new));
+        let new = "# top\nstages:\n  # first\n  a:\n    cmd: |\n      # shell\n      echo a\n    outs: [x]\n\n  # second\nmetrics: [m]\n";
+        assert_eq!(without(TEXT, &["b"]).as_deref(), Some(new));
+        assert_eq!(
+            without(TEXT, &["a", "b"]).as_deref(),
+            Some("# top\nstages:\n  # first\n  # second\nmetrics: [m]\n")
+        );
     }
 
     #[test]

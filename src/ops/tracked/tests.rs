@@ -138,6 +138,32 @@ fn one_bad_file_leaves_the_others_usable() {
 }
 
 #[test]
+fn contradicting_outputs_are_reported_and_none_of_them_is_used() {
+    let test = project(false);
+    test.write("one.mlv", pointer("one"))
+        .write("sub/other.mlv", format!("wdir: ..\n{}", pointer("one")))
+        .write("d.mlv", directory("d"))
+        .write("mlv.yaml", "stages:\n  s:\n    cmd: x\n    outs: [d/inner, Twin, fine]\n")
+        .write("twin.mlv", pointer("twin"))
+        .write("d.b.mlv", pointer("d.b"));
+    let tracked = load(&test);
+    assert_eq!(paths(&tracked), ["d.b", "fine"]);
+    let messages: Vec<String> = tracked.problems().iter().map(|problem| problem.error.to_string()).collect();
+    assert_eq!(
+        messages,
+        [
+            "`d/inner`, an output of the stage `s` of `mlv.yaml`, lies in `d`, an output of `d.mlv`",
+            "`one` is an output of `one.mlv` and of `sub/other.mlv`",
+            "`Twin`, an output of the stage `s` of `mlv.yaml`, and `twin`, an output of `twin.mlv`, are one \
+             name where case or accents do not count",
+        ]
+    );
+    for problem in tracked.problems() {
+        assert_eq!(problem.error.kind(), ErrorKind::InvalidPipeline);
+    }
+}
+
+#[test]
 fn a_pointer_that_git_tracks_is_never_taken_for_data() {
     let test = project(false);
     test.write("legit/x.mlv", pointer("x"));
