@@ -136,11 +136,14 @@ impl Dir {
     }
 
     /// Opens the folder `.mlv` in this one, which no [`RepoPath`] names; a symlink in its place
-    /// is refused, for it could lead anywhere.
+    /// is refused, for it could lead anywhere. Its temporary files are in its own `tmp`.
     pub fn open_own(&self) -> Result<Dir, Error> {
-        let failed = |error| self.failed(OWN_FOLDER, "open", error);
-        let fd = self.open_at(OWN_FOLDER, FOLDER).map_err(failed)?;
-        Ok(Dir { fd, path: self.path.join(OWN_FOLDER), temp_home: None })
+        let open = || -> Result<Dir, Error> {
+            let failed = |error| self.failed(OWN_FOLDER, "open", error);
+            let fd = self.open_at(OWN_FOLDER, FOLDER).map_err(failed)?;
+            Ok(Dir { fd, path: self.path.join(OWN_FOLDER), temp_home: None })
+        };
+        Ok(open()?.with_temp_home(Arc::new(open()?)))
     }
 
     /// Makes the folder `.mlv` in this one, durably, unless it is there.

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use super::dir::{Dir, stamp_of};
 use super::error::Error;
 use super::stamp::FileStamp;
-use super::sys;
+use super::{fault, sys};
 use crate::model::path::RepoPath;
 
 /// A file under a temporary name. Every write goes past a fault point.
@@ -23,7 +23,7 @@ impl OutFile {
     /// Makes the bytes durable. After a failure the file must not be used: the kernel may have
     /// dropped what it could not write and would say yes the next time.
     pub fn sync_data(&self) -> io::Result<()> {
-        sys::fdatasync(&self.0)
+        if fault::mutated("data-fsync") { Ok(()) } else { sys::fdatasync(&self.0) }
     }
 
     /// Sets the length; a longer one ends in a hole.

@@ -1,5 +1,7 @@
 //! `checkout`: makes the work tree what pointers and locks name.
 
+use std::collections::BTreeSet;
+
 use crate::fs::rescue::Kept;
 use crate::model::path::RepoPath;
 use crate::ops::OpError;
@@ -77,8 +79,10 @@ pub fn plan<'a>(
     options: &CheckoutOptions,
     reporter: &'a dyn Reporter,
 ) -> Result<CheckoutPlan<'a>, OpError> {
-    let mut tracked = Tracked::load(repo)?;
+    // What is here is read before what is tracked: whatever is claimed and tracked by nothing was
+    // not just added by somebody else, who writes the pointer before the claim.
     let planner = Planner::new(repo, reporter)?;
+    let mut tracked = Tracked::load(repo)?;
     let mut wanted = wanted_outputs(repo, &tracked, options)?;
     if options.targets.targets.is_empty() && !options.whole {
         wanted.retain_mut(|wanted| confine(&planner, wanted));
@@ -122,16 +126,25 @@ fn wanted_outputs(repo: &Repo, tracked: &Tracked, options: &CheckoutOptions) -> 
 ///
 /// Like git's sparse checkout: which part is here is a state, and only a target or `pull` changes it.
 fn confine(planner: &Planner<'_>, wanted: &mut Wanted) -> bool {
-    if let Some(Held::Paths(paths)) = planner.here().get(&wanted.output).map(|known| &known.held) {
-        wanted.inside = paths.iter().map(|path| path.as_str().into()).collect();
-        return !wanted.inside.is_empty();
+    let here = planner.here();
+    let claims: Vec<&Held> = match here.get(&wanted.output) {
+        Some(known) => vec![&known.held],
+        None => here.underway(&wanted.output).iter().map(|known| &known.held).collect(),
+    };
+    let mut parts = BTreeSet::new();
+    for held in &claims {
+        match held {
+            Held::All => return true,
+            Held::Paths(paths) => parts.extend(paths),
+        }
     }
-    true
+    wanted.inside = parts.into_iter().map(|path| path.as_str().into()).collect();
+    claims.is_empty() || !wanted.inside.is_empty()
 }
 
 /// Outputs that mlv put here and that nothing tracks any more: their unchanged files go.
 fn untracked_again(planner: &Planner<'_>, tracked: &Tracked) -> Vec<Wanted> {
-    let gone = planner.here().outputs().filter_map(|(path, _)| {
+    let gone = planner.here().outputs().into_iter().filter_map(|path| {
         let path: RepoPath = path.parse().ok()?;
         let related = tracked.containing(&path).is_some() || tracked.below(&path).next().is_some();
         (!related).then_some(Wanted { output: path, info: None, inside: Vec::new() })

@@ -48,7 +48,8 @@ pub struct Question<'a> {
     pub wanted: &'a [TreeEntry],
     /// What it holds, sorted by path, every hash known.
     pub present: &'a [TreeEntry],
-    /// What mlv last put or recorded here, sorted by path: unchanged entries of it may go.
+    /// What mlv put or recorded here, in any order, a path several times where that is not known for
+    /// sure: unchanged entries of it may go.
     pub placed: &'a [TreeEntry],
     /// Whether the contents are saved in the cache.
     pub is_saved: &'a dyn Fn(&TreeEntry) -> bool,
@@ -62,8 +63,8 @@ pub fn plan_directory(question: &Question<'_>) -> DirectoryPlan {
         question.wanted.iter().map(|entry| (bare(&entry.path), entry)).collect();
     let present: BTreeMap<&str, &TreeEntry> =
         question.present.iter().map(|entry| (bare(&entry.path), entry)).collect();
-    let placed: BTreeMap<&str, &TreeEntry> =
-        question.placed.iter().map(|entry| (bare(&entry.path), entry)).collect();
+    let mut placed: Vec<&TreeEntry> = question.placed.iter().collect();
+    placed.sort_by_key(|entry| bare(&entry.path));
     let folders = parents(wanted.keys().copied());
     let mut plan = DirectoryPlan::default();
     let mut creations = Vec::new();
@@ -77,7 +78,7 @@ pub fn plan_directory(question: &Question<'_>) -> DirectoryPlan {
                 }
                 plan.actions.push(Action::Replace { old: old.clone(), new: (*new).clone() });
             }
-            None => plan_unwanted(question, old, placed.get(path).copied(), &wanted, &folders, &mut plan),
+            None => plan_unwanted(question, old, of_path(&placed, path), &wanted, &folders, &mut plan),
         }
     }
     for (path, new) in &wanted {
@@ -97,7 +98,7 @@ pub fn plan_directory(question: &Question<'_>) -> DirectoryPlan {
 fn plan_unwanted(
     question: &Question<'_>,
     old: &TreeEntry,
-    placed: Option<&TreeEntry>,
+    placed: &[&TreeEntry],
     wanted: &BTreeMap<&str, &TreeEntry>,
     folders: &BTreeSet<&str>,
     plan: &mut DirectoryPlan,
@@ -106,7 +107,7 @@ fn plan_unwanted(
     let saved = (question.is_saved)(old);
     if old.kind == EntryKind::EmptyDir {
         // An empty folder holds no bytes: it goes where mlv made it, and becomes a parent where one is needed.
-        if !folders.contains(path) && (placed.is_some() || under_wanted_file(path, wanted)) {
+        if !folders.contains(path) && (!placed.is_empty() || under_wanted_file(path, wanted)) {
             plan.actions.push(Action::Remove(old.clone()));
         }
     } else if folders.contains(path) || under_wanted_file(path, wanted) {
@@ -114,12 +115,19 @@ fn plan_unwanted(
             plan.unsaved.push(old.clone());
         }
         plan.actions.push(Action::Remove(old.clone()));
-    } else if question.clean || (saved && placed.is_some_and(|placed| has_same_bytes(placed, old))) {
+    } else if question.clean || (saved && placed.iter().any(|placed| has_same_bytes(placed, old))) {
         // What was asked to be cleaned goes to rescue where it is not saved.
         plan.actions.push(Action::Remove(old.clone()));
     } else {
         plan.extra.push(old.path.clone());
     }
+}
+
+/// Those of the sorted `entries` that have this path.
+fn of_path<'a, 'e>(entries: &'a [&'e TreeEntry], path: &str) -> &'a [&'e TreeEntry] {
+    let start = entries.partition_point(|entry| bare(&entry.path) < path);
+    let end = start + entries[start..].partition_point(|entry| bare(&entry.path) == path);
+    &entries[start..end]
 }
 
 /// Whether both are the same contents; of a file by itself neither size nor mode is remembered.

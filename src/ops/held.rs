@@ -11,7 +11,7 @@ use crate::model::path::RepoPath;
 use crate::model::tree::TreeEntry;
 use crate::ops::trees;
 use crate::repo::Repo;
-use crate::store::here::{Held, Here};
+use crate::store::here::{Held, HeldOutput, Here};
 
 /// Whether exactly `content` was here at `output` as a whole.
 pub fn is_all_here(here: &Here, output: &RepoPath, content: ContentId) -> bool {
@@ -22,7 +22,16 @@ pub fn is_all_here(here: &Here, output: &RepoPath, content: ContentId) -> bool {
 ///
 /// Where the remembered tree can no longer be read, nothing counts as having been here.
 pub fn placed(repo: &Repo, here: &Here, output: &RepoPath) -> Vec<TreeEntry> {
-    let Some(known) = here.get(output) else { return Vec::new() };
+    here.get(output).map(|known| entries(repo, output, known)).unwrap_or_default()
+}
+
+/// [`placed`], and what commands that were interrupted may have put there; in no order.
+pub fn maybe_placed(repo: &Repo, here: &Here, output: &RepoPath) -> Vec<TreeEntry> {
+    let claims = here.get(output).into_iter().chain(here.underway(output));
+    claims.flat_map(|known| entries(repo, output, known)).collect()
+}
+
+fn entries(repo: &Repo, output: &RepoPath, known: &HeldOutput) -> Vec<TreeEntry> {
     let Ok(id) = known.content.parse::<ContentId>() else { return Vec::new() };
     let info = ContentInfo { id, size: 0, nfiles: None, executable: false };
     let mut entries = trees::read_content(repo, &info, output).unwrap_or_default();

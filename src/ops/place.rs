@@ -20,7 +20,7 @@ use crate::ops::{OpError, OutputError, held, surroundings, trees};
 use crate::par;
 use crate::repo::Repo;
 use crate::report::{Reporter, Task, Unit};
-use crate::store::here::Here;
+use crate::store::here::{HeldOutput, Here};
 use crate::store::materialize::{Item, Materializer, Outcome, Removal};
 use crate::store::statindex::{StatIndex, StatIndexUpdate};
 use crate::store::{self, Presence};
@@ -34,6 +34,14 @@ pub struct Wanted {
     pub info: Option<ContentInfo>,
     /// Paths inside to which this is confined; empty: all of it.
     pub inside: Vec<Box<str>>,
+}
+
+impl Wanted {
+    /// What is claimed to be here once it is in place.
+    fn claim(&self) -> Option<HeldOutput> {
+        let inside = self.inside.iter().map(|path| &**path);
+        self.info.map(|info| HeldOutput::new(info.id, inside))
+    }
 }
 
 /// How to deal with what stands in the way.
@@ -122,7 +130,7 @@ impl<'a> Planner<'a> {
         let mut present = scanner.look(output)?;
         scanner.hash(output, &mut present, None)?;
         let entries = present.tree_entries();
-        let placed = held::placed(self.repo, &self.here, output);
+        let placed = held::maybe_placed(self.repo, &self.here, output);
         let is_saved = |entry: &TreeEntry| !entry.kind.has_object() || self.presence.has_object(entry.hash);
         let other_kind = matches!(
             (&present, wanted.info.map(|info| info.id)),
@@ -192,15 +200,11 @@ impl<'a> Planner<'a> {
     ///
     /// `command` names the operation in rescue's log.
     pub fn apply(self, plans: Vec<OutputPlan>, command: &str) -> Result<Vec<Placed>, OpError> {
-        let todo: Vec<RepoPath> = plans
-            .iter()
-            .filter(|plan| !plan.plan.actions.is_empty())
-            .map(|plan| plan.wanted.output.clone())
-            .collect();
-        if !todo.is_empty() {
+        let todo = || plans.iter().filter(|plan| !plan.plan.actions.is_empty()).map(|plan| &plan.wanted);
+        if todo().next().is_some() {
             // The claim goes first: an interrupted checkout then leaves "not all here", never "deleted".
             surroundings::update_here(self.repo, self.reporter, |here| {
-                todo.iter().for_each(|output| here.forget(output))
+                todo().for_each(|wanted| here.begin(&wanted.output, wanted.claim()));
             })?;
         }
         let staging = Staging::create(self.repo.temporary()?)?;
@@ -286,13 +290,12 @@ impl<'a> Planner<'a> {
         surroundings::update_here(self.repo, self.reporter, |here| {
             for (wanted, complete) in claims {
                 match &wanted.info {
+                    // What is still underway is the next command's to finish.
+                    _ if !complete => {}
                     None => here.forget(&wanted.output),
-                    Some(_) if !complete => {}
                     Some(info) if wanted.inside.is_empty() => here.set_complete(&wanted.output, info.id),
                     Some(info) => {
-                        if let Some(known) = self.here.get(&wanted.output) {
-                            here.restore(&wanted.output, known.clone());
-                        }
+                        here.restore(&wanted.output, &self.here);
                         for path in &wanted.inside {
                             here.add_path(&wanted.output, info.id, path);
                         }

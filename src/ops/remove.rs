@@ -86,15 +86,20 @@ pub fn run(repo: &Repo, options: &RemoveOptions, reporter: &dyn Reporter) -> Res
     }
     // Whatever can be refused is refused before anything is changed.
     let edits = stages::plan(repo, &tracked, &named)?;
+    let mut gone: Vec<RepoPath> = outputs.iter().map(|(output, _)| output.clone()).collect();
+    gone.extend(stages::outputs(&tracked, &named));
+    if !options.outs {
+        // The claim goes before the pointer: files that mlv put here and that nothing tracks are taken
+        // away by the next checkout, and these are to stay.
+        surroundings::update_here(repo, reporter, |here| gone.iter().for_each(|output| here.forget(output)))?;
+    }
     let mut changed = entries::remove(repo, &parts, reporter, &mut report)?;
     changed.extend(untrack(repo, &outputs, reporter)?);
     changed.extend(stages::remove(repo, &tracked, &edits, reporter)?);
-    let mut gone: Vec<RepoPath> = outputs.into_iter().map(|(output, _)| output).collect();
-    gone.extend(stages::outputs(&tracked, &named));
     if options.outs {
         take_away(repo, &gone, reporter, &mut report)?;
+        surroundings::update_here(repo, reporter, |here| gone.iter().for_each(|output| here.forget(output)))?;
     }
-    surroundings::update_here(repo, reporter, |here| gone.iter().for_each(|output| here.forget(output)))?;
     report.git = git_files::of_changes(repo, changed, reporter)?;
     Ok(report)
 }

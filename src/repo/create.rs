@@ -1,6 +1,7 @@
 //! Making a folder a project.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{Error, ProjectId, find_root, own};
 use crate::config::{ConfigFile, Edit, FILE_NAME, Key, Level, Sources, Value, apply};
@@ -65,7 +66,8 @@ pub fn create(folder: &Path, creation: &Creation, sources: Sources) -> Result<Cr
     check_place(&root, existed, creation)?;
     let has_git = check_git(&root, creation)?;
     let dir = Dir::open(&root)?;
-    let mlv = dir.create_own()?;
+    let mlv = Arc::new(dir.create_own()?);
+    let dir = dir.with_temp_home(mlv.clone());
     let mut files = Vec::new();
     if write_new(&mlv, &own(crate::git::ignore::FILE_NAME), GITIGNORE)? {
         files.push(format!("{OWN_FOLDER}/{}", crate::git::ignore::FILE_NAME));

@@ -4,8 +4,9 @@
 //! part of the directory was complete here ("absent is not deleted"). Not a cache: it cannot be
 //! made again from the files. Lost or unreadable, nothing counts as deleted.
 //!
-//! Whoever brings files first takes the claim away ([`Here::forget`]) and makes it again when
+//! Whoever brings files first takes the claim away ([`Here::begin`]) and makes it again when
 //! all are in place: a command that is interrupted then leaves "not all here", never "deleted".
+//! Which contents it moved between stays known, so that the next one knows mlv's own files.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,11 +56,22 @@ pub struct HeldOutput {
     pub held: Held,
 }
 
+impl HeldOutput {
+    /// The `paths` of `content`; without any, all of it.
+    pub fn new<'a>(content: ContentId, paths: impl IntoIterator<Item = &'a str>) -> HeldOutput {
+        let paths: BTreeSet<String> = paths.into_iter().map(str::to_owned).collect();
+        let held = if paths.is_empty() { Held::All } else { Held::Paths(paths) };
+        HeldOutput { content: content.to_string(), held }
+    }
+}
+
 /// What each output holds here, by its path from the root.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Here {
     version: u64,
     outs: BTreeMap<String, HeldOutput>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    underway: BTreeMap<String, Vec<HeldOutput>>,
 }
 
 /// The word `all`.
@@ -79,7 +91,7 @@ mod all {
 impl Here {
     /// Reads what is known. `mlv` is the folder `.mlv`. Unreadable is empty.
     pub fn load(mlv: &Dir) -> Here {
-        let empty = Here { version: VERSION, outs: BTreeMap::new() };
+        let empty = Here { version: VERSION, ..Here::default() };
         let Ok(path) = RepoPath::parse(FILE) else { return empty };
         let Ok(bytes) = mlv.read_file(&path, MAX_SIZE) else { return empty };
         let here: Option<Here> = serde_json::from_slice(&bytes).ok();
@@ -112,15 +124,31 @@ impl Here {
         self.outs.get(out.as_str())
     }
 
+    /// What commands that were interrupted moved the output `out` between: files of each may lie there.
+    pub fn underway(&self, out: &RepoPath) -> &[HeldOutput] {
+        self.underway.get(out.as_str()).map_or(&[], Vec::as_slice)
+    }
+
     /// The outputs that something is known of, sorted by path.
-    pub fn outputs(&self) -> impl Iterator<Item = (&str, &HeldOutput)> {
-        self.outs.iter().map(|(path, output)| (&**path, output))
+    pub fn outputs(&self) -> BTreeSet<&str> {
+        self.outs.keys().chain(self.underway.keys()).map(String::as_str).collect()
+    }
+
+    /// Takes the claim on `out` away, before a command puts files of `next` there (`None`: only takes away).
+    pub fn begin(&mut self, out: &RepoPath, next: Option<HeldOutput>) {
+        let known = self.outs.remove(out.as_str());
+        let underway = self.underway.entry(out.as_str().to_owned()).or_default();
+        for claim in known.into_iter().chain(next) {
+            if !underway.contains(&claim) {
+                underway.push(claim);
+            }
+        }
     }
 
     /// Claims that the whole of `content` is here at `out`.
     pub fn set_complete(&mut self, out: &RepoPath, content: ContentId) {
-        let output = HeldOutput { content: content.to_string(), held: Held::All };
-        self.outs.insert(out.as_str().to_owned(), output);
+        self.forget(out);
+        self.outs.insert(out.as_str().to_owned(), HeldOutput::new(content, []));
     }
 
     /// Claims that the file or folder `path` of `content` is here below `out`.
@@ -140,21 +168,36 @@ impl Here {
         }
     }
 
-    /// Claims again what was known of `out` before it was forgotten.
-    pub fn restore(&mut self, out: &RepoPath, known: HeldOutput) {
-        self.outs.insert(out.as_str().to_owned(), known);
+    /// Claims again of `out` what `before` did, as if nothing had begun.
+    pub fn restore(&mut self, out: &RepoPath, before: &Here) {
+        self.forget(out);
+        copy(&before.outs, &mut self.outs, out, out);
+        copy(&before.underway, &mut self.underway, out, out);
     }
 
     /// Claims nothing of `out` any more.
     pub fn forget(&mut self, out: &RepoPath) {
         self.outs.remove(out.as_str());
+        self.underway.remove(out.as_str());
     }
 
     /// Moves what is known of an output to its new path.
     pub fn rename(&mut self, from: &RepoPath, to: &RepoPath) {
-        if let Some(held) = self.outs.remove(from.as_str()) {
-            self.outs.insert(to.as_str().to_owned(), held);
-        }
+        let before = self.clone();
+        self.forget(from);
+        copy(&before.outs, &mut self.outs, from, to);
+        copy(&before.underway, &mut self.underway, from, to);
+    }
+}
+
+fn copy<T: Clone>(
+    source: &BTreeMap<String, T>,
+    target: &mut BTreeMap<String, T>,
+    from: &RepoPath,
+    to: &RepoPath,
+) {
+    if let Some(known) = source.get(from.as_str()) {
+        target.insert(to.as_str().to_owned(), known.clone());
     }
 }
 
@@ -201,6 +244,29 @@ mod tests {
         assert_eq!(here.get(&path("d")).unwrap().held, Held::All);
         here.add_path(&path("d"), content("2"), "x");
         assert_eq!(here.get(&path("d")).unwrap().held, Held::Paths(["x".into()].into()));
+    }
+
+    #[test]
+    fn what_is_underway_claims_nothing_and_is_remembered_until_it_ends() {
+        let (d, e) = (path("d"), path("e"));
+        let mut here = Here::default();
+        here.set_complete(&d, content("1"));
+        let before = here.clone();
+        let next = HeldOutput::new(content("2"), ["x"]);
+        for _ in 0..2 {
+            here.begin(&d, Some(next.clone()));
+            assert_eq!(here.get(&d), None);
+            assert_eq!(here.underway(&d), [HeldOutput::new(content("1"), []), next.clone()]);
+        }
+        assert_eq!(here.outputs(), ["d"].into());
+        here.rename(&d, &e);
+        assert_eq!((here.underway(&d).len(), here.underway(&e).len()), (0, 2));
+        here.rename(&e, &d);
+        here.restore(&d, &before);
+        assert_eq!(here, before);
+        here.begin(&d, None);
+        here.set_complete(&d, content("3"));
+        assert!(here.underway(&d).is_empty());
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub(super) fn loose(writer: &CacheWriter<'_>, drafts: Vec<Draft>) -> Result<(), 
         }
     }
     let is_synced = drafts.len() > FEW && dir.sync_file_system()?;
-    for draft in drafts.iter().filter(|_| !is_synced && !fs::fault::mutated("cache-fsync")) {
+    for draft in drafts.iter().filter(|_| !is_synced) {
         if let Some(file) = &draft.file {
             file.sync_data().map_err(|error| writer.stage_failed(&draft.name, "sync")(error))?;
         }

@@ -479,7 +479,7 @@ fn what_is_stored_is_synced_in_order() {
     let has_right = |steps: &[&str]| steps.windows(right.len()).any(|window| window == right);
     assert!(has_right(&steps(1)), "{:?}", steps(1));
     // The mutation that this test is there to notice.
-    assert!(!has_right(&with_mutation("cache-fsync", || steps(1))));
+    assert!(!has_right(&with_mutation("data-fsync", || steps(1))));
 
     let packed = steps(70);
     let order: Vec<_> =

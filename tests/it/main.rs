@@ -2,8 +2,11 @@
 
 mod cli;
 mod docs;
+mod faults;
 mod generated;
 mod hostile;
 mod install;
 mod layers;
+mod remote;
+mod roundtrip;
 mod support;

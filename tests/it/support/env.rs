@@ -9,7 +9,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
@@ -29,7 +29,8 @@ struct Machine {
 impl TestEnv {
     /// An empty folder `repo`, in no repository.
     pub(crate) fn new() -> TestEnv {
-        let folder = tempfile::Builder::new().prefix("mlv-it-").tempdir().expect("a temporary folder");
+        let folder =
+            tempfile::Builder::new().prefix("mlv-it-").tempdir_in(disk()).expect("a temporary folder");
         let root = folder.path().canonicalize().expect("the folder is there");
         for name in ["home", "tmp", "repo"] {
             fs::create_dir(root.join(name)).expect("a new folder");
@@ -41,7 +42,7 @@ impl TestEnv {
     /// A git repository without commits, without mlv.
     pub(crate) fn in_git() -> TestEnv {
         let env = TestEnv::new();
-        env.git(&["init", "--quiet", "--initial-branch=main"]);
+        env.git(&["init", "--quiet", "--template=", "--initial-branch=main"]);
         env
     }
 
@@ -69,7 +70,7 @@ impl TestEnv {
     pub(crate) fn clone_to(&self, name: &str) -> TestEnv {
         let target = self.machine.root.join(name);
         let (from, to) = (self.cwd.display().to_string(), target.display().to_string());
-        self.git(&["clone", "--quiet", &from, &to]);
+        self.git(&["clone", "--quiet", "--template=", &from, &to]);
         TestEnv { machine: Arc::clone(&self.machine), cwd: target }
     }
 
@@ -222,6 +223,22 @@ impl TestEnv {
     pub(crate) fn snapshot_of(&self, path: impl AsRef<Path>) -> String {
         super::snapshot(&self.cwd.join(path), &[])
     }
+}
+
+/// Where the machines are: in memory if there is room and no other place was named. mlv makes all
+/// that it writes durable, which is the slowest part of most tests, and no test pulls the plug.
+fn disk() -> &'static Path {
+    static DISK: OnceLock<PathBuf> = OnceLock::new();
+    DISK.get_or_init(|| {
+        let memory = Path::new("/dev/shm");
+        let free = Command::new("df").args(["--output=avail", "-B1"]).arg(memory).output();
+        let free = free.ok().and_then(|output| {
+            String::from_utf8(output.stdout).ok()?.lines().last()?.trim().parse::<u64>().ok()
+        });
+        let is_asked_for = std::env::var_os("TMPDIR").is_some();
+        let has_room = free.is_some_and(|bytes| bytes > 4 << 30);
+        if has_room && !is_asked_for { memory.to_path_buf() } else { std::env::temp_dir() }
+    })
 }
 
 /// What a program printed and how it ended. `Display` shows all of it, for snapshots.

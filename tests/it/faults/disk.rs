@@ -1,0 +1,221 @@
+//! S1: errors of the disk at each step, and a disk that is full.
+
+use super::scenario::{Unharmed, scenario};
+use crate::support::{TestEnv, differences, files_below, random_bytes};
+
+/// Fails the command at every step in turn; a failure is told, nothing is torn or lost, and the
+/// command again comes to its end.
+fn fail_at_every_step(name: &str, verb: &str, kind: &str) {
+    let scenario = scenario(name);
+    let unharmed = Unharmed::of(scenario);
+    for step in 1..=unharmed.steps.len() {
+        let env = unharmed.before.duplicate();
+        let output = scenario.run(&env, &[("MLV_FAULT", &format!("{verb}:{step}"))]);
+        let place = format!("{name}, {verb} at step {step} of {:?}", unharmed.steps);
+        assert!([0, 1, 9].contains(&output.exit_code()), "{place}: {output}");
+        assert_eq!(unharmed.lost(&env), Vec::<String>::new(), "{place}: {output}");
+        assert_eq!(unharmed.torn(&env), Vec::<String>::new(), "{place}: {output}");
+        if output.exit_code() == 0 {
+            // What was left out was not needed, or was done in another way.
+            assert_eq!(
+                differences(&unharmed.after, &env.snapshot()),
+                Vec::<String>::new(),
+                "{place}: {output}"
+            );
+        } else {
+            let again = unharmed.before.duplicate();
+            let mut command = again.mlv_command();
+            command.args(scenario.args).arg("--json").env("MLV_FAULT", format!("{verb}:{step}"));
+            let document = again.run(&mut command);
+            if document.exit_code() == 9 {
+                assert_eq!(document.error_kind(), kind, "{place}");
+            }
+        }
+        assert_eq!(env.mlv(&["fsck"]).exit_code(), 0, "{place}: fsck");
+        scenario.run(&env, &[]).success();
+        assert_eq!(differences(&unharmed.after, &env.snapshot()), Vec::<String>::new(), "{place}: again");
+    }
+}
+
+// S1, R8, R23
+#[test]
+fn add_survives_an_error_of_the_disk_at_any_step() {
+    fail_at_every_step("add", "eio", "io");
+}
+
+// S1, R8, R23
+#[test]
+fn add_survives_a_full_disk_at_any_step() {
+    fail_at_every_step("add of many", "enospc", "no_space");
+}
+
+// S1, R2, R23
+#[test]
+fn checkout_survives_an_error_of_the_disk_at_any_step() {
+    fail_at_every_step("checkout", "eio", "io");
+}
+
+// S1, R2, R23
+#[test]
+fn checkout_survives_a_full_disk_at_any_step() {
+    fail_at_every_step("checkout", "enospc", "no_space");
+}
+
+/// A small disk in a folder; gone when dropped.
+struct SmallDisk {
+    env: TestEnv,
+}
+
+impl SmallDisk {
+    /// Mounts a tmpfs at `env`'s folder, which is empty; `None`, with the reason on stdout, where that is not allowed.
+    fn mount(env: TestEnv, size: &str) -> Option<SmallDisk> {
+        let mut command = env.command("mount");
+        command.args(["-t", "tmpfs", "-o", &format!("size={size},mode=0755"), "mlv-test"]).arg(env.path());
+        match command.output() {
+            Ok(output) if output.status.success() => Some(SmallDisk { env }),
+            _ => {
+                println!("skipped: a small disk needs root and mount(2)");
+                None
+            }
+        }
+    }
+
+    /// Leaves only `free` bytes, in a file `filler`.
+    fn fill_up_to(&self, free: u64) {
+        let output = self.env.run(self.env.command("df").args(["--output=avail", "-B1", "."])).success();
+        let space: u64 = output.stdout().lines().last().expect("a line").trim().parse().expect("a number");
+        self.env.write("filler", vec![0; usize::try_from(space.saturating_sub(free)).expect("it is small")]);
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let outside = self.env.at(self.env.root());
+        let _ = outside.command("umount").arg("-l").arg(self.env.path()).status();
+    }
+}
+
+/// Free bytes at which a command is tried: so that it fails early, late, and in between.
+const FREE: [u64; 7] = [0, 4 << 10, 64 << 10, 256 << 10, 700 << 10, 1200 << 10, 1900 << 10];
+
+#[track_caller]
+fn assert_full(env: &TestEnv, args: &[&str], place: &str) -> bool {
+    let output = env.run(env.mlv_command().arg("--json").args(args));
+    if output.exit_code() == 0 {
+        return false;
+    }
+    assert_eq!(output.exit_code(), 9, "{place}: {output}");
+    assert_eq!(output.error_kind(), "no_space", "{place}: {output}");
+    true
+}
+
+// S1, R8, R23
+#[test]
+fn add_on_a_full_disk_leaves_nothing_half_and_works_once_there_is_space() {
+    let env = TestEnv::new();
+    let Some(disk) = SmallDisk::mount(env.clone(), "8m") else { return };
+    env.git(&["init", "--quiet", "--initial-branch=main"]);
+    env.mlv(&["init"]).success();
+    let mut failures = 0;
+    for free in FREE {
+        let bytes = random_bytes(free, 1 << 20);
+        env.write("big", &bytes);
+        env.write("small/a", "a");
+        disk.fill_up_to(free);
+        failures += usize::from(assert_full(&env, &["add", "big", "small"], &format!("{free} bytes free")));
+        env.remove("filler");
+        assert_eq!(env.read("big"), bytes);
+        env.assert_sound();
+        env.mlv(&["add", "big", "small"]).success();
+        env.assert_sound();
+        for path in ["big.mlv", "small.mlv", ".mlv/cache"] {
+            env.remove(path);
+        }
+    }
+    assert!(failures >= 4, "only {failures} failures");
+}
+
+// S1, R2, R23
+#[test]
+fn checkout_onto_a_full_disk_leaves_no_half_file_and_works_once_there_is_space() {
+    let env = TestEnv::new();
+    let Some(disk) = SmallDisk::mount(env.clone(), "8m") else { return };
+    env.git(&["init", "--quiet", "--initial-branch=main"]);
+    env.mlv(&["init"]).success();
+    let cache = env.beside("cache").path().display().to_string();
+    env.mlv(&["cache", "dir", "--local", &cache]).success();
+    for at in 0..8 {
+        env.write(format!("d/{at}"), random_bytes(at, 200_000));
+    }
+    env.mlv(&["add", "d"]).success();
+    env.commit("data");
+    let whole = env.snapshot();
+    let mut failures = 0;
+    for free in FREE {
+        env.remove("d");
+        disk.fill_up_to(free);
+        failures += usize::from(assert_full(&env, &["checkout"], &format!("{free} bytes free")));
+        env.remove("filler");
+        let mut found = Vec::new();
+        files_below(&env.path().join("d"), &mut found);
+        for path in &found {
+            let name: u64 =
+                path.file_name().and_then(|name| name.to_str()?.parse().ok()).expect("no other name");
+            assert_eq!(std::fs::read(path).expect("it is there"), random_bytes(name, 200_000));
+        }
+        env.mlv(&["checkout"]).success();
+        assert_eq!(env.snapshot(), whole);
+        env.assert_clean();
+    }
+    assert!(failures >= 4, "only {failures} failures");
+}
+
+// S1, R8, R23
+#[test]
+fn push_to_a_full_disk_fails_whole_and_is_finished_by_push() {
+    let env = TestEnv::shared();
+    let Some(disk) = SmallDisk::mount(env.beside("remote"), "4m") else { return };
+    for at in 0..8 {
+        env.write(format!("d/{at}"), random_bytes(at, 150_000));
+    }
+    env.mlv(&["add", "d"]).success();
+    env.commit("data");
+    let mut failures = 0;
+    for free in FREE {
+        disk.fill_up_to(free);
+        failures += usize::from(assert_full(&env, &["push"], &format!("{free} bytes free")));
+        disk.env.remove("filler");
+        env.assert_sound();
+    }
+    assert!(failures >= 3, "only {failures} failures");
+    env.mlv(&["push"]).success();
+    let clone = env.clone_to("clone");
+    clone.mlv(&["pull"]).success();
+    assert_eq!(clone.snapshot(), env.snapshot());
+}
+
+// S1, R8, R23
+#[test]
+fn pull_onto_a_full_disk_leaves_no_half_file_and_is_finished_by_pull() {
+    let env = TestEnv::shared();
+    for at in 0..8 {
+        env.write(format!("d/{at}"), random_bytes(at, 150_000));
+    }
+    env.mlv(&["add", "d"]).success();
+    env.commit("data");
+    env.mlv(&["push"]).success();
+    let Some(disk) = SmallDisk::mount(env.beside("clone"), "8m") else { return };
+    let clone = disk.env.clone();
+    let from = env.path().display().to_string();
+    clone.git(&["clone", "--quiet", &from, "."]);
+    let mut failures = 0;
+    for free in FREE {
+        disk.fill_up_to(free);
+        failures += usize::from(assert_full(&clone, &["pull"], &format!("{free} bytes free")));
+        clone.remove("filler");
+        clone.assert_sound();
+    }
+    assert!(failures >= 3, "only {failures} failures");
+    clone.mlv(&["pull"]).success();
+    assert_eq!(clone.snapshot(), env.snapshot());
+}

@@ -1,0 +1,191 @@
+//! A project just before a command, and what must hold whatever becomes of the command.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use crate::support::{Output, TestEnv, files_below};
+
+/// A command, and how the machine looks just before it.
+pub(super) struct Scenario {
+    pub(super) name: &'static str,
+    pub(super) args: &'static [&'static str],
+    /// Makes the machine; the command runs in the folder that is returned.
+    pub(super) prepare: fn() -> TestEnv,
+}
+
+/// Every command that changes something.
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "init", args: &["init"], prepare: || TestEnv::in_git() },
+    Scenario { name: "add", args: &["add", "a", "d", "new"], prepare: edited },
+    Scenario { name: "add of many", args: &["add", "many"], prepare: many },
+    Scenario { name: "commit", args: &["commit", "--force"], prepare: edited },
+    Scenario { name: "checkout", args: &["checkout", "--force"], prepare: at_other_commit },
+    Scenario { name: "push", args: &["push"], prepare: unpushed },
+    Scenario { name: "pull", args: &["pull", "--force"], prepare: behind },
+    Scenario { name: "repro", args: &["repro"], prepare: stale },
+    Scenario { name: "remove", args: &["remove", "d"], prepare: edited },
+    Scenario { name: "remove with data", args: &["remove", "--outs", "d"], prepare: edited },
+];
+
+/// The scenario of this name.
+pub(super) fn scenario(name: &str) -> &'static Scenario {
+    SCENARIOS.iter().find(|scenario| scenario.name == name).expect("it is in the list")
+}
+
+/// Version 1 of `a` and `d`, committed and pushed.
+fn base() -> TestEnv {
+    let env = TestEnv::shared();
+    env.write("a", "alpha, version 1");
+    env.write("d/1", "first, version 1");
+    env.write("d/2", "second, version 1");
+    env.write("d/sub/run", "third, version 1");
+    env.chmod("d/sub/run", 0o755);
+    env.at("d/empty");
+    env.symlink("sub/run", "d/link");
+    env.mlv(&["add", "a", "d"]).success();
+    env.commit("version 1");
+    env.mlv(&["push"]).success();
+    env
+}
+
+fn edited() -> TestEnv {
+    let env = base();
+    env.write("a", "alpha, version 2");
+    env.write("d/1", "first, version 2");
+    env.remove("d/2");
+    env.write("d/4", "fourth, version 2");
+    env.chmod("d/sub/run", 0o644);
+    env.write("new", "new, version 2");
+    env
+}
+
+fn many() -> TestEnv {
+    let env = base();
+    for at in 0..80 {
+        env.write(format!("many/{at}"), format!("small file number {at}."));
+    }
+    env
+}
+
+fn unpushed() -> TestEnv {
+    let env = edited();
+    env.mlv(&["add", "a", "d", "new"]).success();
+    env.commit("version 2");
+    env
+}
+
+fn at_other_commit() -> TestEnv {
+    let env = unpushed();
+    env.git(&["checkout", "--quiet", "HEAD~1"]);
+    env.write("d/1", "first, edited and never added");
+    env.write("d/mine", "mine, never added");
+    env
+}
+
+fn behind() -> TestEnv {
+    let env = unpushed();
+    env.git(&["checkout", "--quiet", "-b", "old", "HEAD~1"]);
+    let clone = env.clone_to("clone");
+    clone.mlv(&["pull"]).success();
+    env.git(&["checkout", "--quiet", "main"]);
+    env.mlv(&["push"]).success();
+    clone.git(&["checkout", "--quiet", "main"]);
+    clone.write("d/1", "first, edited and never added");
+    clone
+}
+
+fn stale() -> TestEnv {
+    let env = TestEnv::ready();
+    env.write("in", "input, version 1");
+    let stages = "stages:\n  one:\n    cmd: cat in > mid; echo ' through one' >> mid\n    deps: [in]\n    outs: [mid]\n  \
+                  two:\n    cmd: mkdir out; cat mid > out/f; echo ' through two' >> out/f\n    deps: [mid]\n    outs: [out]\n";
+    env.write("mlv.yaml", stages);
+    env.mlv(&["repro"]).success();
+    env.commit("version 1");
+    env.write("in", "input, version 2");
+    env.write("out/f", "output, edited by hand");
+    env
+}
+
+impl Scenario {
+    /// Runs the command with these variables set.
+    pub(super) fn run(&self, env: &TestEnv, variables: &[(&str, &str)]) -> Output {
+        let mut command = env.mlv_command();
+        command.args(self.args).envs(variables.iter().copied());
+        env.run(&mut command)
+    }
+}
+
+/// A machine before and after the command did its work unharmed.
+pub(super) struct Unharmed {
+    pub(super) before: TestEnv,
+    /// The work tree before, line by line.
+    lines_before: BTreeSet<String>,
+    /// Contents of all files of the user before.
+    contents: Vec<Vec<u8>>,
+    pub(super) after: String,
+    lines_after: BTreeSet<String>,
+    /// The steps of the command, in order.
+    pub(super) steps: Vec<String>,
+}
+
+impl Unharmed {
+    /// Runs the command once on a copy of the machine.
+    pub(super) fn of(scenario: &Scenario) -> Unharmed {
+        let before = (scenario.prepare)();
+        let env = before.duplicate();
+        let log = env.root().join("steps").display().to_string();
+        scenario.run(&env, &[("MLV_FAULT", &format!("count:{log}"))]).success();
+        let steps = fs::read_to_string(&log).expect("the command has steps");
+        let steps = steps.lines().filter_map(|line| line.split_once(' ').map(|(_, step)| step.to_owned()));
+        let (was, after) = (before.snapshot(), env.snapshot());
+        Unharmed {
+            contents: user_contents(&before),
+            lines_before: was.lines().map(str::to_owned).collect(),
+            lines_after: after.lines().map(str::to_owned).collect(),
+            after,
+            steps: steps.collect(),
+            before,
+        }
+    }
+
+    /// What is lost of the contents before the command. They may be anywhere: in the work tree,
+    /// the cache (whose packs are not compressed), or rescue.
+    pub(super) fn lost(&self, env: &TestEnv) -> Vec<String> {
+        let mut files = Vec::new();
+        files_below(env.path(), &mut files);
+        let stored: Vec<Vec<u8>> = files.iter().filter_map(|path| fs::read(path).ok()).collect();
+        let is_lost = |bytes: &&Vec<u8>| !stored.iter().any(|file| contains(file, bytes));
+        self.contents
+            .iter()
+            .filter(is_lost)
+            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+            .collect()
+    }
+
+    /// What stands in the work tree that is neither of before nor of after.
+    pub(super) fn torn(&self, env: &TestEnv) -> Vec<String> {
+        let now = env.snapshot();
+        let is_known = |line: &&str| self.lines_before.contains(*line) || self.lines_after.contains(*line);
+        now.lines().filter(|line| !is_known(line)).map(str::to_owned).collect()
+    }
+}
+
+/// The contents of all files of the user that are not git's to keep.
+fn user_contents(env: &TestEnv) -> Vec<Vec<u8>> {
+    let mut files = Vec::new();
+    files_below(env.path(), &mut files);
+    let inside = |path: &std::path::Path, name: &str| path.components().any(|part| part.as_os_str() == name);
+    let is_data = |path: &&std::path::PathBuf| !inside(path, ".git") && !inside(path, ".mlv");
+    let read = files
+        .iter()
+        .filter(is_data)
+        .filter(|path| !path.is_symlink())
+        .map(|path| fs::read(path).expect("it is there"));
+    read.filter(|bytes| bytes.len() > 4 && !bytes.starts_with(b"# >>>") && !bytes.starts_with(b"version: "))
+        .collect()
+}
+
+pub(super) fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
