@@ -403,6 +403,11 @@ impl BackendError {
     pub fn is_not_found(&self) -> bool {
         self.situation == Situation::NotFound
     }
+
+    /// Whether a read says that the object, or this part of it, is not there.
+    pub fn is_absence(&self) -> bool {
+        matches!(self.situation, Situation::NotFound | Situation::Invalid)
+    }
 }
 
 impl Advice for BackendError {

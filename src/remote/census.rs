@@ -46,7 +46,8 @@ pub fn take(backend: &dyn Backend) -> Result<Census, Error> {
     Ok(census)
 }
 
-fn table(backend: &dyn Backend, pack: &Listed) -> Result<Vec<TableEntry>, BackendError> {
+/// What the table of a pack says, checked against its trailer.
+pub(crate) fn table(backend: &dyn Backend, pack: &Listed) -> Result<Vec<TableEntry>, BackendError> {
     let damaged = |error: pack::Error| {
         BackendError::new(Situation::Invalid, Action::Read, pack.key.as_str(), backend.describe())
             .because(error)

@@ -21,6 +21,7 @@ pub mod names;
 pub mod open;
 pub mod records;
 pub mod registry;
+mod reindex;
 pub mod retry;
 mod state;
 pub mod transfer;

@@ -4,7 +4,7 @@
 //! pk/<hh>/<id64>                     pack
 //! rt/<client16>-<seq16>-<id16>       root record
 //! gc/m-<id32><rand16>                mark
-//! gc/h-<hash64>-<rand16>             note of damage
+//! gc/h-<hash64>-<pack16>             note of damage
 //! ```
 //! All digits are lower-case hex of the fixed width. Index segments (`ix/…`) are named by
 //! [`crate::pack::segment`], whose fields the name repeats. A name of another shape is not

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use crate::pack::segment::SegmentName;
 use crate::par;
 use crate::remote::backend::{Backend, BackendError, read};
 use crate::remote::catalog::{Catalog, Refreshed};
@@ -47,6 +48,8 @@ pub struct Remote {
     pub(crate) catalog: Catalog,
     pub(crate) collection: Collection,
     pub(crate) answers: Answers,
+    /// Segments that were found damaged since it was opened.
+    pub(crate) unreadable: Vec<SegmentName>,
 }
 
 impl Remote {
@@ -64,6 +67,7 @@ impl Remote {
             catalog: Catalog::default(),
             collection: Collection::default(),
             answers: Answers::default(),
+            unreadable: Vec::new(),
         };
         match read(&remote.line, &format_key(), MAX_FORMAT) {
             Ok(bytes) => {
@@ -148,6 +152,10 @@ impl Remote {
     pub fn refresh(&mut self, reporter: &dyn Reporter) -> Result<Refreshed, BackendError> {
         let refreshed = self.catalog.refresh(&self.line, &self.state)?;
         for name in &refreshed.unreadable {
+            if self.unreadable.contains(name) {
+                continue;
+            }
+            self.unreadable.push(*name);
             let message =
                 format!("the index segment `{name}` at `{}` is damaged and left out", self.line.describe());
             reporter.event(&Event::Warning { message });

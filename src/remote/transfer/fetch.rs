@@ -14,11 +14,13 @@ use crate::model::object::{RecordKey, RecordKind};
 use crate::remote::backend::{Backend, RoundTrip};
 use crate::remote::catalog::{Catalog, Place, SortedKeys};
 use crate::remote::error::Error;
+use crate::remote::names::{Nonce, NoteName, ShortId};
 use crate::remote::open::Remote;
+use crate::remote::records::NOTE;
+use crate::remote::reindex::replace_damaged;
 use crate::remote::transfer::RecordSink;
 use crate::remote::transfer::large::fetch_files;
 use crate::remote::transfer::ranges::{Located, RangeRead, plan_reads};
-use crate::remote::transfer::recipes::is_absence;
 use crate::remote::transfer::stream::read_records;
 use crate::remote::wants::WantList;
 use crate::report::{Meter, Reporter, Task, Unit, interrupted};
@@ -27,6 +29,8 @@ use crate::report::{Meter, Reporter, Task, Unit, interrupted};
 const NETWORK_READS: usize = 8;
 /// A read from a folder may be cut at so many bytes, so that all processors have work.
 const LOCAL_READ: u64 = 4 << 20;
+/// So many notes of damage are left by one fetch; where more is wrong, the rest is found by the next.
+const MAX_NOTES: usize = 256;
 
 /// What a fetch brought, and what it did not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -97,8 +101,7 @@ pub fn fetch(
     if !remote.catalog.is_known() {
         remote.refresh(reporter)?;
     }
-    let mut is_fresh = false;
-    loop {
+    for round in 0.. {
         let on = Fetching {
             backend: remote.backend(),
             catalog: &remote.catalog,
@@ -109,14 +112,22 @@ pub fn fetch(
         let (brought, left) = on.round((&keys, &sizes), open, &mut bad)?;
         report.add(brought);
         open = left;
-        if open.is_empty() || is_fresh {
+        if open.is_empty() {
             break;
         }
-        // Nothing more at the known places: what others wrote or merged meanwhile may tell.
-        remote.refresh(reporter)?;
-        is_fresh = true;
+        let knows_more = match round {
+            // Nothing more at the known places: what others wrote or merged meanwhile may tell,
+            0 => remote.refresh(reporter).map(|_| true)?,
+            // or, where an index is damaged, the packs themselves.
+            1 => replace_damaged(remote)?,
+            _ => false,
+        };
+        if !knows_more {
+            break;
+        }
     }
     meter.finish();
+    note_damage(remote, &bad);
     for index in open {
         let key = keys.keys()[index as usize];
         let is_named = remote.catalog.places(key).next().is_some()
@@ -124,6 +135,28 @@ pub fn fetch(
         if is_named { &mut report.damaged } else { &mut report.missing }.push(key);
     }
     Ok(report)
+}
+
+/// Leaves a note about each record that is good nowhere, so that whoever still has the bytes sends
+/// them again: a push sees packs that are gone or cut, but not what is wrong inside of one.
+///
+/// The note carries the start of the pack's id, so that one finding is noted once. Best effort:
+/// a reader may have no right to write.
+fn note_damage(remote: &Remote, bad: &Bad) {
+    let is_good = |key| {
+        let mut places = remote.catalog.places(key);
+        places.any(|place| !bad.contains(&(key, remote.catalog.pack(place.pack).0)))
+    };
+    let mut found: Vec<_> = bad.iter().filter(|(key, _)| !is_good(*key)).collect();
+    found.sort_unstable();
+    for (key, pack) in found.into_iter().take(MAX_NOTES) {
+        let ShortId(start) = ShortId::of(pack.digest());
+        let note = NoteName { hash: key.hash, nonce: Nonce((start >> 64) as u64) };
+        if let Err(error) = remote.backend().put(&note.key(), &[NOTE.as_bytes()]) {
+            tracing::debug!(%error, "cannot leave a note of damage");
+            return;
+        }
+    }
 }
 
 fn recipe_key(key: RecordKey) -> RecordKey {
@@ -252,7 +285,7 @@ impl Fetching<'_> {
         }
         match ended {
             // Gone, or shorter than the catalogue says: what was still to come is not there.
-            Err(error) if !is_absence(&error) => return Err(error.into()),
+            Err(error) if !error.is_absence() => return Err(error.into()),
             _ => read.records[done..]
                 .iter()
                 .for_each(|record| brought.fail(key_of(record), record.index, pack)),

@@ -29,17 +29,11 @@ pub(super) fn read_record(
                     return Ok(Some((raw.into_owned(), place)));
                 }
             }
-            Err(error) if is_absence(&error) => {}
+            Err(error) if error.is_absence() => {}
             Err(error) => return Err(error),
         }
     }
     Ok(None)
-}
-
-/// Whether a read says that the object, or this part of it, is not there.
-pub(super) fn is_absence(error: &BackendError) -> bool {
-    use crate::remote::backend::Situation;
-    matches!(error.situation, Situation::NotFound | Situation::Invalid)
 }
 
 /// Most chunks of a file that is fetched: 16 TiB at the average of the last profile. A recipe of

@@ -9,7 +9,7 @@ use crate::remote::catalog::Place;
 use crate::remote::error::Error;
 use crate::remote::transfer::fetch::{Bad, Fetching};
 use crate::remote::transfer::ranges::{Located, plan_reads};
-use crate::remote::transfer::recipes::{is_absence, read_record};
+use crate::remote::transfer::recipes::read_record;
 use crate::remote::transfer::stream::read_records;
 
 /// A chunk of the stream of files.
@@ -130,7 +130,7 @@ impl Window {
                 true
             });
             match ended {
-                Err(error) if !is_absence(&error) => return Err(error.into()),
+                Err(error) if !error.is_absence() => return Err(error.into()),
                 _ => {}
             }
         }

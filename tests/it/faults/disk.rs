@@ -1,7 +1,7 @@
 //! S1: errors of the disk at each step, and a disk that is full.
 
 use super::scenario::{Unharmed, scenario};
-use crate::support::{TestEnv, differences, files_below, random_bytes};
+use crate::support::{TestEnv, differences, files_below, random_bytes, skipped};
 
 /// Fails the command at every step in turn; a failure is told, nothing is torn or lost, and the
 /// command again comes to its end.
@@ -74,7 +74,7 @@ impl SmallDisk {
         match command.output() {
             Ok(output) if output.status.success() => Some(SmallDisk { env }),
             _ => {
-                println!("skipped: a small disk needs root and mount(2)");
+                skipped("a small disk needs root and mount(2)");
                 None
             }
         }

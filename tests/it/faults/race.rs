@@ -74,19 +74,23 @@ fn stopped(env: &TestEnv, name: &str, step: usize, mutation: &str) -> Option<Chi
     command.args(scenario(name).args).env("MLV_FAULT", format!("stop:{step}")).env("MLV_MUTATE", mutation);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
     let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(20) {
-        if child.try_wait().expect("it can be asked").is_some() {
-            return None;
-        }
-        // `PID (name) T ...`: stopped, by proc(5).
-        let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap_or_default();
-        if stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')) {
+    // `PID (name) T ...`: stopped, by proc(5).
+    let stat = format!("/proc/{}/stat", child.id());
+    let is_stopped = || {
+        let text = fs::read_to_string(&stat).unwrap_or_default();
+        text.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    };
+    while child.try_wait().expect("it can be asked").is_none() {
+        if is_stopped() {
             return Some(child);
+        }
+        if start.elapsed() > Duration::from_secs(60) {
+            child.kill().and_then(|()| child.wait()).expect("it runs");
+            panic!("{name} neither ends nor stops at step {step}");
         }
         thread::sleep(Duration::from_millis(1));
     }
-    child.kill().expect("it runs");
-    panic!("{name} neither ends nor stops at step {step}");
+    None
 }
 
 fn go_on(env: &TestEnv, mut child: Child) -> Option<i32> {

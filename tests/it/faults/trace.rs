@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::OnceLock;
 
 use super::scenario::Scenario;
-use crate::support::{Output, TestEnv};
+use crate::support::{Output, TestEnv, skipped};
 
 /// A system call that came back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +24,7 @@ pub(super) fn has_strace() -> bool {
         let probe = env.command("strace").args(["-qq", "-o", "/dev/null", "true"]).status();
         let found = probe.is_ok_and(|status| status.success());
         if !found {
-            assert!(std::env::var_os("CI").is_none(), "strace is not here, or may not trace");
-            println!("skipped: strace is not here, or may not trace: apt-get install strace");
+            skipped("strace is not here, or may not trace: apt-get install strace");
         }
         found
     })

@@ -21,3 +21,9 @@ pub(crate) use env::{Output, TestEnv, os};
 pub(crate) use project::{Pointer, files_below, hash_of, texts};
 pub(crate) use rng::{Rng, seed};
 pub(crate) use tree::{differences, random_bytes, snapshot, source_files};
+
+/// Says, in the output of the test, that it looked at nothing here and why.
+#[expect(clippy::print_stdout, reason = "the output of a test is its report")]
+pub(crate) fn skipped(why: &str) {
+    println!("skipped: {why}");
+}
