@@ -4,16 +4,12 @@
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use crate::model::lockfile::Lockfile;
 use crate::model::path::RepoPath;
 use crate::model::pointer::Pointer;
 use crate::pipeline::graph::Graph;
 use crate::pipeline::parse;
-
-/// Longest time for one file; a debug build on a busy machine included.
-const MOST: Duration = Duration::from_secs(2);
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/hostile")
@@ -61,7 +57,7 @@ fn printable(text: &str) -> String {
 }
 
 #[test]
-fn every_hostile_file_is_refused_or_survived_in_time() {
+fn every_hostile_file_is_refused_or_survived() {
     type Read = fn(&[u8]) -> String;
     let kinds: [(&str, Read); 3] = [("lock", lock), ("pipeline", pipeline), ("pointer", pointer)];
     let mut outcomes = String::new();
@@ -72,9 +68,7 @@ fn every_hostile_file_is_refused_or_survived_in_time() {
         let _ = writeln!(outcomes, "{kind}: {} files", files.len());
         for file in files {
             let bytes = std::fs::read(&file).unwrap();
-            let start = Instant::now();
             let outcome = read(&bytes);
-            assert!(start.elapsed() < MOST, "{}: {:?}", file.display(), start.elapsed());
             assert!(outcome.len() < 1000, "{}: the message is too long", file.display());
             let name = file.file_stem().unwrap().to_str().unwrap();
             let _ = writeln!(outcomes, "  {name}: {}", printable(&outcome));
@@ -87,12 +81,10 @@ fn every_hostile_file_is_refused_or_survived_in_time() {
 
 /// Sizes at the limits, which are not worth a file.
 #[test]
-fn files_at_the_limits_are_refused_in_time() {
+fn files_at_the_limits_are_refused() {
     let check = |read: fn(&[u8]) -> String, text: String, expected: &str| {
-        let start = Instant::now();
         let outcome = read(text.as_bytes());
         assert!(outcome.contains(expected), "{outcome}");
-        assert!(start.elapsed() < MOST, "{expected}: {:?}", start.elapsed());
     };
     check(pointer, "#".repeat((1 << 20) + 1), "larger than the limit of 1048576 bytes");
     check(pipeline, "#".repeat((8 << 20) + 1), "larger than the limit of 8388608 bytes");

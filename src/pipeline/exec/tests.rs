@@ -211,19 +211,3 @@ fn a_missing_folder_and_a_script_too_long_are_errors() {
     let long = Command::Script("#".repeat(4 << 20).into());
     assert!(matches!(run_in(Path::new("/"), &long, quick()), Err(ExecError::Start { .. })));
 }
-
-#[test]
-#[ignore = "a measurement: run with --release --nocapture"]
-fn cost_of_two_hundred_shells() {
-    let start = Instant::now();
-    for _ in 0..200 {
-        assert_eq!(script("echo x > /dev/null").end, End::Success);
-    }
-    let ours = start.elapsed();
-    let start = Instant::now();
-    for _ in 0..200 {
-        let mut bare = Process::new(SHELL);
-        assert!(bare.args(["-c", "echo x > /dev/null"]).status().unwrap().success());
-    }
-    println!("200 shells: {ours:?}, bare {:?}", start.elapsed());
-}

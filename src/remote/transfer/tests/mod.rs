@@ -28,7 +28,6 @@ mod budgets;
 mod damage;
 mod faults;
 mod schedule;
-mod speed;
 mod verification;
 mod whole;
 
