@@ -5,7 +5,7 @@
 //! under their final name and never changed (I4).
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -15,7 +15,7 @@ use crate::fs::link::LinkMode;
 use crate::fs::lock::{Patience, UseLock};
 use crate::fs::staging::Staging;
 use crate::fs::{self, at};
-use crate::model::digest::{Digest, Hasher, ObjectId};
+use crate::model::digest::ObjectId;
 use crate::model::object::{RecordKey, RecordKind};
 use crate::pack::format::MAX_RAW;
 use crate::pack::reader::is_named;
@@ -233,22 +233,6 @@ impl Cache {
         }
     }
 
-    /// Opens an object of any size for reading from its start.
-    ///
-    /// The reader's [`finish`](ObjectReader::finish) says whether the bytes were right.
-    pub fn open_object(&self, id: ObjectId) -> Result<ObjectReader<'_>, Error> {
-        let key = RecordKey { hash: id.digest(), kind: RecordKind::File };
-        if let Some(file) = self.open_loose(key)? {
-            return Ok(ObjectReader {
-                cache: self,
-                key,
-                source: Source::Loose(Box::new((file, Hasher::new()))),
-            });
-        }
-        let bytes = self.read_record(key)?;
-        Ok(ObjectReader { cache: self, key, source: Source::Packed(io::Cursor::new(bytes)) })
-    }
-
     /// Fills `bytes` with what an object holds from `offset`; returns how many there were.
     ///
     /// For slices of large objects: what comes back is not verified, the caller knows the
@@ -346,62 +330,4 @@ struct Found {
     damaged: bool,
     /// A pack that is gone.
     vanished: bool,
-}
-
-/// Reads one object and hashes it on the way.
-pub struct ObjectReader<'c> {
-    cache: &'c Cache,
-    key: RecordKey,
-    source: Source,
-}
-
-enum Source {
-    Loose(Box<(File, Hasher)>),
-    /// Verified when it was read.
-    Packed(io::Cursor<Vec<u8>>),
-}
-
-impl Read for ObjectReader<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match &mut self.source {
-            Source::Packed(bytes) => bytes.read(buffer),
-            Source::Loose(loose) => {
-                let count = loose.0.read(buffer)?;
-                loose.1.update(&buffer[..count]);
-                Ok(count)
-            }
-        }
-    }
-}
-
-impl ObjectReader<'_> {
-    /// The length in bytes, as far as the file system says.
-    pub fn len(&self) -> u64 {
-        match &self.source {
-            Source::Packed(bytes) => bytes.get_ref().len() as u64,
-            Source::Loose(loose) => loose.0.metadata().map_or(0, |meta| meta.len()),
-        }
-    }
-
-    /// Whether the object has no bytes.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Reads what is left and checks the hash of all; a damaged object goes to quarantine.
-    pub fn finish(mut self) -> Result<(), Error> {
-        let mut rest = vec![0; 64 << 10];
-        while self.read(&mut rest).map_err(at(&self.cache.root, "read an object in")).map_err(Error::Fs)? > 0
-        {
-        }
-        let found: Option<Digest> = match &self.source {
-            Source::Packed(_) => None,
-            Source::Loose(loose) => Some(loose.1.finish()),
-        };
-        if found.is_some_and(|found| found != self.key.hash) {
-            self.cache.quarantine(self.key);
-            return Err(Error::Damaged { key: self.key });
-        }
-        Ok(())
-    }
 }

@@ -23,7 +23,7 @@ pub mod statindex;
 mod tests;
 mod writer;
 
-pub use cache::{Cache, CacheOptions, ObjectReader};
+pub use cache::{Cache, CacheOptions};
 pub use check::CacheReport;
 pub use error::Error;
 pub use hash::hash_all;

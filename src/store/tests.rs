@@ -75,10 +75,9 @@ fn meter() -> Box<dyn crate::report::Meter> {
 }
 
 fn read(cache: &Cache, id: ObjectId) -> Vec<u8> {
-    let mut reader = cache.open_object(id).unwrap();
     let mut read = Vec::new();
-    reader.read_to_end(&mut read).unwrap();
-    reader.finish().unwrap();
+    cache.open_unverified(id).unwrap().read_to_end(&mut read).unwrap();
+    assert_eq!(Digest::of(&read), id.digest());
     read
 }
 
@@ -282,13 +281,7 @@ fn damaged_records_are_put_aside() {
         fs::set_permissions(file, fs::Permissions::from_mode(0o644)).unwrap();
         let offset = if is_packed { 64 + 64 } else { 0 };
         fs::File::options().write(true).open(file).unwrap().write_all_at(b"B", offset).unwrap();
-        if !is_packed {
-            let mut reader = cache.open_object(ObjectId(Digest::of(b"good"))).unwrap();
-            reader.read_to_end(&mut Vec::new()).unwrap();
-            assert!(matches!(reader.finish(), Err(Error::Damaged { .. })));
-        } else {
-            assert!(matches!(cache.read_record(key_of(b"good")), Err(Error::Damaged { .. })));
-        }
+        assert!(matches!(cache.read_record(key_of(b"good")), Err(Error::Damaged { .. })));
         assert!(!cache.has(key_of(b"good")) && !place.cache().has(key_of(b"good")));
         assert_eq!(place.files("bad").len(), 1);
         let writer = cache.writer().unwrap();

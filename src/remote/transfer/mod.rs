@@ -40,7 +40,8 @@ pub trait RecordSource: Sync {
     /// can read them at once.
     fn load(&self, keys: &[RecordKey], each: &mut RecordReceiver<'_>) -> Result<(), Cause>;
 
-    /// Opens a file that is too large for one record; `None` if it is not held here.
+    /// Opens a file that is too large for one record; `None` if it is not held here. The bytes need
+    /// not be verified, as in [`load`](Self::load).
     fn open(&self, id: ObjectId) -> Result<Option<Box<dyn Read + Send + '_>>, Cause>;
 
     /// Tells that bytes that came under `key` are not those that it names (R4). The record is asked

@@ -28,7 +28,7 @@ use crate::report::{Meter, interrupted};
 
 /// Memory for packs being built and sent. A folder needs no more than one pack in each state;
 /// a server gets three, so that the line is never idle.
-const BUDGET_LOCAL: u64 = 64 << 20;
+const BUDGET_LOCAL: u64 = 48 << 20;
 const BUDGET_NETWORK: u64 = 96 << 20;
 /// A permit is never for more, so that a pack waiting for its last parcel cannot starve the
 /// worker that makes it: 32 MiB of pack and some of these fit in the budget.

@@ -1,8 +1,9 @@
 //! `mlv push`, `mlv fetch`, `mlv pull` through a folder remote.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
-use crate::support::{TestEnv, texts};
+use crate::support::{TestEnv, files_below, texts};
 
 /// `a`, `d/1`, `d/2`, `d/sub/3`: added, committed, pushed.
 fn pushed() -> TestEnv {
@@ -221,4 +222,28 @@ fn output_with_manual_pull_comes_only_by_name() {
     assert!(!clone.exists("a") && clone.exists("d/1"));
     clone.mlv(&["pull", "a"]).success();
     assert_eq!(clone.read_text("a"), "one");
+}
+
+// R4: a large file is sent in chunks, which have names of their own; the file's is checked as well.
+#[test]
+fn large_file_that_is_damaged_in_the_cache_is_not_pushed() {
+    let env = TestEnv::shared();
+    let good: Vec<u8> = (0..5u32 << 20).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    env.write("large", &good);
+    env.mlv(&["add", "large"]).success();
+    let mut stored = Vec::new();
+    files_below(&env.path().join(".mlv/cache/objects"), &mut stored);
+    let mut bytes = good.clone();
+    bytes[3 << 20] ^= 1;
+    fs::set_permissions(&stored[0], fs::Permissions::from_mode(0o644)).expect("its mode");
+    fs::write(&stored[0], bytes).expect("it can be written");
+    assert_eq!(env.json_error(&["push"], 5).0, "damaged");
+    // It was put aside, and what the work tree holds takes its place.
+    assert!(!stored[0].exists());
+    env.mlv(&["add", "large"]).success();
+    env.commit("data");
+    env.mlv(&["push"]).success();
+    let clone = env.clone_to("clone");
+    clone.mlv(&["pull"]).success();
+    assert_eq!(clone.snapshot(), env.snapshot());
 }
