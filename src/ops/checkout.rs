@@ -45,6 +45,10 @@ pub struct CheckedOut {
     pub added: Vec<String>,
     /// Entries that replaced others.
     pub modified: Vec<String>,
+    /// Entries with the same contents, linked as `cache.type` has it now; of a dry run those that
+    /// will be looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub relinked: Vec<String>,
     /// Entries that were taken away.
     pub deleted: Vec<String>,
     /// Entries that stay although they are not recorded.
@@ -169,12 +173,13 @@ impl CheckoutReport {
     /// Adds what was done to one output.
     pub fn add(&mut self, placed: Placed, _allow_missing: bool) {
         let texts = |paths: Vec<RepoPath>| paths.iter().map(ToString::to_string).collect();
-        self.files += (placed.added.len() + placed.modified.len()) as u64;
+        self.files += (placed.added.len() + placed.modified.len() + placed.relinked.len()) as u64;
         self.bytes += placed.bytes;
         self.outputs.push(CheckedOut {
             path: placed.output.to_string(),
             added: texts(placed.added),
             modified: texts(placed.modified),
+            relinked: texts(placed.relinked),
             deleted: texts(placed.deleted),
             extra: texts(placed.extra),
             unchanged: placed.unchanged,
@@ -201,11 +206,12 @@ impl CheckoutPlan<'_> {
                 let (list, entry) = match action {
                     Action::Create(entry) => (&mut one.added, entry),
                     Action::Replace { new, .. } => (&mut one.modified, new),
+                    Action::Relink(entry) => (&mut one.relinked, entry),
                     Action::Remove(entry) => (&mut one.deleted, entry),
                 };
                 list.push(output.join_entry(&entry.path).to_string());
             }
-            report.files += (one.added.len() + one.modified.len()) as u64;
+            report.files += (one.added.len() + one.modified.len() + one.relinked.len()) as u64;
             report.outputs.push(one);
         }
         report

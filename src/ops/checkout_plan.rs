@@ -16,6 +16,8 @@ pub enum Action {
         /// What comes.
         new: TreeEntry,
     },
+    /// What is there is right, but may be linked in another way than it would be now.
+    Relink(TreeEntry),
     /// An entry that the wanted state does not have goes.
     Remove(TreeEntry),
 }

@@ -3,7 +3,7 @@
 //! Decided first, by the pure function in `checkout_plan`; nothing is touched while anything unsaved
 //! stands in the way. What is displaced with `force` goes to rescue (R2).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::error::{Advice, ErrorKind};
 use crate::fs::place::Examined;
@@ -74,6 +74,8 @@ pub struct Placed {
     pub added: Vec<RepoPath>,
     /// Entries that replaced others.
     pub modified: Vec<RepoPath>,
+    /// Entries with the same contents, linked in another way.
+    pub relinked: Vec<RepoPath>,
     /// Entries that were taken away.
     pub deleted: Vec<RepoPath>,
     /// Entries that were right already.
@@ -249,12 +251,16 @@ impl<'a> Planner<'a> {
             work.add(&output, action, &examined);
         }
         plan.present.note_stamps(&output, update);
+        let candidates = work.items.len();
+        work.items.retain(|item| !work.relinks.contains(&item.path) || !materializer.is_linked_right(item));
+        let linked_right = (candidates - work.items.len()) as u64;
         let mut placed = Placed {
             output: output.clone(),
             added: Vec::new(),
             modified: Vec::new(),
+            relinked: Vec::new(),
             deleted: Vec::new(),
-            unchanged: plan.plan.unchanged,
+            unchanged: plan.plan.unchanged + linked_right,
             extra: plan.plan.extra.iter().map(|path| output.join_entry(path)).collect(),
             bytes: 0,
             failed: Vec::new(),
@@ -269,17 +275,22 @@ impl<'a> Planner<'a> {
         for (at, stamp) in &put.done {
             let item = &work.items[*at];
             placed.bytes += item.size;
-            let list = if item.old.is_some() { &mut placed.modified } else { &mut placed.added };
+            let list = match &item.old {
+                None => &mut placed.added,
+                Some(_) if work.relinks.contains(&item.path) => &mut placed.relinked,
+                Some(_) => &mut placed.modified,
+            };
             list.push(item.path.clone());
             if item.kind.has_object() {
                 update.put("", item.path.as_str(), stamp, item.hash);
             }
         }
         // What was taken away to make room is a change of kind, not a deletion.
-        let made: std::collections::HashSet<&RepoPath> = placed.added.iter().collect();
+        let made: HashSet<&RepoPath> = placed.added.iter().collect();
         placed.deleted.retain(|path| !made.contains(path));
         placed.added.sort();
         placed.modified.sort();
+        placed.relinked.sort();
         collect(&mut placed, removed, |at| work.removals[at].path.clone());
         collect(&mut placed, put, |at| work.items[at].path.clone());
         placed
@@ -330,6 +341,8 @@ fn collect(placed: &mut Placed, outcome: Outcome, path: impl Fn(usize) -> RepoPa
 #[derive(Default)]
 struct Work {
     items: Vec<Item>,
+    /// The paths of items that are right but for how they are linked.
+    relinks: HashSet<RepoPath>,
     removals: Vec<Removal>,
 }
 
@@ -354,6 +367,10 @@ impl Work {
                 self.items.push(item(new, None));
             }
             Action::Replace { old, new } => self.items.push(item(new, examined(old))),
+            Action::Relink(entry) => {
+                self.relinks.insert(output.join_entry(&entry.path));
+                self.items.push(item(entry, examined(entry)));
+            }
             Action::Remove(entry) => self
                 .removals
                 .extend(examined(entry).map(|old| Removal { path: output.join_entry(&entry.path), old })),
@@ -374,7 +391,7 @@ fn relink(
     };
     for entry in wanted.iter().filter(is_right) {
         plan.unchanged = plan.unchanged.saturating_sub(1);
-        plan.actions.push(Action::Replace { old: entry.clone(), new: entry.clone() });
+        plan.actions.push(Action::Relink(entry.clone()));
     }
 }
 

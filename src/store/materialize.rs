@@ -205,6 +205,15 @@ impl<'a> Materializer<'a> {
             probed.unwrap_or(LinkMode::Copy)
         })
     }
+
+    /// How a file of this kind is made of a loose object.
+    fn link_of(&self, kind: EntryKind, source: &File) -> LinkMode {
+        // A link would carry the cache's mode.
+        let link = if kind == EntryKind::Executable { LinkMode::Copy } else { self.link() };
+        // R18: another user of the cache could change what is only linked.
+        let is_shared = matches!(link, LinkMode::Hardlink | LinkMode::Symlink) && !is_own(source);
+        if is_shared { LinkMode::Copy } else { link }
+    }
 }
 
 /// Whether a symlink's target text is relative, harmless to print, and leads to a place in the
@@ -350,14 +359,7 @@ impl Worker<'_, '_> {
 
     /// A loose object: linked where that works, else copied; hashed in any case.
     fn put_loose(&mut self, item: &Item, key: RecordKey, source: &File) -> Result<FileStamp, Error> {
-        let link = match item.kind {
-            // A link would carry the cache's mode.
-            EntryKind::Executable => LinkMode::Copy,
-            _ => self.owner.link(),
-        };
-        // R18: another user of the cache could change what is only linked.
-        let is_shared = matches!(link, LinkMode::Hardlink | LinkMode::Symlink) && !is_own(source);
-        let link = if is_shared { LinkMode::Copy } else { link };
+        let link = self.owner.link_of(item.kind, source);
         let draft = match link {
             LinkMode::Reflink | LinkMode::Copy => self.copy(item, key, source, link == LinkMode::Reflink)?,
             LinkMode::Hardlink | LinkMode::Symlink => self.link(key, source, link)?,
@@ -408,6 +410,7 @@ impl Worker<'_, '_> {
 }
 
 mod plan;
+mod relink;
 #[cfg(test)]
 mod tests;
 

@@ -33,7 +33,7 @@ pub(crate) struct CheckoutArgs {
     /// Check out what is in the cache; what is not is no failure
     #[arg(long)]
     allow_missing: bool,
-    /// Put files that are right in place again: after a change of `cache.type`
+    /// Put files in place again that are linked otherwise than `cache.type` says now
     #[arg(long)]
     relink: bool,
     /// Print only counts
@@ -77,7 +77,13 @@ const LISTED: usize = 20;
 impl Report for CheckoutReport {
     fn text(&self, out: &mut Text) {
         for output in self.report.outputs.iter().filter(|_| !self.counts_only) {
-            for (letter, paths) in [("A", &output.added), ("M", &output.modified), ("D", &output.deleted)] {
+            let lists = [
+                ("A", &output.added),
+                ("M", &output.modified),
+                ("D", &output.deleted),
+                ("L", &output.relinked),
+            ];
+            for (letter, paths) in lists {
                 for path in paths.iter().take(LISTED) {
                     out.put(letter).put("  ").name(self.view.path(path)).end();
                 }
@@ -103,17 +109,27 @@ impl Report for CheckoutReport {
             out.hint(format!("mlv rescue restore {}", kept.operation));
         }
         let deleted: usize = report.outputs.iter().map(|output| output.deleted.len()).sum();
+        let relinked: usize = report.outputs.iter().map(|output| output.relinked.len()).sum();
         match (report.dry_run, report.files + deleted as u64) {
             (_, 0) if report.failed.is_empty() => out.put("Everything up to date.").end(),
             (true, _) => {
-                out.put(format!("Would write {} and delete {deleted}.", count(report.files, "file"))).end()
+                let written = count(report.files - relinked as u64, "file");
+                out.put(format!("Would write {written} and delete {deleted}"));
+                if relinked > 0 {
+                    out.put(format!(
+                        "; would relink those of {} that are linked otherwise",
+                        count(relinked as u64, "file")
+                    ));
+                }
+                out.put(".").end()
             }
             (false, 0) => out,
             (false, _) => {
                 let bytes = ByteSize(report.bytes);
                 let deleted = if deleted > 0 { format!(", deleted {deleted}") } else { String::new() };
+                let verb = if relinked as u64 == report.files { "Relinked" } else { "Checked out" };
                 out.put(format!(
-                    "Checked out {} ({bytes}){deleted} in {}.",
+                    "{verb} {} ({bytes}){deleted} in {}.",
                     count(report.files, "file"),
                     Span(took)
                 ));

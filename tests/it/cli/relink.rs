@@ -1,5 +1,7 @@
 //! `checkout --relink`, and `diff` where the cache is lost.
 
+use serde_json::json;
+
 use crate::support::TestEnv;
 
 // DVC 51: a change of `cache.type` does nothing by itself; `--relink` puts the files in place again.
@@ -18,6 +20,51 @@ fn relink_takes_up_a_change_of_the_link_type() {
     env.mlv(&["checkout", "--relink"]).success();
     assert!(!is_link());
     assert_eq!(env.read("big"), vec![7; 2 << 20]);
+}
+
+#[test]
+fn relinked_files_are_listed_as_such_and_right_ones_are_left_alone() {
+    let env = TestEnv::ready();
+    env.mlv(&["config", "cache.pack_below", "8"]).success();
+    env.write("d/big", "more than eight bytes");
+    env.write("d/run", "more than eight bytes, executable");
+    env.chmod("d/run", 0o755);
+    for small in 0..100 {
+        env.write(format!("d/small/{small}"), format!("{small}"));
+    }
+    env.mlv(&["add", "d"]).success();
+    env.mlv(&["config", "cache.type", "copy"]).success();
+    for kind in ["hardlink", "symlink", "copy"] {
+        env.mlv(&["config", "cache.type", kind]).success();
+        let promised = env.json(&["checkout", "--relink", "--dry-run"]);
+        assert_eq!(promised["outputs"][0]["modified"], json!([]), "{kind}");
+        let done = env.json(&["checkout", "--relink"]);
+        // What is executable or packed is a copy, whatever the type.
+        assert_eq!(done["outputs"][0]["relinked"], json!(["d/big"]), "{kind}: {done}");
+        assert_eq!((&done["outputs"][0]["modified"], &done["files"]), (&json!([]), &json!(1)), "{kind}");
+        let again = env.mlv(&["checkout", "--relink"]).success();
+        assert_eq!(
+            (again.stdout(), again.stderr()),
+            ("".into(), "Everything up to date.\n".into()),
+            "{kind}"
+        );
+        env.assert_sound();
+    }
+    env.mlv(&["config", "cache.type", "symlink"]).success();
+    let text = env.mlv(&["checkout", "--relink"]).success();
+    assert_eq!(text.stdout(), "L  d/big\n");
+    assert!(text.stderr().starts_with("Relinked 1 file (21 B)"), "{text}");
+}
+
+#[test]
+fn a_mode_that_differs_is_no_matter_of_links() {
+    let env = TestEnv::ready();
+    env.write("a", "1");
+    env.mlv(&["add", "a"]).success();
+    env.chmod("a", 0o755);
+    let done = env.json(&["checkout", "--relink", "--force"]);
+    assert_eq!(done["outputs"][0]["modified"], json!(["a"]));
+    assert!(!env.snapshot().contains("755"), "{}", env.snapshot());
 }
 
 // DVC 59: what is neither here nor in the cache is named.
