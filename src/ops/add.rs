@@ -7,8 +7,9 @@ use crate::model::object::ContentInfo;
 use crate::model::path::{RepoPath, fold};
 use crate::model::resolve::ResolveError;
 use crate::ops::compare::ChangeCounts;
+use crate::ops::copy_in::CopyIn;
 use crate::ops::git_files::{self, GitFiles};
-use crate::ops::record::{Recorded, Recording, Request};
+use crate::ops::record::{Published, Recorded, Recording, Request};
 use crate::ops::tracked::{LOCK_FILE, PIPELINE_FILE, Source, Tracked, TrackedOut};
 use crate::ops::{OpError, OutputError, names, pointers, targets};
 use crate::repo::Repo;
@@ -26,6 +27,8 @@ pub struct AddOptions {
     pub no_commit: bool,
     /// Whether only a report is wanted.
     pub dry_run: bool,
+    /// The name of a copy of the first target, which is made and added instead.
+    pub out: Option<String>,
 }
 
 /// One output that will be recorded.
@@ -43,6 +46,7 @@ struct Item {
 #[derive(Debug)]
 pub struct AddPlan {
     items: Vec<Item>,
+    copy: Option<CopyIn>,
     no_commit: bool,
     dry_run: bool,
 }
@@ -54,8 +58,9 @@ pub struct AddedOutput {
     pub path: String,
     /// Its pointer file.
     pub pointer: String,
-    /// The name of its contents.
-    pub hash: String,
+    /// The name of its contents; none of a copy that a dry run did not make.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
     /// Bytes.
     pub size: u64,
     /// Files, of a directory.
@@ -102,8 +107,17 @@ impl From<WriteStats> for StoredCounts {
 pub fn plan(repo: &Repo, options: &AddOptions) -> Result<AddPlan, OpError> {
     let tracked = Tracked::load(repo)?;
     let mut items: BTreeMap<RepoPath, Item> = BTreeMap::new();
-    for path in targets::paths(repo, &options.targets, options.glob).map_err(external)? {
-        let item = classify(repo, &tracked, &path)?;
+    let copy = match (&options.out, options.targets.first()) {
+        (Some(out), Some(source)) => Some(CopyIn::plan(repo, source, out)?),
+        _ => None,
+    };
+    let paths = match &copy {
+        Some(copy) => vec![copy.out().clone()],
+        None => targets::paths(repo, &options.targets, options.glob).map_err(external)?,
+    };
+    let coming = copy.as_ref().map(CopyIn::kind);
+    for path in paths {
+        let item = classify(repo, &tracked, &path, coming)?;
         match items.get_mut(&item.output) {
             None => drop(items.insert(item.output.clone(), item)),
             // A target that is the whole output covers those inside it.
@@ -118,7 +132,7 @@ pub fn plan(repo: &Repo, options: &AddOptions) -> Result<AddPlan, OpError> {
             return Err(OutputError::HoldsOutput { path, inner, pointer: None }.into());
         }
     }
-    Ok(AddPlan { items, no_commit: options.no_commit, dry_run: options.dry_run })
+    Ok(AddPlan { items, copy, no_commit: options.no_commit, dry_run: options.dry_run })
 }
 
 /// What lies outside is not refused for its name: it can be copied in.
@@ -131,8 +145,13 @@ fn external(error: OpError) -> OpError {
     }
 }
 
-/// Which output `path` means, and whether it may be added.
-fn classify(repo: &Repo, tracked: &Tracked, path: &RepoPath) -> Result<Item, OpError> {
+/// Which output `path` means, and whether it may be added: what is there, or is `coming`.
+fn classify(
+    repo: &Repo,
+    tracked: &Tracked,
+    path: &RepoPath,
+    coming: Option<FileKind>,
+) -> Result<Item, OpError> {
     if path.is_root() {
         return Err(OutputError::WholeRepository.into());
     }
@@ -140,11 +159,13 @@ fn classify(repo: &Repo, tracked: &Tracked, path: &RepoPath) -> Result<Item, OpE
         let inside = if inside.is_empty() { Vec::new() } else { vec![inside.into()] };
         return known_item(out, inside);
     }
-    let Some(stamp) = repo.dir().stat(path)? else {
-        return Err(OutputError::Vanished { path: path.clone() }.into());
+    let there = match coming {
+        Some(kind) => Some(kind),
+        None => repo.dir().stat(path)?.map(|stamp| stamp.kind),
     };
+    let Some(kind) = there else { return Err(OutputError::Vanished { path: path.clone() }.into()) };
     let pointer = pointers::path_of(path)?;
-    check_kind(path, stamp.kind)?;
+    check_kind(path, kind)?;
     check_free(repo, tracked, path)?;
     if let Some(git) = repo.git() {
         if let Some(inner) = git.tracked_below(path, 1)?.into_iter().next() {
@@ -206,6 +227,36 @@ fn check_free(repo: &Repo, tracked: &Tracked, path: &RepoPath) -> Result<(), OpE
 
 /// Reads, stores and records what was planned; in a dry run it only reads.
 pub fn apply(repo: &Repo, plan: AddPlan, reporter: &dyn Reporter) -> Result<AddReport, OpError> {
+    if let Some(copy) = &plan.copy {
+        if plan.dry_run {
+            return promise_copy(repo, &plan, copy);
+        }
+        copy.copy(repo, reporter)?;
+    }
+    let taken = take_in(repo, &plan, reporter);
+    if let (Err(_), Some(copy)) = (&taken, &plan.copy) {
+        copy.undo(repo)?;
+    }
+    let (outputs, written, published) = taken?;
+    let stored = published.stats.into();
+    if plan.dry_run {
+        return Ok(AddReport { outputs, stored, git: GitFiles::default(), dry_run: true });
+    }
+    let changed = pointers::write(repo, &written, reporter)?;
+    published.settle()?;
+    let git = git_files::of_changes(repo, changed, reporter)?;
+    Ok(AddReport { outputs, stored, git, dry_run: false })
+}
+
+/// An output, its pointer, and what to write into that.
+type Written = (RepoPath, RepoPath, ContentInfo);
+
+/// Everything up to the pointers, which nothing names before they are written.
+fn take_in<'a>(
+    repo: &'a Repo,
+    plan: &AddPlan,
+    reporter: &'a dyn Reporter,
+) -> Result<(Vec<AddedOutput>, Vec<Written>, Published<'a>), OpError> {
     let mut recording =
         if plan.dry_run { Recording::rehearse(repo, reporter)? } else { Recording::begin(repo, reporter)? };
     let mut outputs = Vec::new();
@@ -227,15 +278,25 @@ pub fn apply(repo: &Repo, plan: AddPlan, reporter: &dyn Reporter) -> Result<AddR
         outputs.push(output);
         written.push((item.output.clone(), item.pointer.clone(), recorded.info));
     }
-    let published = recording.publish()?;
-    let stored = published.stats.into();
-    if plan.dry_run {
-        return Ok(AddReport { outputs, stored, git: GitFiles::default(), dry_run: true });
-    }
-    let changed = pointers::write(repo, &written, reporter)?;
-    published.settle()?;
-    let git = git_files::of_changes(repo, changed, reporter)?;
-    Ok(AddReport { outputs, stored, git, dry_run: false })
+    Ok((outputs, written, recording.publish()?))
+}
+
+/// What adding a copy would do, without making it.
+fn promise_copy(repo: &Repo, plan: &AddPlan, copy: &CopyIn) -> Result<AddReport, OpError> {
+    let (size, nfiles) = copy.measure(repo)?;
+    let stored = StoredCounts { records: nfiles.unwrap_or(1), bytes: size };
+    let output = |item: &Item| AddedOutput {
+        path: item.output.to_string(),
+        pointer: item.pointer.to_string(),
+        hash: None,
+        size,
+        nfiles,
+        state: if item.known.is_some() { "updated" } else { "added" },
+        changes: ChangeCounts { added: nfiles.unwrap_or(1), ..ChangeCounts::default() },
+        kept: 0,
+    };
+    let outputs = plan.items.iter().map(output).collect();
+    Ok(AddReport { outputs, stored, git: GitFiles::default(), dry_run: true })
 }
 
 impl AddedOutput {
@@ -244,7 +305,7 @@ impl AddedOutput {
         AddedOutput {
             path: output.to_string(),
             pointer: pointer.to_string(),
-            hash: recorded.info.id.to_string(),
+            hash: Some(recorded.info.id.to_string()),
             size: recorded.info.size,
             nfiles: recorded.info.nfiles,
             state: "updated",

@@ -10,7 +10,6 @@ use crate::cli::ui::Text;
 use crate::error::ErrorKind;
 use crate::model::units::{ByteSize, Span};
 use crate::ops::add::{self, AddOptions, AddedOutput, StoredCounts};
-use crate::ops::copy_in;
 
 /// Track files and folders, or record what changed in them
 ///
@@ -32,7 +31,7 @@ pub(crate) struct AddArgs {
     #[arg(long)]
     glob: bool,
     /// Copy the target, which may lie outside the repository, to this name, and track the copy
-    #[arg(long, short, value_name = "NAME", conflicts_with_all = ["glob", "dry_run"])]
+    #[arg(long, short, value_name = "NAME", conflicts_with = "glob")]
     out: Option<String>,
     /// Write pointers, and leave storing the bytes to `mlv commit`
     #[arg(long)]
@@ -54,16 +53,16 @@ pub(crate) struct AddReport {
 
 pub(crate) fn run(cx: &Context, args: AddArgs) -> Result<AddReport, CliError> {
     let repo = cx.repo_with(args.jobs.number())?;
-    let targets = match (args.out, args.targets.as_slice()) {
-        (None, _) => args.targets,
-        (Some(out), [source]) => {
-            copy_in::copy_in(repo, source, &out)?;
-            vec![out]
-        }
-        (Some(_), _) => return Err(CliError::new(ErrorKind::Usage, "`--out` takes one target")),
+    if args.out.is_some() && args.targets.len() > 1 {
+        return Err(CliError::new(ErrorKind::Usage, "`--out` takes one target"));
+    }
+    let options = AddOptions {
+        targets: args.targets,
+        glob: args.glob,
+        no_commit: args.no_commit,
+        dry_run: args.dry_run.dry_run,
+        out: args.out,
     };
-    let options =
-        AddOptions { targets, glob: args.glob, no_commit: args.no_commit, dry_run: args.dry_run.dry_run };
     let report = add::apply(repo, add::plan(repo, &options)?, cx.reporter())?;
     Ok(AddReport { report, view: Viewpoint::of(repo) })
 }
