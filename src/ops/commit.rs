@@ -88,7 +88,7 @@ pub fn run(
         }
     }
     let index = repo.stat_index();
-    let mut accepted = Accepted::new(repo, &tracked, &index, reporter);
+    let mut accepted = Accepted::new(repo, &tracked, &index, dry_run, reporter);
     for chosen in stages::chosen(repo, &tracked, targets)? {
         accepted.stage(&chosen, &mut recording, &mut report);
     }

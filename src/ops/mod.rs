@@ -16,6 +16,7 @@ pub mod fsck;
 pub mod git_files;
 pub mod held;
 pub mod init;
+pub mod leases;
 pub mod links;
 pub mod lock_entries;
 pub mod names;

@@ -91,6 +91,14 @@ pub enum OutputError {
         /// The stage.
         stage: Box<str>,
     },
+    /// A pipeline file, where one of its stages may be meant.
+    #[error("`{path}` is a pipeline with {} stages, not something to stop tracking", stages.len())]
+    PipelineFile {
+        /// The pipeline file.
+        path: RepoPath,
+        /// The names of its stages.
+        stages: Vec<Box<str>>,
+    },
     /// An output of a stage, which only the stage or `commit` records.
     #[error("`{path}` is an output of the stage `{stage}`")]
     StageOutput {
@@ -283,6 +291,7 @@ impl OutputError {
             | OutputError::TrackedByGit { path, .. }
             | OutputError::StageOutput { path, .. }
             | OutputError::EntangledStage { path, .. }
+            | OutputError::PipelineFile { path, .. }
             | OutputError::HoldsOutput { path, .. }
             | OutputError::Twin { path, .. }
             | OutputError::TreeNotDownloaded { path, .. }
@@ -311,7 +320,8 @@ impl Advice for OutputError {
             | OutputError::Twin { .. } => ErrorKind::AlreadyTracked,
             OutputError::IgnoredPointer { .. }
             | OutputError::WholeRepository
-            | OutputError::EntangledStage { .. } => ErrorKind::Usage,
+            | OutputError::EntangledStage { .. }
+            | OutputError::PipelineFile { .. } => ErrorKind::Usage,
             OutputError::TreeNotDownloaded { .. }
             | OutputError::NotDownloaded { .. }
             | OutputError::NowhereToPush { .. } => ErrorKind::NotDownloaded,
@@ -348,6 +358,12 @@ impl Advice for OutputError {
             OutputError::EntangledStage { path, .. } => {
                 format!("take it out of `{path}` in an editor: braces or an anchor tie it to the rest")
             }
+            OutputError::PipelineFile { path, stages } => match stages.first() {
+                Some(first) => {
+                    format!("name a stage, as in `mlv remove {path}:{first}`, or use `git rm {path}`")
+                }
+                None => format!("git rm {path}"),
+            },
             OutputError::StageOutput { stage, .. } => {
                 format!("run `mlv repro {stage}`, or `mlv commit {stage}` to record it as it is")
             }

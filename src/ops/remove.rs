@@ -53,6 +53,7 @@ pub struct RemoveReport {
 /// the cache does not have it. Fails for outputs of stages, which the pipeline declares.
 pub fn run(repo: &Repo, options: &RemoveOptions, reporter: &dyn Reporter) -> Result<RemoveReport, OpError> {
     let tracked = Tracked::load(repo)?;
+    stages::refuse_pipelines(repo, &tracked, &options.targets)?;
     let (selected, named) = targets::outputs_and_stages(repo, &tracked, &options.targets)?;
     let mut outputs: Vec<(RepoPath, RepoPath)> = Vec::new();
     let mut parts = Vec::new();
@@ -81,11 +82,12 @@ pub fn run(repo: &Repo, options: &RemoveOptions, reporter: &dyn Reporter) -> Res
         dry_run: options.dry_run,
         ..RemoveReport::default()
     };
-    if options.dry_run {
-        return Ok(report);
-    }
     // Whatever can be refused is refused before anything is changed.
     let edits = stages::plan(repo, &tracked, &named)?;
+    if options.dry_run {
+        entries::check(repo, &parts, reporter)?;
+        return Ok(report);
+    }
     let mut gone: Vec<RepoPath> = outputs.iter().map(|(output, _)| output.clone()).collect();
     gone.extend(stages::outputs(&tracked, &named));
     if !options.outs {

@@ -1,17 +1,18 @@
 //! Stages whose files were changed or made by hand: their lock entries say what is there now.
 
+use crate::fs::lock::StageLease;
 use crate::model::lockfile::{LockOut, StageLock};
 use crate::model::path::RepoPath;
 use crate::model::stage::{Out, Stage};
 use crate::ops::commit::CommitReport;
-use crate::ops::lock_entries::Updates;
+use crate::ops::lock_entries::{self, Updates};
 use crate::ops::present::{Absent, WorkTreeState};
 use crate::ops::record::{Recording, Request};
 use crate::ops::scan::Scanner;
 use crate::ops::stage_inputs::Inputs;
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{Source, Tracked, TrackedPipeline};
-use crate::ops::{OpError, pointers, surroundings};
+use crate::ops::{OpError, leases, pointers, surroundings};
 use crate::pipeline::graph::StageAddress;
 use crate::pipeline::plan::{self, PlanOptions, Verdict};
 use crate::repo::Repo;
@@ -64,6 +65,9 @@ pub(super) struct Accepted<'a> {
     state: WorkTreeState<'a>,
     updates: Updates,
     outs: Vec<&'a Out>,
+    /// Of the stages that are accepted, until their entries are written; none in a dry run.
+    leases: Vec<StageLease>,
+    dry_run: bool,
 }
 
 impl<'a> Accepted<'a> {
@@ -71,11 +75,13 @@ impl<'a> Accepted<'a> {
         repo: &'a Repo,
         tracked: &'a Tracked,
         index: &'a StatIndex,
+        dry_run: bool,
         reporter: &'a dyn Reporter,
     ) -> Accepted<'a> {
         let scanner = Scanner::new(repo, index, reporter);
         let state = WorkTreeState::new(repo, tracked, scanner, Absent::AsRecorded);
-        Accepted { repo, tracked, reporter, state, updates: Updates::default(), outs: Vec::new() }
+        let (updates, outs, leases) = Default::default();
+        Accepted { repo, tracked, reporter, state, updates, outs, leases, dry_run }
     }
 
     /// Takes a stage as it is, and what became of it into the report.
@@ -100,35 +106,51 @@ impl<'a> Accepted<'a> {
 
     /// The new entry; nothing where it would say the same, or where outputs are not here.
     fn accept(
-        &self,
+        &mut self,
         chosen: &Chosen<'a>,
         target: &str,
         recording: &mut Recording<'_>,
         report: &mut CommitReport,
     ) -> Result<Option<StageLock>, OpError> {
         let Chosen { pipeline, stage } = chosen;
-        let lock = pipeline.lock.stages.get(&stage.name);
-        let mut absent = 0;
-        for out in &stage.outs {
-            absent += u64::from(self.repo.dir().stat(&out.path)?.is_none());
-        }
-        if absent > 0 {
-            report.not_here += absent;
+        let recorded = pipeline.lock.stages.get(&stage.name);
+        if self.is_absent(stage, report)? {
             return Ok(None);
         }
-        let verdict = plan::decide(stage, lock, &self.state, PlanOptions::default())?;
+        let mut verdict = plan::decide(stage, recorded, &self.state, PlanOptions::default())?;
+        let mut lock = recorded.cloned();
+        if !self.dry_run && !matches!(verdict, Verdict::Skip { .. }) {
+            // What a run is making now is accepted when it is done.
+            self.leases.push(leases::acquire(self.repo, target, self.reporter)?);
+            self.state.forget_all();
+            lock = lock_entries::read(self.repo, &pipeline.lock_file)?.stages.remove(&stage.name);
+            if self.is_absent(stage, report)? {
+                return Ok(None);
+            }
+            verdict = plan::decide(stage, lock.as_ref(), &self.state, PlanOptions::default())?;
+        }
         let inputs = match verdict {
             Verdict::Skip { .. } => None,
             _ => Some(Inputs::read(stage, target, &self.state)?),
         };
         let mut outs = Vec::new();
         for out in &stage.outs {
-            let known = lock.and_then(|lock| lock.out(&out.path)).map(|known| &known.content);
+            let known = lock.as_ref().and_then(|lock| lock.out(&out.path)).map(|known| &known.content);
             let request = Request { output: &out.path, known, inside: &[], store: out.cache };
             outs.push(LockOut::new(out, recording.output(request)?.info));
         }
         let entry = inputs.map(|read| StageLock::new(stage.command.clone(), read.deps, read.params, outs));
-        Ok(entry.filter(|entry| lock != Some(entry)))
+        Ok(entry.filter(|entry| lock.as_ref() != Some(entry)))
+    }
+
+    /// Whether outputs of the stage are not here; counts them.
+    fn is_absent(&self, stage: &Stage, report: &mut CommitReport) -> Result<bool, OpError> {
+        let mut absent = 0;
+        for out in &stage.outs {
+            absent += u64::from(self.repo.dir().stat(&out.path)?.is_none());
+        }
+        report.not_here += absent;
+        Ok(absent > 0)
     }
 
     pub(super) fn take_learned(&self) -> StatIndexUpdate {

@@ -26,6 +26,15 @@ impl Part {
     }
 }
 
+/// Fails with `NotRecorded` where a directory has nothing at one of the paths.
+pub(super) fn check(repo: &Repo, parts: &[Part], reporter: &dyn Reporter) -> Result<(), OpError> {
+    let mut rehearsal = Recording::rehearse(repo, reporter)?;
+    for part in parts {
+        rehearsal.without(&part.output, &part.known, &part.inside)?;
+    }
+    Ok(())
+}
+
 /// Writes the pointers without the entries, then takes away what of them is here. Returns the files that
 /// changed.
 pub(super) fn remove(

@@ -6,6 +6,7 @@ use crate::fs::atomic;
 use crate::model::path::RepoPath;
 use crate::model::yaml::Limits;
 use crate::ops::lock_entries::Updates;
+use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{Tracked, TrackedPipeline};
 use crate::ops::{OpError, OutputError, pointers, surroundings};
 use crate::pipeline::edit;
@@ -15,6 +16,23 @@ use crate::report::Reporter;
 
 /// Names of stages by their pipeline file.
 pub(super) type Edits = BTreeMap<RepoPath, Vec<Box<str>>>;
+
+/// Fails with `PipelineFile` if a target is a pipeline file: elsewhere that means all its stages, and
+/// whoever asks to remove a file means it seldom.
+pub(super) fn refuse_pipelines(
+    repo: &Repo,
+    tracked: &Tracked,
+    options: &TargetOptions,
+) -> Result<(), OpError> {
+    for target in options.targets.iter().filter(|_| !options.glob) {
+        let Ok(path) = targets::path(repo, target) else { continue };
+        if let Some(known) = tracked.pipelines().iter().find(|known| known.pipeline.file == path) {
+            let stages = known.pipeline.stages.iter().map(|stage| stage.name.clone()).collect();
+            return Err(OutputError::PipelineFile { path, stages }.into());
+        }
+    }
+    Ok(())
+}
 
 /// Checks that the stages can be taken out.
 pub(super) fn plan(repo: &Repo, tracked: &Tracked, stages: &[StageAddress]) -> Result<Edits, OpError> {

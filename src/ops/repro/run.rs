@@ -13,6 +13,7 @@ use crate::model::lockfile::{LockOut, StageLock};
 use crate::model::path::RepoPath;
 use crate::model::stage::Stage;
 use crate::ops::OpError;
+use crate::ops::leases;
 use crate::ops::lock_entries::Record;
 use crate::ops::record::Request;
 use crate::ops::repro::aside::Aside;
@@ -91,9 +92,9 @@ impl Session<'_> {
     /// The file for all that the stage prints, and its path from the root.
     fn log(&self, target: &str) -> Result<(OutFile, String), OpError> {
         let mlv = self.repo.mlv();
-        let folder = own(LOGS);
+        let folder = leases::own(LOGS);
         mlv.create_dir_all(&folder)?;
-        let file = folder.join(&own(&format!("{}.log", file_name(target))));
+        let file = folder.join(&leases::own(&format!("{}.log", leases::file_name(target))));
         mlv.remove_file(&file)?;
         Ok((mlv.create_file(&file, 0o666)?, format!(".mlv/{file}")))
     }
@@ -169,21 +170,4 @@ impl Session<'_> {
         );
         self.reporter.event(&Event::Warning { message });
     }
-}
-
-/// A stage's name as the name of a file.
-pub(super) fn file_name(target: &str) -> String {
-    const MOST: usize = 120;
-    let is_plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '@');
-    if target.len() <= MOST && target.chars().all(|c| is_plain(&c)) {
-        return target.to_owned();
-    }
-    let plain: String = target.chars().filter(is_plain).take(MOST).collect();
-    let hash = crate::model::digest::Digest::of(target.as_bytes()).to_string();
-    format!("{plain}.{}", &hash[..16])
-}
-
-/// A path below mlv's own folder that this module itself makes of plain names.
-pub(super) fn own(path: &str) -> RepoPath {
-    RepoPath::parse(path).expect("names of mlv's own files are plain")
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Advice, ErrorKind};
 use crate::fs;
 use crate::fs::journal::Journal;
-use crate::fs::lock::{Patience, StageLease};
+use crate::fs::lock::StageLease;
 use crate::model::path::RepoPath;
 use crate::model::stage::Out;
 use crate::ops::lock_entries::Record;
@@ -14,17 +14,14 @@ use crate::ops::place::{Manner, Planner, Wanted};
 use crate::ops::present::WorkTreeState;
 use crate::ops::record::{Recording, Request};
 use crate::ops::repro::locks::Locks;
-use crate::ops::repro::run::{file_name, own};
 use crate::ops::repro::{Action, ReproOptions, ReproReport, StageReport};
 use crate::ops::stage_status::form;
-use crate::ops::{OpError, git_files, pointers, surroundings};
+use crate::ops::{OpError, git_files, leases, pointers, surroundings};
 use crate::pipeline::graph::{Graph, StageIndex};
 use crate::pipeline::plan::{self, OutChange, PlanOptions, Repair, SkipReason, Verdict};
 use crate::repo::Repo;
 use crate::report::{Event, Reporter, interrupted};
 
-/// The locks of stages, below mlv's own folder.
-const LEASES: &str = "leases";
 /// The lock files are replaced at most so often while stages run (docs/formats.md, "In git").
 const FLUSH_EVERY: Duration = Duration::from_secs(2);
 
@@ -189,20 +186,14 @@ impl<'a> Session<'a> {
 
     /// The right to change what belongs to a stage, and whether somebody else had it.
     fn lease(&mut self, target: &str) -> Result<(StageLease, bool), OpError> {
-        let mlv = self.repo.mlv();
-        let path = own(LEASES).join(&own(&file_name(target)));
-        mlv.create_dir_all(&own(LEASES))?;
-        match StageLease::acquire(mlv, &path, &Patience::NONE) {
+        match leases::try_acquire(self.repo, target) {
             Ok(lease) => return Ok((lease, false)),
             Err(fs::Error::Busy { .. }) if self.repo.waits() => {}
             Err(error) => return Err(error.into()),
         }
         // Who waits holds nothing: two runs never wait for each other.
         self.place_pending()?;
-        let lease = surroundings::patiently(true, self.reporter, |patience| {
-            StageLease::acquire(self.repo.mlv(), &path, patience)
-        })?;
-        Ok((lease, true))
+        Ok((leases::acquire(self.repo, target, self.reporter)?, true))
     }
 
     fn skip(&mut self, index: StageIndex, why: SkipReason) -> Result<(), OpError> {

@@ -91,3 +91,31 @@ fn entry_that_was_never_downloaded_is_deleted() {
     let (kind, _) = clone.json_error(&["rm", "d/nothing"], 2);
     assert_eq!(kind, "no_such_target");
 }
+
+#[test]
+fn a_pipeline_file_is_no_target_and_nothing_is_removed() {
+    let env = TestEnv::ready();
+    env.write("sub/mlv.yaml", PIPELINE);
+    let before = env.snapshot();
+    let (kind, document) = env.json_error(&["rm", "sub/mlv.yaml"], 2);
+    assert_eq!(kind, "usage");
+    assert!(document["error"]["hints"].to_string().contains("mlv remove sub/mlv.yaml:"), "{document}");
+    env.at("sub").mlv(&["remove", "--outs", "mlv.yaml"]).code(2);
+    assert_eq!(env.snapshot(), before);
+}
+
+#[test]
+fn dry_run_refuses_what_the_run_would_refuse() {
+    let env = TestEnv::ready();
+    env.write("d/a", "1");
+    env.mlv(&["add", "d"]).success();
+    env.write("mlv.yaml", "stages: {one: {cmd: echo}, two: {cmd: echo}}\n");
+    let before = env.snapshot();
+    for target in ["d/nosuch", "one"] {
+        let (kind, document) = env.json_error(&["rm", "--dry-run", target], 2);
+        let (same, real) = env.json_error(&["rm", target], 2);
+        assert_eq!((kind, &document["error"]), (same, &real["error"]), "{target}");
+    }
+    env.mlv(&["rm", "--dry-run", "d/a"]).success();
+    assert_eq!(env.snapshot(), before);
+}

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::TestEnv;
+use crate::support::{TestEnv, hash_of};
 
 const PIPELINE: &str = "\
 stages:
@@ -96,6 +96,27 @@ fn second_run_of_a_stage_waits_and_then_has_nothing_to_do() {
     env.mlv(&["repro"]).success();
     assert!(first.wait().expect("it ends").success());
     assert_eq!(runs(&env), ["one", "two"]);
+}
+
+// R5, R21: what a run is making is not accepted half made.
+#[test]
+fn commit_waits_for_the_run_of_a_stage() {
+    let env = project();
+    let command = "echo half > mid; touch started; sleep 2; cat in > mid;";
+    env.write("mlv.yaml", PIPELINE.replace("cat in > mid;", command));
+    let mut first = env.mlv_command().args(["repro", "one"]).spawn().expect("it starts");
+    wait_for(&env, "started");
+    assert_eq!(env.read_text("mid"), "half\n");
+    assert_eq!(env.json_error(&["commit", "--no-wait", "one"], 6).0, "busy");
+    assert_eq!(env.json(&["commit", "--dry-run", "one"])["stages"][0], "one", "looking needs nothing");
+    assert!(!env.exists("mlv.lock"));
+    env.mlv(&["commit", "one"]).success();
+    let lock = env.read_text("mlv.lock");
+    assert!(lock.contains(&hash_of(b"1\n")) && !lock.contains(&hash_of(b"half\n")), "{lock}");
+    assert!(first.wait().expect("it ends").success());
+    assert!(env.read_text("mlv.lock").contains(&hash_of(b"1\n")));
+    env.mlv(&["repro", "one"]).success();
+    assert_eq!(runs(&env), ["one"]);
 }
 
 #[test]
