@@ -165,17 +165,7 @@ pub enum OutputError {
         /// A command that goes on nevertheless.
         force: String,
     },
-    /// A directory's tree that the remote does not have, or has only damaged.
-    #[error("the list of files of `{path}` is missing or damaged on the remote `{remote}`")]
-    TreeLost {
-        /// The output.
-        path: RepoPath,
-        /// The page.
-        tree: TreeId,
-        /// The remote.
-        remote: String,
-    },
-    /// An object that the remote does not have.
+    /// Data that the remote does not have.
     #[error("the data of `{path}` is not on the remote `{remote}`")]
     MissingThere {
         /// The path.
@@ -183,7 +173,7 @@ pub enum OutputError {
         /// The remote.
         remote: String,
     },
-    /// An object that the remote has only damaged.
+    /// Data that the remote has only damaged.
     #[error("the data of `{path}` is damaged on the remote `{remote}`")]
     DamagedThere {
         /// The path.
@@ -297,7 +287,6 @@ impl OutputError {
             | OutputError::TreeNotDownloaded { path, .. }
             | OutputError::BadTree { path, .. }
             | OutputError::BadEntries { path, .. }
-            | OutputError::TreeLost { path, .. }
             | OutputError::MissingThere { path, .. }
             | OutputError::DamagedThere { path, .. }
             | OutputError::DamagedHere { path }
@@ -325,7 +314,7 @@ impl Advice for OutputError {
             OutputError::TreeNotDownloaded { .. }
             | OutputError::NotDownloaded { .. }
             | OutputError::NowhereToPush { .. } => ErrorKind::NotDownloaded,
-            OutputError::TreeLost { .. } | OutputError::MissingThere { .. } => ErrorKind::NotFound,
+            OutputError::MissingThere { .. } => ErrorKind::NotFound,
             OutputError::DamagedThere { .. }
             | OutputError::DamagedHere { .. }
             | OutputError::DamagedRecords { .. }
@@ -379,9 +368,9 @@ impl Advice for OutputError {
                 format!("mlv fetch {path}")
             }
             OutputError::NowhereToPush { .. } => "mlv fetch".to_owned(),
-            OutputError::TreeLost { .. }
-            | OutputError::MissingThere { .. }
-            | OutputError::DamagedThere { .. } => "run `mlv push` in a clone that has the data".to_owned(),
+            OutputError::MissingThere { .. } | OutputError::DamagedThere { .. } => {
+                "run `mlv push` in a clone that has the data".to_owned()
+            }
             OutputError::WouldOverwrite { keep, force, .. } => {
                 format!("run `{keep}` to keep them, or `{force}` to put them into `.mlv/rescue`")
             }

@@ -138,12 +138,12 @@ fn bring_pages(
             let report = fetch(&mut from.remote, &wants, &sink, reporter)?;
             brought.pages += report.records;
             brought.bytes += report.bytes;
-            let lost: HashSet<Digest> = lost(&report);
-            for (id, at) in level.iter().filter(|(id, _)| lost.contains(&id.digest())) {
-                let wish = &wishes[*at];
-                let error =
-                    OutputError::TreeLost { path: wish.output.clone(), tree: *id, remote: from.name.clone() };
-                brought.failed.push((wish.output.clone(), error.into()));
+            let lost = lost(&report);
+            for (id, at) in &level {
+                if let Some(loss) = lost.get(&id.digest()) {
+                    let output = wishes[*at].output.clone();
+                    brought.failed.push((output.clone(), loss.of(output, &from.name)));
+                }
             }
         }
         let pages = sink.pages.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -171,8 +171,27 @@ fn page_key(id: TreeId) -> RecordKey {
     RecordKey { hash: id.digest(), kind: RecordKind::TreePage }
 }
 
-fn lost(report: &FetchReport) -> HashSet<Digest> {
-    report.missing.iter().chain(&report.damaged).map(|key| key.hash).collect()
+/// Why a record did not come.
+#[derive(Clone, Copy)]
+enum Loss {
+    Missing,
+    Damaged,
+}
+
+impl Loss {
+    fn of(self, path: RepoPath, remote: &str) -> OpError {
+        let remote = remote.to_owned();
+        let error = match self {
+            Loss::Missing => OutputError::MissingThere { path, remote },
+            Loss::Damaged => OutputError::DamagedThere { path, remote },
+        };
+        error.into()
+    }
+}
+
+fn lost(report: &FetchReport) -> HashMap<Digest, Loss> {
+    let missing = report.missing.iter().map(|key| (key.hash, Loss::Missing));
+    missing.chain(report.damaged.iter().map(|key| (key.hash, Loss::Damaged))).collect()
 }
 
 /// The files of all wishes that the cache lacks.
@@ -213,16 +232,9 @@ fn bring_files(
     brought.files += report.records + report.files;
     brought.chunks += report.chunks;
     brought.bytes += report.bytes;
-    let damaged: HashSet<Digest> = report.damaged.iter().map(|key| key.hash).collect();
-    for hash in lost(&report) {
+    for (hash, loss) in lost(&report) {
         for path in paths.remove(&hash).unwrap_or_default() {
-            let remote = from.name.clone();
-            let error = if damaged.contains(&hash) {
-                OutputError::DamagedThere { path: path.clone(), remote }
-            } else {
-                OutputError::MissingThere { path: path.clone(), remote }
-            };
-            brought.failed.push((path, error.into()));
+            brought.failed.push((path.clone(), loss.of(path, &from.name)));
         }
     }
     Ok(())

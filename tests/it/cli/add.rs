@@ -328,3 +328,17 @@ fn git_sees_pointer_and_ignore_file_only() {
     let status = env.git(&["status", "--porcelain", "--untracked-files=all"]);
     assert_eq!(status, "?? .gitignore\n?? data.mlv");
 }
+
+// DVC 26 F
+#[test]
+fn own_files_are_no_data() {
+    let env = TestEnv::ready();
+    env.write(".gitignore", "*.tmp\n");
+    env.write("d/.mlvignore", "*.tmp\n");
+    for name in [".gitignore", ".mlvignore", "d/.mlvignore", ".gitattributes"] {
+        env.write(name, "*.tmp\n");
+        let before = env.snapshot();
+        env.json_error(&["add", name], 4);
+        assert_eq!(env.snapshot(), before, "{name}");
+    }
+}

@@ -247,3 +247,17 @@ fn large_file_that_is_damaged_in_the_cache_is_not_pushed() {
     clone.mlv(&["pull"]).success();
     assert_eq!(clone.snapshot(), env.snapshot());
 }
+
+// DVC 41 F: what is counted is what the user named, not the pages of a directory.
+#[test]
+fn failed_paths_are_the_users() {
+    let env = pushed();
+    let clone = env.clone_to("clone");
+    let mut packs = Vec::new();
+    files_below(&env.root().join("remote/pk"), &mut packs);
+    for pack in packs {
+        fs::remove_file(pack).expect("it can be removed");
+    }
+    let (_, document) = clone.json_error(&["pull"], 5);
+    assert_eq!(texts(&document["failed"]), ["a", "d"], "{document}");
+}

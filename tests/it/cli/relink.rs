@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use crate::support::TestEnv;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use crate::support::{TestEnv, texts};
 
 // DVC 51: a change of `cache.type` does nothing by itself; `--relink` puts the files in place again.
 #[test]
@@ -79,4 +82,34 @@ fn what_is_lost_is_not_in_the_cache() {
     let diff = env.json(&["diff"]);
     assert_eq!(diff["not in cache"][0]["path"], "a", "{diff}");
     assert_eq!(diff["deleted"][0]["path"], "a", "{diff}");
+}
+
+// DVC 52 F: links are read-only, and bytes that were written through one are found, not handed on.
+#[test]
+fn bytes_written_through_a_link_are_found_and_healed() {
+    let env = TestEnv::ready();
+    let right = vec![7; 2 << 20];
+    env.mlv(&["config", "cache.type", "hardlink"]).success();
+    env.write("big", &right);
+    env.mlv(&["add", "big"]).success();
+    env.mlv(&["checkout", "--relink"]).success();
+    env.commit("big");
+    let found = std::fs::metadata(env.path().join("big")).expect("it is there");
+    assert_eq!((found.permissions().mode() & 0o777, found.nlink()), (0o444, 2));
+    env.chmod("big", 0o644);
+    let mut open = std::fs::OpenOptions::new().append(true).open(env.path().join("big")).expect("it opens");
+    open.write_all(b"more").expect("it can be written");
+    assert_eq!(texts(&env.status()["data"]["uncommitted"]["modified"]), ["big"]);
+    env.mlv(&["fsck"]).code(5);
+    // Damaged data is never put in place of the user's, which stay.
+    env.mlv(&["checkout", "--force", "big"]).code(5);
+    assert_eq!(env.read("big").len(), right.len() + 4);
+    // With the right bytes back, the cache has them again.
+    env.remove("big");
+    env.write("big", &right);
+    env.mlv(&["add", "big"]).success();
+    env.mlv(&["fsck"]).success();
+    env.remove("big");
+    env.mlv(&["checkout"]).success();
+    assert_eq!(env.read("big"), right);
 }

@@ -121,3 +121,17 @@ fn stage_goes_from_pipeline_and_lock() {
     let status = env.json(&["status", "--only", "pipeline"]);
     assert_eq!(texts(&status["stages"]), Vec::<&str>::new());
 }
+
+// DVC 14 F: names that had to be escaped, too.
+#[test]
+fn ignore_lines_go_with_the_last_output_and_the_file_with_them() {
+    let env = TestEnv::ready();
+    env.write("sp[1] #.txt", "x");
+    env.write("!b", "y");
+    env.mlv(&["add", "sp[1] #.txt", "!b"]).success();
+    assert!(env.git_ignores("sp[1] #.txt") && env.git_ignores("!b"));
+    env.mlv(&["remove", "sp[1] #.txt.mlv"]).success();
+    assert!(!env.git_ignores("sp[1] #.txt") && env.git_ignores("!b"));
+    env.mlv(&["remove", "!b"]).success();
+    assert!(!env.exists(".gitignore"));
+}

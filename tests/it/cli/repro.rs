@@ -456,13 +456,29 @@ fn interrupt_ends_the_command_and_leaves_the_outputs_before() {
 // R21: an input that changes while the stage runs is not what made the output.
 #[test]
 fn input_that_changed_during_the_run_is_not_recorded_as_used() {
+    let run = |mutation: &str| {
+        let env = project();
+        env.write("mlv.yaml", PIPELINE.replace("cat in > mid;", "cat in > mid; echo late >> in;"));
+        let output = env.run(env.mlv_command().arg("repro").env("MLV_MUTATE", mutation));
+        let is_recorded = env.exists("mlv.lock") && env.read_text("mlv.lock").contains("  one:\n");
+        (output.exit_code(), is_recorded)
+    };
+    assert_eq!(run(""), (8, false));
+    // The mutation that this is there to notice.
+    assert!(run("input-recheck").1);
+}
+
+// DVC 66 F: a failure takes no ignore line of what succeeded.
+#[test]
+fn ignore_lines_of_stages_that_succeeded_stay_after_a_failure() {
     let env = project();
-    env.write("mlv.yaml", PIPELINE.replace("cat in > mid;", "cat in > mid; echo late >> in;"));
-    let output = env.mlv(&["repro"]);
-    if output.exit_code() == 0 {
-        assert!(!texts(&env.json(&["status", "--only", "pipeline"])["stages"]["one"]).is_empty());
-    } else {
-        assert!([6, 8].contains(&output.exit_code()), "{output}");
-        assert!(!env.exists("mlv.lock") || !env.read_text("mlv.lock").contains("  one:\n"));
-    }
+    env.write(
+        "mlv.yaml",
+        "stages:\n  good:\n    cmd: echo 1 > kept\n    outs: [kept]\n  \
+         bad:\n    cmd: cat kept; exit 3\n    deps: [kept]\n    outs: [never]\n",
+    );
+    env.mlv(&["repro"]).code(8);
+    assert!(env.git_ignores("kept") && env.read_text("mlv.lock").contains("  good:\n"));
+    env.mlv(&["repro"]).code(8);
+    assert!(env.git_ignores("kept"));
 }
