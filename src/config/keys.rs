@@ -260,14 +260,25 @@ fn near_keys(text: &str) -> Vec<String> {
     near(text, KEYS.iter().map(|info| info.name))
 }
 
-/// The names nearest to `text`, nearest first, at most three.
+/// The names that `text` may be a slip of, nearest first, at most three.
+///
+/// Counted in wrong, missing, added and swapped letters: a measure that favours common beginnings
+/// takes all of `core.` for one another.
 pub fn near<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut scored: Vec<(f64, &str)> = names
-        .map(|name| (strsim::jaro_winkler(text, name), name))
-        .filter(|(score, _)| *score > 0.8)
+    let text = text.to_lowercase();
+    let slips = match text.chars().count() {
+        0..=2 => 0,
+        3..=7 => 1,
+        8..=11 => 2,
+        _ => 3,
+    };
+    let mut found: Vec<(usize, &str)> = names
+        .map(|name| (strsim::damerau_levenshtein(&text, &name.to_lowercase()), name))
+        .filter(|(distance, _)| *distance <= slips)
         .collect();
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-    scored.into_iter().take(3).map(|(_, name)| name.to_owned()).collect()
+    found.sort_unstable();
+    found.dedup();
+    found.into_iter().take(3).map(|(_, name)| name.to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -279,6 +290,19 @@ mod tests {
         for table in [KEYS, REMOTE_OPTIONS] {
             assert!(table.windows(2).all(|pair| pair[0].name < pair[1].name));
             assert!(table.iter().all(|info| !info.meaning.is_empty()));
+        }
+    }
+
+    #[test]
+    fn only_slips_are_near() {
+        let names = ["core.jobs", "core.names", "core.remote", "data/train", "data/test", "ab"];
+        let near = |text| near(text, names.into_iter());
+        assert_eq!(near("core.job"), ["core.jobs"]);
+        assert_eq!(near("core.jbos"), ["core.jobs"]);
+        assert_eq!(near("Core.Remote"), ["core.remote"]);
+        assert_eq!(near("data/trian"), ["data/train"]);
+        for far in ["core.nosuch", "core.", "data/tent.csv", "x", "aa", ""] {
+            assert_eq!(near(far), Vec::<String>::new(), "{far}");
         }
     }
 
