@@ -26,6 +26,11 @@ const TAG: &str = "CACHEDIR.TAG";
 const TAG_TEXT: &[u8] =
     b"Signature: 8a477f597d28d172789f06886806bc55\n# The cache of mlv: made again by `mlv fetch`, as far as it was pushed.\n";
 
+const IGNORE: &str = ".gitignore";
+/// Everything, itself included. The cache of linked work trees lies in the main one, where a branch
+/// without mlv may be checked out, and nothing else says that it is not for git.
+const IGNORE_TEXT: &[u8] = b"*\n";
+
 /// A path made of mlv's own names and hex digits.
 pub(super) fn own(text: &str) -> RepoPath {
     RepoPath::parse(text).expect("names of the layout and hex digits have no reserved parts")
@@ -126,7 +131,7 @@ pub(super) fn read_marker(dir: &Dir) -> Result<Option<Trust>, Error> {
     trust.map(Some).ok_or_else(|| Error::UnknownCache { path: dir.full(&path) })
 }
 
-/// Writes the marker, the lock file and the tag of a new cache.
+/// Writes the marker, the lock file, the tag and the ignore file of a new cache.
 pub(super) fn write_marker(dir: &Dir, trust: Trust) -> Result<(), fs::Error> {
     if let Ok(lock) = dir.create_file(&own(USE_LOCK), 0o600) {
         // R18: the whole group writes its names into it, whatever the umask of who came first.
@@ -134,6 +139,7 @@ pub(super) fn write_marker(dir: &Dir, trust: Trust) -> Result<(), fs::Error> {
         lock.set_mode(mode).map_err(fs::at(dir.path(), "set modes in"))?;
     }
     atomic::write(dir, &own(TAG), TAG_TEXT, Some(trust.file_mode()))?;
+    atomic::write(dir, &own(IGNORE), IGNORE_TEXT, Some(trust.file_mode()))?;
     let text = format!("{{\"version\":1,\"hash\":\"blake3\",\"trust\":\"{}\"}}\n", trust.word());
     atomic::write(dir, &own(MARKER), text.as_bytes(), Some(trust.file_mode()))
 }

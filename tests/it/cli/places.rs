@@ -99,3 +99,35 @@ fn commands_leave_heads_index_and_refs_of_git_alone() {
     assert_eq!(refs(), before);
     assert_eq!(env.read(".git/index"), index);
 }
+
+#[test]
+fn the_cache_of_linked_work_trees_is_not_for_git_where_mlv_is_not() {
+    let env = TestEnv::in_git();
+    env.write("readme", "no mlv on this branch");
+    env.commit("without mlv");
+    let linked = env.root().join("linked").display().to_string();
+    env.git(&["worktree", "add", "--quiet", "-b", "data", &linked]);
+    let linked = env.beside("linked");
+    linked.mlv(&["init"]).success();
+    linked.write("d/a", "1");
+    linked.mlv(&["add", "d"]).success();
+    linked.commit("with mlv");
+    assert!(env.exists(".mlv/cache"), "it is shared by all work trees");
+    assert_eq!(env.git(&["status", "--porcelain", "--untracked-files=all"]), "");
+    env.git(&["merge", "--quiet", "data"]);
+    assert_eq!(env.git(&["status", "--porcelain", "--untracked-files=all"]), "");
+    env.mlv(&["checkout"]).success();
+    assert_eq!(env.read_text("d/a"), "1");
+    linked.assert_sound();
+}
+
+#[test]
+fn a_cache_in_the_work_tree_is_not_for_git() {
+    let env = TestEnv::ready();
+    env.mlv(&["cache", "dir", "--local", "my cache"]).success();
+    env.write("a", "1");
+    env.mlv(&["add", "a"]).success();
+    assert!(env.exists("my cache/objects"));
+    assert!(!env.git(&["status", "--porcelain", "--untracked-files=all"]).contains("my cache"));
+    env.assert_sound();
+}
