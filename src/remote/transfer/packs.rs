@@ -8,9 +8,6 @@ use crate::remote::backend::{Backend, BackendError, Stat, list_sorted};
 use crate::remote::counting::LIST_PAGE;
 use crate::remote::names::{PACKS, pack_key, parse_pack_key};
 
-/// So few packs are asked for one by one, however short the list of all would be.
-const ASK: usize = 3;
-
 /// The packs that the store says it has.
 pub(super) enum Packs {
     /// All of them.
@@ -39,8 +36,8 @@ impl Packs {
         relied: &BTreeMap<PackId, u64>,
         total: usize,
     ) -> Result<Packs, BackendError> {
-        let pages = total.div_ceil(LIST_PAGE as usize);
-        if relied.len() > ASK.max(pages) {
+        let pages = total.div_ceil(LIST_PAGE as usize).max(1);
+        if relied.len() > pages {
             return Packs::list(backend);
         }
         let mut asked = HashMap::new();
