@@ -1,5 +1,6 @@
 //! Tests that look at mlv from outside, in one binary: each further one links everything again.
 
+mod budgets;
 mod cli;
 mod docs;
 mod faults;

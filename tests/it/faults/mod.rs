@@ -9,3 +9,5 @@ mod kill;
 mod race;
 mod scenario;
 mod trace;
+
+pub(crate) use trace::has_strace;

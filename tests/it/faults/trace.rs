@@ -17,7 +17,7 @@ pub(super) struct Call {
 }
 
 /// Whether strace can be used here; says so once if not.
-pub(super) fn has_strace() -> bool {
+pub(crate) fn has_strace() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     *FOUND.get_or_init(|| {
         let env = TestEnv::new();
