@@ -15,6 +15,7 @@ mod init;
 mod jobs;
 mod json;
 mod metrics;
+mod other_file_system;
 mod places;
 mod push_pull;
 mod relink;

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{TestEnv, texts};
+use crate::support::TestEnv;
 
 /// `one` makes mid of in, `two` makes out of mid and a parameter; each notes its run in `log`.
 const PIPELINE: &str = "\

@@ -72,3 +72,29 @@ fn first_signal_ends_the_operation_in_order() {
         assert_eq!(output.error_kind(), "interrupted");
     }
 }
+
+#[test]
+fn second_signal_ends_the_process_at_once_and_the_next_command_goes_on() {
+    let env = TestEnv::ready();
+    env.write("in", "1");
+    env.write("mlv.yaml", "stages:\n  s:\n    cmd: cp in out\n    deps: [in]\n    outs: [out]\n");
+    env.mlv(&["repro"]).success();
+    // A command that does not let itself be stopped: the first signal waits for it to end.
+    let stubborn = "trap '' INT TERM; touch started; for i in $(seq 600); do sleep 0.1; done";
+    env.write(
+        "mlv.yaml",
+        format!("stages:\n  s:\n    cmd: \"{stubborn}\"\n    deps: [in]\n    outs: [out]\n"),
+    );
+    let mut child = start(&env, &["repro"]);
+    while !env.exists("started") {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    signal(&env, &child, "INT");
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(child.try_wait().expect("a child").is_none(), "the first only asks");
+    signal(&env, &child, "INT");
+    end(&env, child).code(130);
+    assert!(!env.exists("out"), "it had no time to put things back");
+    let _ = env.mlv(&["status"]);
+    assert_eq!(env.read_text("out"), "1", "which the next command does");
+}
