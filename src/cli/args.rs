@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use crate::cli::ui::{Colour, Ui};
 use crate::config::Level;
+use crate::git::revision::Scope;
 use crate::ops::targets::TargetOptions;
 
 /// What every command takes.
@@ -68,6 +69,27 @@ impl TargetArgs {
     /// The targets in the form that operations take.
     pub(crate) fn into_options(self) -> TargetOptions {
         TargetOptions { targets: self.targets, glob: self.glob, with_deps: self.with_deps }
+    }
+}
+
+/// Which commits, besides the work tree.
+#[derive(clap::Args)]
+pub(crate) struct ScopeArgs {
+    /// Also what the newest commit of each local branch names
+    #[arg(long, short = 'a')]
+    all_branches: bool,
+    /// Also what the commit of each tag names
+    #[arg(long, short = 'T')]
+    all_tags: bool,
+    /// Also what any commit names
+    #[arg(long, short = 'A')]
+    all_commits: bool,
+}
+
+impl ScopeArgs {
+    /// The commits in the form that operations take.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope { branches: self.all_branches, tags: self.all_tags, all_commits: self.all_commits }
     }
 }
 

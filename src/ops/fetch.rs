@@ -4,9 +4,8 @@ use crate::error::{Advice, ErrorKind};
 use crate::model::path::RepoPath;
 use crate::ops::OpError;
 use crate::ops::share::bring::{self, Brought, Wish};
+use crate::ops::share::gather::{Selection, gather};
 use crate::ops::share::{self, NamedRemote};
-use crate::ops::targets::{self, TargetOptions};
-use crate::ops::tracked::Tracked;
 use crate::remote::records::Operation;
 use crate::repo::Repo;
 use crate::report::Reporter;
@@ -14,8 +13,8 @@ use crate::report::Reporter;
 /// What to fetch, and from where.
 #[derive(Clone, Debug, Default)]
 pub struct FetchOptions {
-    /// Which outputs; all if none is named.
-    pub targets: TargetOptions,
+    /// Which outputs, of which commits.
+    pub selection: Selection,
     /// The remote; the default one if none is named.
     pub remote: Option<String>,
 }
@@ -42,11 +41,13 @@ pub struct FetchReport {
 
 /// Brings what the cache lacks. What came is verified and durable on return.
 pub fn run(repo: &Repo, options: &FetchOptions, reporter: &dyn Reporter) -> Result<FetchReport, OpError> {
-    let mut tracked = Tracked::load(repo)?;
-    let wishes = wishes(repo, &tracked, &options.targets)?;
-    let failed = targets::problems(repo, &mut tracked, &options.targets);
-    let mut report = FetchReport { failed, ..FetchReport::default() };
-    let groups = by_remote(wishes, options.remote.as_deref());
+    let gathered = gather(repo, &options.selection, reporter)?;
+    let mut report = FetchReport { failed: gathered.failed, ..FetchReport::default() };
+    // Those that are pulled by hand only come by name.
+    let everything = options.selection.targets.targets.is_empty();
+    let items = gathered.items.into_iter().filter(|item| !(everything && item.pull_manual));
+    let items = items.map(|item| (item.remote, item.wish)).collect();
+    let groups = by_remote(items, options.remote.as_deref());
     let is_only = groups.len() == 1;
     for (name, wishes) in groups {
         match bring_from(repo, name.as_deref(), &wishes, &mut report, reporter) {
@@ -76,22 +77,6 @@ fn bring_from(
 
 /// Something to transfer, and the remote that its output names.
 pub type Assigned<T> = (Option<Box<str>>, T);
-
-/// The outputs that the targets mean, as far as mlv keeps their contents.
-///
-/// Without targets those that are pulled by hand only are left out.
-fn wishes(repo: &Repo, tracked: &Tracked, options: &TargetOptions) -> Result<Vec<Assigned<Wish>>, OpError> {
-    let everything = options.targets.is_empty();
-    let mut wishes = Vec::new();
-    for one in targets::outputs(repo, tracked, options)? {
-        let Some(info) = one.out.content else { continue };
-        if one.out.cache && one.out.push && !(everything && one.out.pull_manual) {
-            let wish = Wish { output: one.out.path.clone(), info, inside: one.inside };
-            wishes.push((one.out.remote.clone(), wish));
-        }
-    }
-    Ok(wishes)
-}
 
 /// Wishes by the remote that they are asked of: the named one, else each output's own, else the default.
 pub fn by_remote<T>(items: Vec<Assigned<T>>, named: Option<&str>) -> Vec<(Option<String>, Vec<T>)> {

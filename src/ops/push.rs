@@ -8,9 +8,8 @@ use crate::model::path::RepoPath;
 use crate::model::tree;
 use crate::ops::fetch::by_remote;
 use crate::ops::share::bring::{self, Wish};
+use crate::ops::share::gather::{Item, Selection, gather};
 use crate::ops::share::{self, FromCache, NamedRemote};
-use crate::ops::targets::{self, TargetOptions};
-use crate::ops::tracked::Tracked;
 use crate::ops::{OpError, OutputError, surroundings, trees};
 use crate::remote::names::{ClientId, ProjectId};
 use crate::remote::records::{CommitName, Operation, Root};
@@ -24,8 +23,8 @@ use crate::store::Cache;
 /// What to push, and where.
 #[derive(Clone, Debug, Default)]
 pub struct PushOptions {
-    /// Which outputs; all if none is named.
-    pub targets: TargetOptions,
+    /// Which outputs, of which commits.
+    pub selection: Selection,
     /// The remote; the default one if none is named.
     pub remote: Option<String>,
     /// Only say what would be sent.
@@ -69,36 +68,20 @@ pub struct PushReport {
     pub failed: Vec<(RepoPath, OpError)>,
 }
 
-/// An output to push.
-struct Load {
-    output: RepoPath,
-    info: ContentInfo,
-}
-
 /// Sends what the remotes lack. On success another clone can fetch everything, now.
 ///
 /// Fails with `NotDownloaded` and the list if something is neither in the cache nor there.
 pub fn run(repo: &Repo, options: &PushOptions, reporter: &dyn Reporter) -> Result<PushReport, OpError> {
-    let mut tracked = Tracked::load(repo)?;
-    let mut report = PushReport { dry_run: options.dry_run, ..PushReport::default() };
-    let selected = targets::outputs(repo, &tracked, &options.targets)?;
-    let loads: Vec<(Option<Box<str>>, Load)> = selected
-        .iter()
-        .filter(|one| one.out.cache && one.out.push)
-        .filter_map(|one| {
-            let load = Load { output: one.out.path.clone(), info: one.out.content? };
-            Some((one.out.remote.clone(), load))
-        })
-        .collect();
-    for one in &selected {
-        if let Some(info) = one.out.content {
-            trees::check_recorded(repo, &info, &one.out.path, &one.inside)?;
-        }
+    let gathered = gather(repo, &options.selection, reporter)?;
+    let mut report =
+        PushReport { dry_run: options.dry_run, failed: gathered.failed, ..PushReport::default() };
+    for Item { wish, .. } in &gathered.items {
+        trees::check_recorded(repo, &wish.info, &wish.output, &wish.inside)?;
     }
-    report.failed = targets::problems(repo, &mut tracked, &options.targets);
-    for (name, loads) in by_remote(loads, options.remote.as_deref()) {
+    let items = gathered.items.into_iter().map(|item| (item.remote, item.wish)).collect();
+    for (name, wishes) in by_remote(items, options.remote.as_deref()) {
         let mut to = share::open(repo, name.as_deref(), Operation::Write)?;
-        let pushed = push_to(repo, &mut to, &loads, options.dry_run, reporter)?;
+        let pushed = push_to(repo, &mut to, &wishes, options.dry_run, reporter)?;
         report.add(pushed);
     }
     Ok(report)
@@ -107,43 +90,40 @@ pub fn run(repo: &Repo, options: &PushOptions, reporter: &dyn Reporter) -> Resul
 fn push_to(
     repo: &Repo,
     to: &mut NamedRemote,
-    loads: &[Load],
+    wishes: &[Wish],
     dry_run: bool,
     reporter: &dyn Reporter,
 ) -> Result<PushedTo, OpError> {
     let cache = repo.cache()?;
-    let wants = match wants(cache, loads) {
+    let wants = match wants(cache, wishes) {
         // Who adds to a directory of which nothing was downloaded pushes it, too.
         Err(error) if error.is_not_downloaded() => {
-            let wish =
-                |load: &Load| Wish { output: load.output.clone(), info: load.info, inside: Vec::new() };
-            let wishes: Vec<Wish> = loads.iter().map(wish).collect();
-            bring::bring_trees(repo, to, &wishes, reporter)?;
-            wants(cache, loads)?
+            bring::bring_trees(repo, to, wishes, reporter)?;
+            wants(cache, wishes)?
         }
         other => other?,
     };
     let source = FromCache::new(cache);
     let plan = plan_push(&mut to.remote, &wants, &source)?;
     if !plan.missing().is_empty() {
-        return Err(name_missing(cache, loads, plan.missing(), &to.name));
+        return Err(name_missing(cache, wishes, plan.missing(), &to.name));
     }
     if dry_run {
         let counts = plan.counts();
         return Ok(PushedTo { remote: to.name.clone(), would_send: Some(counts), ..PushedTo::default() });
     }
-    let request = request(repo, loads, reporter)?;
+    let request = request(repo, wishes, reporter)?;
     let sent = push::push(&mut to.remote, plan, &wants, &source, &request, reporter)?;
     Ok(PushedTo { remote: to.name.clone(), sent, would_send: None })
 }
 
 /// Everything that the outputs need: pages and files, each leaf named.
-fn wants(cache: &Cache, loads: &[Load]) -> Result<WantList, OpError> {
+fn wants(cache: &Cache, wishes: &[Wish]) -> Result<WantList, OpError> {
     let mut wants = WantList::new();
-    for load in loads {
-        let id = match load.info.id {
+    for wish in wishes {
+        let id = match wish.info.id {
             ContentId::File(id) => {
-                wants.file(id, load.info.size, load.output.as_str());
+                wants.file(id, wish.info.size, wish.output.as_str());
                 continue;
             }
             ContentId::Tree(id) => id,
@@ -164,7 +144,7 @@ fn wants(cache: &Cache, loads: &[Load]) -> Result<WantList, OpError> {
             Ok(()) => {}
             // The remote may have what this clone lacks: it is asked for the root page at least.
             Err(error) => {
-                let error = OutputError::of_tree(&load.output, id, error);
+                let error = OutputError::of_tree(&wish.output, id, error);
                 return Err(error.into());
             }
         }
@@ -177,14 +157,14 @@ fn wants(cache: &Cache, loads: &[Load]) -> Result<WantList, OpError> {
 }
 
 /// The paths of what is neither here nor there.
-fn name_missing(cache: &Cache, loads: &[Load], missing: &[RecordKey], remote: &str) -> OpError {
+fn name_missing(cache: &Cache, wishes: &[Wish], missing: &[RecordKey], remote: &str) -> OpError {
     let mut lost: HashMap<Digest, ()> = missing.iter().map(|key| (key.hash, ())).collect();
     let mut paths = Vec::new();
-    for load in loads {
-        match load.info.id {
+    for wish in wishes {
+        match wish.info.id {
             ContentId::File(id) => {
                 if lost.remove(&id.digest()).is_some() {
-                    paths.push(load.output.clone());
+                    paths.push(wish.output.clone());
                 }
             }
             ContentId::Tree(id) => {
@@ -194,7 +174,7 @@ fn name_missing(cache: &Cache, loads: &[Load], missing: &[RecordKey], remote: &s
                 // Read a moment ago; what cannot be read now is named by its output below.
                 let entries = tree::read_all(id, &mut read).unwrap_or_default();
                 let gone = entries.iter().filter(|entry| lost.contains_key(&entry.hash));
-                paths.extend(gone.map(|entry| load.output.join_entry(&entry.path)));
+                paths.extend(gone.map(|entry| wish.output.join_entry(&entry.path)));
             }
         }
     }
@@ -203,7 +183,7 @@ fn name_missing(cache: &Cache, loads: &[Load], missing: &[RecordKey], remote: &s
 }
 
 /// Whose push it is, and what it is about.
-fn request(repo: &Repo, loads: &[Load], reporter: &dyn Reporter) -> Result<PushRequest, OpError> {
+fn request(repo: &Repo, wishes: &[Wish], reporter: &dyn Reporter) -> Result<PushRequest, OpError> {
     let held = surroundings::lock(repo, reporter)?;
     let client = repo.client_id(&held)?;
     drop(held);
@@ -211,7 +191,7 @@ fn request(repo: &Repo, loads: &[Load], reporter: &dyn Reporter) -> Result<PushR
         Some(git) => git.head()?.and_then(|head| CommitName::parse(&head.to_string())).into_iter().collect(),
         None => Vec::new(),
     };
-    let mut roots: Vec<Root> = loads.iter().map(|load| root(&load.info)).collect();
+    let mut roots: Vec<Root> = wishes.iter().map(|wish| root(&wish.info)).collect();
     roots.sort();
     roots.dedup();
     let client = u64::from_be_bytes(*client.as_bytes());

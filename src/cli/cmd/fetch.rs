@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::cli::args::{JobsArgs, RemoteArgs, TargetArgs};
+use crate::cli::args::{JobsArgs, RemoteArgs, ScopeArgs, TargetArgs};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::help;
@@ -9,6 +9,7 @@ use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::model::units::{ByteSize, Span};
 use crate::ops::fetch::{self, FetchOptions, FetchReport};
+use crate::ops::share::gather::Selection;
 
 /// Download tracked data into the cache
 ///
@@ -17,11 +18,14 @@ use crate::ops::fetch::{self, FetchOptions, FetchReport};
 #[derive(clap::Args)]
 #[command(after_help = help::after(&[
     ("mlv fetch", "everything that pointers and locks name"),
+    ("mlv fetch -A", "what any commit names"),
     ("mlv fetch data/train/007.png", "one file of a tracked folder"),
 ], &[3, 4, 5, 7]))]
 pub(crate) struct FetchArgs {
     #[command(flatten)]
     targets: TargetArgs,
+    #[command(flatten)]
+    scope: ScopeArgs,
     #[command(flatten)]
     remote: RemoteArgs,
     #[command(flatten)]
@@ -29,7 +33,8 @@ pub(crate) struct FetchArgs {
 }
 
 pub(crate) fn run(cx: &Context, args: FetchArgs) -> Result<FetchReport, CliError> {
-    let options = FetchOptions { targets: args.targets.into_options(), remote: args.remote.remote };
+    let selection = Selection { targets: args.targets.into_options(), scope: args.scope.scope() };
+    let options = FetchOptions { selection, remote: args.remote.remote };
     Ok(fetch::run(cx.repo_with(args.jobs.number())?, &options, cx.reporter())?)
 }
 

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::cli::args::{JobsArgs, RemoteArgs, TargetArgs};
+use crate::cli::args::{JobsArgs, RemoteArgs, ScopeArgs, TargetArgs};
 use crate::cli::cmd::checkout::CheckoutReport;
 use crate::cli::cmd::fetch;
 use crate::cli::context::Context;
@@ -14,6 +14,7 @@ use crate::cli::ui::Text;
 use crate::ops::checkout::CheckoutOptions;
 use crate::ops::fetch::{FetchOptions, FetchReport};
 use crate::ops::pull;
+use crate::ops::share::gather::Selection;
 
 /// Download tracked data and put it into the work tree
 ///
@@ -26,6 +27,8 @@ use crate::ops::pull;
 pub(crate) struct PullArgs {
     #[command(flatten)]
     targets: TargetArgs,
+    #[command(flatten)]
+    scope: ScopeArgs,
     #[command(flatten)]
     remote: RemoteArgs,
     /// Put changes that are not recorded into rescue instead of refusing
@@ -50,7 +53,8 @@ pub(crate) struct PullReport {
 pub(crate) fn run(cx: &Context, args: PullArgs) -> Result<PullReport, CliError> {
     let repo = cx.repo_with(args.jobs.number())?;
     let targets = args.targets.into_options();
-    let fetching = FetchOptions { targets: targets.clone(), remote: args.remote.remote };
+    let selection = Selection { targets: targets.clone(), scope: args.scope.scope() };
+    let fetching = FetchOptions { selection, remote: args.remote.remote };
     let checking = CheckoutOptions {
         targets,
         force: args.force,

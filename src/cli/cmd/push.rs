@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::cli::args::{DryRun, JobsArgs, RemoteArgs, TargetArgs};
+use crate::cli::args::{DryRun, JobsArgs, RemoteArgs, ScopeArgs, TargetArgs};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::help;
@@ -9,6 +9,7 @@ use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::model::units::{ByteSize, Span};
 use crate::ops::push::{self, PushOptions, PushReport};
+use crate::ops::share::gather::Selection;
 
 /// Upload tracked data to a remote
 ///
@@ -18,11 +19,14 @@ use crate::ops::push::{self, PushOptions, PushReport};
 #[command(after_help = help::after(&[
     ("mlv push", "everything that pointers and locks name"),
     ("mlv push data -r backup", "one output, to another remote"),
+    ("mlv push -a -T", "what branches and tags name, too"),
     ("mlv push --dry-run", "how much that would be"),
 ], &[3, 4, 5, 7]))]
 pub(crate) struct PushArgs {
     #[command(flatten)]
     targets: TargetArgs,
+    #[command(flatten)]
+    scope: ScopeArgs,
     #[command(flatten)]
     remote: RemoteArgs,
     #[command(flatten)]
@@ -33,7 +37,7 @@ pub(crate) struct PushArgs {
 
 pub(crate) fn run(cx: &Context, args: PushArgs) -> Result<PushReport, CliError> {
     let options = PushOptions {
-        targets: args.targets.into_options(),
+        selection: Selection { targets: args.targets.into_options(), scope: args.scope.scope() },
         remote: args.remote.remote,
         dry_run: args.dry_run.dry_run,
     };

@@ -54,8 +54,8 @@ pub fn bring(
     reporter: &dyn Reporter,
 ) -> Result<Brought, OpError> {
     let mut brought = Brought::default();
-    bring_pages(repo, from, wishes, reporter, &mut brought)?;
-    bring_files(repo, from, wishes, reporter, &mut brought)?;
+    let without_pages = bring_pages(repo, from, wishes, reporter, &mut brought)?;
+    bring_files(repo, from, (wishes, &without_pages), reporter, &mut brought)?;
     brought.failed.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(brought)
 }
@@ -110,15 +110,17 @@ impl RecordSink for Pages<'_> {
 
 /// The pages of all wished directories, one level a round.
 ///
-/// All of them, also where only a part is wished: `status` can then tell what is not here.
+/// All of them, also where only a part is wished: `status` can then tell what is not here. Returns the
+/// positions of the wishes of which a page did not come.
 fn bring_pages(
     repo: &Repo,
     from: &mut NamedRemote,
     wishes: &[Wish],
     reporter: &dyn Reporter,
     brought: &mut Brought,
-) -> Result<(), OpError> {
+) -> Result<HashSet<usize>, OpError> {
     let cache = repo.cache()?;
+    let mut without_pages = HashSet::new();
     let writer = cache.writer()?;
     let mut level: Vec<(TreeId, usize)> = Vec::new();
     for (at, wish) in wishes.iter().enumerate() {
@@ -141,6 +143,7 @@ fn bring_pages(
             let lost = lost(&report);
             for (id, at) in &level {
                 if let Some(loss) = lost.get(&id.digest()) {
+                    without_pages.insert(*at);
                     let output = wishes[*at].output.clone();
                     brought.failed.push((output.clone(), loss.of(output, &from.name)));
                 }
@@ -164,7 +167,7 @@ fn bring_pages(
         level = next;
     }
     writer.finish()?;
-    Ok(())
+    Ok(without_pages)
 }
 
 fn page_key(id: TreeId) -> RecordKey {
@@ -198,7 +201,7 @@ fn lost(report: &FetchReport) -> HashMap<Digest, Loss> {
 fn bring_files(
     repo: &Repo,
     from: &mut NamedRemote,
-    wishes: &[Wish],
+    (wishes, without_pages): (&[Wish], &HashSet<usize>),
     reporter: &dyn Reporter,
     brought: &mut Brought,
 ) -> Result<(), OpError> {
@@ -206,15 +209,17 @@ fn bring_files(
     let presence = cache.snapshot();
     let mut wants = WantList::new();
     let mut paths: HashMap<Digest, Vec<RepoPath>> = HashMap::new();
-    for wish in wishes {
-        if brought.failed.iter().any(|(path, _)| *path == wish.output) {
-            continue;
-        }
-        if let Err(error) = trees::check_recorded(repo, &wish.info, &wish.output, &wish.inside) {
-            brought.failed.push((wish.output.clone(), error));
-            continue;
-        }
-        for entry in trees::read_part(repo, &wish.info, &wish.output, &wish.inside)? {
+    for (_, wish) in wishes.iter().enumerate().filter(|(at, _)| !without_pages.contains(at)) {
+        let entries = trees::check_recorded(repo, &wish.info, &wish.output, &wish.inside)
+            .and_then(|()| trees::read_part(repo, &wish.info, &wish.output, &wish.inside));
+        let entries = match entries {
+            Ok(entries) => entries,
+            Err(error) => {
+                brought.failed.push((wish.output.clone(), error));
+                continue;
+            }
+        };
+        for entry in entries {
             if entry.kind.has_object() && !presence.has_object(entry.hash) {
                 wants.file(entry.hash.into(), entry.size, &entry.path);
                 paths.entry(entry.hash).or_default().push(wish.output.join_entry(&entry.path));

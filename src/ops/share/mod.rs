@@ -2,6 +2,7 @@
 //! of transfers.
 
 pub mod bring;
+pub mod gather;
 
 use std::io::Read;
 

@@ -3,6 +3,7 @@
 mod add;
 mod add_directory;
 mod add_out;
+mod all_commits;
 mod autostage;
 mod checkout;
 mod commit;

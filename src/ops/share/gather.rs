@@ -1,0 +1,100 @@
+//! What a transfer is about: the outputs of the work tree and, where asked for, those of commits.
+
+use std::collections::HashSet;
+
+use crate::error::{Advice, ErrorKind};
+use crate::git::revision::Scope;
+use crate::model::object::ContentId;
+use crate::model::path::RepoPath;
+use crate::ops::OpError;
+use crate::ops::share::bring::Wish;
+use crate::ops::targets::{self, TargetOptions};
+use crate::ops::tracked::{History, Tracked};
+use crate::repo::Repo;
+use crate::report::{Event, Reporter};
+
+/// Which outputs, and of which commits besides the work tree.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Which outputs; all if none is named.
+    pub targets: TargetOptions,
+    /// The commits.
+    pub scope: Scope,
+}
+
+/// Something that was recorded, and the remote that its output names.
+#[derive(Debug)]
+pub struct Item {
+    /// The contents, or a part of them.
+    pub wish: Wish,
+    /// The remote that they belong to.
+    pub remote: Option<Box<str>>,
+    /// Whether they come only by name.
+    pub pull_manual: bool,
+}
+
+/// What was found, each content of an output once, those of the work tree first.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    /// What is to be transferred.
+    pub items: Vec<Item>,
+    /// Files of the work tree that could not be used, and why.
+    pub failed: Vec<(RepoPath, OpError)>,
+    seen: HashSet<(RepoPath, ContentId, Option<Box<str>>)>,
+    warned: HashSet<String>,
+}
+
+/// Finds what `selection` means, as far as mlv keeps and shares it.
+///
+/// What cannot be read at a commit is a warning, said once: it may be decades old. Fails with
+/// `NoSuchTarget` for a target that is nowhere, and with `NeedsGit` for commits in a project without git.
+pub fn gather(repo: &Repo, selection: &Selection, reporter: &dyn Reporter) -> Result<Gathered, OpError> {
+    let mut gathered = Gathered::default();
+    let mut tracked = Tracked::load(repo)?;
+    let here = gathered.add(repo, &tracked, &selection.targets);
+    let mut is_anywhere = here.is_ok();
+    if here.is_ok() {
+        gathered.failed = targets::problems(repo, &mut tracked, &selection.targets);
+    }
+    if !selection.scope.is_empty() {
+        let mut history = History::new(repo)?;
+        for commit in repo.require_git()?.commits(selection.scope)? {
+            let mut tracked = history.at(commit)?;
+            is_anywhere |= match gathered.add(repo, &tracked, &selection.targets) {
+                Ok(()) => true,
+                Err(error) if error.kind() == ErrorKind::NoSuchTarget => false,
+                Err(error) => return Err(error),
+            };
+            for (path, error) in targets::problems(repo, &mut tracked, &selection.targets) {
+                gathered.warn(&path, &error, reporter);
+            }
+        }
+    }
+    if is_anywhere { Ok(gathered) } else { here.map(|()| gathered) }
+}
+
+impl Gathered {
+    fn add(&mut self, repo: &Repo, tracked: &Tracked, options: &TargetOptions) -> Result<(), OpError> {
+        for one in targets::outputs(repo, tracked, options)? {
+            let Some(info) = one.out.content.filter(|_| one.out.cache && one.out.push) else { continue };
+            let key = (one.out.path.clone(), info.id, one.out.remote.clone());
+            // A part of what comes as a whole, or another part of it, is not looked for twice.
+            if one.inside.is_empty() && !self.seen.insert(key) {
+                continue;
+            }
+            self.items.push(Item {
+                wish: Wish { output: one.out.path.clone(), info, inside: one.inside },
+                remote: one.out.remote.clone(),
+                pull_manual: one.out.pull_manual,
+            });
+        }
+        Ok(())
+    }
+
+    fn warn(&mut self, path: &RepoPath, error: &OpError, reporter: &dyn Reporter) {
+        let message = format!("left out of history: `{path}`: {error}");
+        if self.warned.insert(message.clone()) {
+            reporter.event(&Event::Warning { message });
+        }
+    }
+}
