@@ -12,6 +12,7 @@ use mlv::model::pointer::Pointer;
 use mlv::model::stage::Command;
 use mlv::pipeline::graph::Graph;
 use mlv::pipeline::parse::parse;
+use mlv::pipeline::template::NoValues;
 
 fn main() {
     divan::main();
@@ -102,13 +103,14 @@ mod pipelines {
     #[divan::bench(args = STAGES)]
     fn read(bencher: Bencher<'_, '_>, stages: usize) {
         let text = pipeline(stages);
-        let read = || parse(&at("mlv.yaml"), text.as_bytes()).expect("a good pipeline");
+        let read = || parse(&at("mlv.yaml"), text.as_bytes(), &NoValues).expect("a good pipeline");
         bencher.counter(BytesCount::of_str(&text)).bench_local(read);
     }
 
     #[divan::bench(args = STAGES)]
     fn graph(bencher: Bencher<'_, '_>, stages: usize) {
-        let pipeline = parse(&at("mlv.yaml"), pipeline(stages).as_bytes()).expect("a good pipeline");
+        let pipeline =
+            parse(&at("mlv.yaml"), pipeline(stages).as_bytes(), &NoValues).expect("a good pipeline");
         bencher
             .with_inputs(|| vec![pipeline.clone()])
             .bench_local_values(|pipelines| Graph::build(pipelines).expect("a chain"));

@@ -37,13 +37,14 @@ pub fn rounded(value: &Value, digits: usize) -> String {
 mod tests {
     use super::*;
     use crate::pipeline::parse::parse;
+    use crate::pipeline::template::NoValues;
 
     #[test]
     fn metrics_files_are_outputs_and_those_listed_at_the_top() {
         let text =
             "metrics: [top.json]\nstages:\n  s: {cmd: x, outs: [o], metrics: [m.json: {cache: false}]}\n";
         let file = RepoPath::parse("p/mlv.yaml").unwrap();
-        let pipeline = parse(&file, text.as_bytes()).unwrap();
+        let pipeline = parse(&file, text.as_bytes(), &NoValues).unwrap();
         let names: Vec<String> = files([&pipeline]).iter().map(ToString::to_string).collect();
         assert_eq!(names, ["p/m.json", "p/top.json"]);
     }

@@ -13,12 +13,13 @@ pub use crate::model::values::{ChangesByFile, ValuesByFile, ValuesError, changes
 /// The file that `params` without a file means.
 pub const DEFAULT_FILE: &str = "params.yaml";
 
-/// The parameter files of `pipelines`, sorted: those of stages, those listed at the top, and the
-/// `params.yaml` beside each pipeline, whether it is there or not.
+/// The parameter files of `pipelines`, sorted: those of stages, those listed at the top, those that
+/// templates take values from, and the `params.yaml` beside each pipeline, whether it is there or not.
 pub fn files<'a>(pipelines: impl IntoIterator<Item = &'a Pipeline>) -> BTreeSet<RepoPath> {
     let mut files = BTreeSet::new();
     for pipeline in pipelines {
         files.extend(pipeline.params.iter().cloned());
+        files.extend(pipeline.values.iter().cloned());
         files.extend(pipeline.file.with_file_name(DEFAULT_FILE));
         let read = pipeline.stages.iter().flat_map(|stage| &stage.params);
         files.extend(read.map(|params| params.file.clone()));
@@ -51,6 +52,7 @@ pub fn read_by_stages<'a>(
 mod tests {
     use super::*;
     use crate::pipeline::parse::parse;
+    use crate::pipeline::template::NoValues;
 
     #[test]
     fn files_and_keys_of_all_stages_are_joined() {
@@ -61,7 +63,7 @@ stages:
   b: {cmd: x, wdir: sub, params: [../params.yaml: [lr, epochs], ../other.json: [k]]}
 ";
         let file = RepoPath::parse("mlv.yaml").unwrap();
-        let pipeline = parse(&file, text.as_bytes()).unwrap();
+        let pipeline = parse(&file, text.as_bytes(), &NoValues).unwrap();
         let names: Vec<String> = files([&pipeline]).iter().map(ToString::to_string).collect();
         assert_eq!(names, ["other.json", "params.yaml", "top.yaml"]);
         let keys = read_by_stages([&pipeline]);

@@ -14,6 +14,21 @@ pub struct Pipeline {
     pub params: Vec<RepoPath>,
     /// Metrics files that the file lists at the top; those of stages are outputs.
     pub metrics: Vec<RepoPath>,
+    /// Files that templates take values from, sorted.
+    pub values: Vec<RepoPath>,
+}
+
+impl Pipeline {
+    /// A pipeline without anything.
+    pub fn empty(file: &RepoPath) -> Pipeline {
+        Pipeline {
+            file: file.clone(),
+            stages: Vec::new(),
+            params: Vec::new(),
+            metrics: Vec::new(),
+            values: Vec::new(),
+        }
+    }
 }
 
 /// A command with its inputs and outputs.

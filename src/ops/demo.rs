@@ -283,6 +283,7 @@ mod tests {
     use super::*;
     use crate::pipeline::graph::Graph;
     use crate::pipeline::parse::parse;
+    use crate::pipeline::template::NoValues;
 
     #[test]
     fn walk_names_only_files_that_the_program_carries() {
@@ -297,7 +298,8 @@ mod tests {
     fn pipeline_orders_prepare_train_evaluate() {
         let file = RepoPath::parse("mlv.yaml").expect("a plain path");
         let (_, bytes) = FILES.iter().find(|(path, _)| *path == "project/mlv.yaml").expect("it is carried");
-        let graph = Graph::build(vec![parse(&file, bytes).expect("a pipeline")]).expect("no contradictions");
+        let graph = Graph::build(vec![parse(&file, bytes, &NoValues).expect("a pipeline")])
+            .expect("no contradictions");
         let names: Vec<&str> = graph.order().map(|index| &*graph.address(index).name).collect();
         let at = |stage| names.iter().position(|name| *name == stage).expect("the stage is there");
         assert!(at("prepare-train") < at("train") && at("train") < at("evaluate"), "{names:?}");

@@ -23,6 +23,7 @@ use crate::ops::OpError;
 use crate::repo::Repo;
 
 pub use history::History;
+pub use read::WorkTreeValues;
 
 /// The name of pipeline files.
 pub const PIPELINE_FILE: &str = "mlv.yaml";

@@ -180,10 +180,5 @@ impl<'a> Side<'a> {
 
 /// Stands for a project without pipelines, of which `params.yaml` alone is looked at.
 fn no_pipeline() -> Pipeline {
-    Pipeline {
-        file: RepoPath::parse(PIPELINE_FILE).unwrap_or_else(|_| RepoPath::root()),
-        stages: Vec::new(),
-        params: Vec::new(),
-        metrics: Vec::new(),
-    }
+    Pipeline::empty(&RepoPath::parse(PIPELINE_FILE).unwrap_or_else(|_| RepoPath::root()))
 }

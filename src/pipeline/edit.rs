@@ -4,6 +4,7 @@ use crate::model::path::RepoPath;
 use crate::model::stage::Pipeline;
 use crate::model::yaml::{Limits, load, text_of};
 use crate::pipeline::parse::{PipelineError, parse};
+use crate::pipeline::template::ValueFiles;
 
 /// The text without the stages `names`; nothing if an edit by lines would change anything else: braces,
 /// or an anchor that other stages use.
@@ -13,8 +14,9 @@ pub fn without_stages(
     file: &RepoPath,
     bytes: &[u8],
     names: &[&str],
+    files: &dyn ValueFiles,
 ) -> Result<Option<Vec<u8>>, PipelineError> {
-    let old = parse(file, bytes)?;
+    let old = parse(file, bytes, files)?;
     let text = text_of(file.as_str(), bytes, Limits::PIPELINE).map_err(|error| error.map(Into::into))?;
     let root = load(file.as_str(), text, Limits::PIPELINE).map_err(|error| error.map(Into::into))?;
     let stages = root.map().and_then(|top| top.get("stages")).and_then(|stages| stages.map());
@@ -32,7 +34,7 @@ pub fn without_stages(
         ..old
     };
     let is_exact =
-        parse(file, new.as_bytes()).is_ok_and(|found| without_lines(found) == without_lines(wanted));
+        parse(file, new.as_bytes(), files).is_ok_and(|found| without_lines(found) == without_lines(wanted));
     Ok(is_exact.then(|| new.into_bytes()))
 }
 
@@ -67,12 +69,15 @@ fn end_of_entry(lines: &[&str], start: usize, column: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::template::NoValues;
 
     const TEXT: &str = "# top\nstages:\n  # first\n  a:\n    cmd: |\n      # shell\n      echo a\n    outs: [x]\n\n  # second\n  b: # why\n    cmd: echo b\n    # inner\n    deps:\n    - x\n\nmetrics: [m]\n";
 
     fn without(text: &str, names: &[&str]) -> Option<String> {
         let file = RepoPath::parse("mlv.yaml").unwrap();
-        without_stages(&file, text.as_bytes(), names).unwrap().map(|new| String::from_utf8(new).unwrap())
+        without_stages(&file, text.as_bytes(), names, &NoValues)
+            .unwrap()
+            .map(|new| String::from_utf8(new).unwrap())
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::model::path::RepoPath;
 use crate::model::pointer::Pointer;
 use crate::pipeline::graph::Graph;
 use crate::pipeline::parse;
+use crate::pipeline::template::NoValues;
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/hostile")
@@ -27,7 +28,7 @@ fn pointer(bytes: &[u8]) -> String {
 }
 
 fn pipeline(bytes: &[u8]) -> String {
-    match parse::parse(&at("p/mlv.yaml"), bytes) {
+    match parse::parse(&at("p/mlv.yaml"), bytes, &NoValues) {
         Ok(pipeline) => match Graph::build(vec![pipeline]) {
             Ok(graph) => format!("read: {} stages", graph.len()),
             Err(error) => format!("refused: {error}"),

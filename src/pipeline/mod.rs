@@ -1,6 +1,6 @@
 //! Pipelines: from the text of `mlv.yaml` to commands that run.
 //!
-//! [`parse`] reads the definition, [`graph`] orders the stages by their paths, [`plan`] decides
+//! [`parse`] reads the definition, [`template`] fills in values, [`graph`] orders the stages by their paths, [`plan`] decides
 //! what to do with each, and [`exec`] runs one command. Only `exec` touches the world; none of
 //! them reads data or writes outputs, which is the caller's.
 
@@ -12,3 +12,4 @@ mod hostile;
 pub mod parse;
 mod paths;
 pub mod plan;
+pub mod template;

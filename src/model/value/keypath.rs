@@ -36,14 +36,28 @@ impl KeyPath {
     /// The value at this place of `root`; `None` if there is none. A number as a part also names
     /// an item of a list (`a.0`), as DVC has it.
     pub fn find<'a>(&self, root: &'a Value) -> Option<&'a Value> {
+        self.find_counting(root).0
+    }
+
+    /// As [`KeyPath::find`], and how many keys were looked at: what a search may cost is bounded
+    /// where files from other people say what is searched.
+    pub fn find_counting<'a>(&self, root: &'a Value) -> (Option<&'a Value>, usize) {
+        let mut looked = 0;
         // Checked when it was parsed.
-        let parts = parse(&self.0).ok()?;
-        parts.iter().try_fold(root, |value, part| match (value, part) {
-            (Value::Map(_), Part::Key(key)) => value.get(key),
-            (Value::List(items), Part::Index(index)) => items.get(*index),
-            (Value::List(items), Part::Key(key)) => items.get(key.parse::<usize>().ok()?),
-            _ => None,
-        })
+        let Ok(parts) = parse(&self.0) else { return (None, 0) };
+        let found = parts.iter().try_fold(root, |value, part| {
+            looked += 1;
+            match (value, part) {
+                (Value::Map(entries), Part::Key(key)) => {
+                    looked += entries.len();
+                    value.get(key)
+                }
+                (Value::List(items), Part::Index(index)) => items.get(*index),
+                (Value::List(items), Part::Key(key)) => items.get(key.parse::<usize>().ok()?),
+                _ => None,
+            }
+        });
+        (found, looked)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::model::path::RepoPath;
 use crate::model::yaml::Limits;
 use crate::ops::lock_entries::Updates;
 use crate::ops::targets::{self, TargetOptions};
-use crate::ops::tracked::{Tracked, TrackedPipeline};
+use crate::ops::tracked::{Tracked, TrackedPipeline, WorkTreeValues};
 use crate::ops::{OpError, OutputError, pointers, surroundings};
 use crate::pipeline::edit;
 use crate::pipeline::graph::StageAddress;
@@ -100,5 +100,5 @@ fn without(repo: &Repo, file: &RepoPath, edits: &Edits) -> Result<Vec<u8>, OpErr
         let stage = names.first().copied().unwrap_or_default().into();
         OutputError::EntangledStage { path: file.clone(), stage }
     };
-    Ok(edit::without_stages(file, &bytes, &names)?.ok_or_else(entangled)?)
+    Ok(edit::without_stages(file, &bytes, &names, &WorkTreeValues(repo))?.ok_or_else(entangled)?)
 }

@@ -103,7 +103,7 @@ impl Walk<'_> {
                 }
                 Err(error) => self.bad(file, role, error.into()),
             },
-            Role::Pipeline => match parse::parse(file, &bytes) {
+            Role::Pipeline => match parse::parse(file, &bytes, &read::WorkTreeValues(self.repo)) {
                 Ok(pipeline) => {
                     let outs = pipeline.stages.iter().flat_map(|stage| &stage.outs);
                     self.outputs.extend(outs.map(|out| out.path.clone()));

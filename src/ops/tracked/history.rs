@@ -1,5 +1,6 @@
 //! What mlv owned at revisions.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -15,10 +16,12 @@ use crate::model::pointer::Pointer;
 use crate::model::stage::Pipeline;
 use crate::ops::OpError;
 use crate::pipeline::parse;
+use crate::pipeline::template::ValueFiles;
 use crate::repo::Repo;
 
 /// Reads many revisions: folders and files that did not change are read once.
 pub struct History<'r> {
+    repo: &'r Repo,
     snapshots: Snapshots<'r>,
     /// Rules of the work tree as it is: they say what is looked at, then as now.
     ignore: IgnoreFiles<'r>,
@@ -38,7 +41,7 @@ impl<'r> History<'r> {
     pub fn new(repo: &'r Repo) -> Result<History<'r>, OpError> {
         let snapshots =
             repo.require_git()?.snapshots(|name| Role::of(name).is_some(), |folder| folder == OWN_FOLDER);
-        Ok(History { snapshots, ignore: repo.ignore(), read: HashMap::new() })
+        Ok(History { repo, snapshots, ignore: repo.ignore(), read: HashMap::new() })
     }
 
     /// All that mlv owned at `commit`.
@@ -50,19 +53,25 @@ impl<'r> History<'r> {
                 continue;
             }
             if let Some(role) = Role::of(file.path.file_name()) {
-                self.file(&file, role, &mut found);
+                self.file(commit, &file, role, &mut found);
             }
         }
         Ok(found.finish())
     }
 
-    fn file(&mut self, file: &FileAt, role: Role, found: &mut Collector) {
+    fn file(&mut self, commit: CommitId, file: &FileAt, role: Role, found: &mut Collector) {
         let key = (file.path.clone(), file.blob);
         let read = match self.read.get(&key) {
             Some(known) => Ok(known.clone()),
-            None => self.parse(file, role).inspect(|read| {
-                self.read.insert(key, read.clone());
-            }),
+            None => {
+                let values = CommitValues { repo: self.repo, commit, is_asked: Cell::new(false) };
+                let read = self.parse(file, role, &values);
+                // With templates the meaning depends on other files too, which may be others elsewhere.
+                if let (Ok(read), false) = (&read, values.is_asked.get()) {
+                    self.read.insert(key, read.clone());
+                }
+                read
+            }
         };
         let folder = || file.path.parent().unwrap_or_else(RepoPath::root);
         match read {
@@ -82,15 +91,32 @@ impl<'r> History<'r> {
         }
     }
 
-    fn parse(&self, file: &FileAt, role: Role) -> Result<File, OpError> {
+    fn parse(&self, file: &FileAt, role: Role, values: &CommitValues<'_>) -> Result<File, OpError> {
         let bytes = self.snapshots.read(file, role.limit())?;
         Ok(match role {
             Role::Pointer => {
                 let pointer = Pointer::parse(&file.path, &bytes)?;
                 File::Pointer(Arc::new(read::out_of(&file.path, pointer)))
             }
-            Role::Pipeline => File::Pipeline(Arc::new(parse::parse(&file.path, &bytes)?)),
+            Role::Pipeline => File::Pipeline(Arc::new(parse::parse(&file.path, &bytes, values)?)),
             Role::Lock => File::Lock(Arc::new(Lockfile::parse(&file.path, &bytes)?)),
         })
+    }
+}
+
+/// Files of values as they were at a commit.
+struct CommitValues<'r> {
+    repo: &'r Repo,
+    commit: CommitId,
+    is_asked: Cell<bool>,
+}
+
+impl ValueFiles for CommitValues<'_> {
+    fn read(&self, file: &RepoPath) -> Result<Option<Vec<u8>>, Box<str>> {
+        self.is_asked.set(true);
+        let bytes = self.repo.require_git().map_err(|error| error.to_string()).and_then(|git| {
+            git.read_at(self.commit, file, Role::Pipeline.limit()).map_err(|error| error.to_string())
+        });
+        bytes.map_err(Into::into)
     }
 }

@@ -6,6 +6,8 @@ use crate::model::path::RepoPath;
 use crate::model::pointer::Pointer;
 use crate::model::stage::{Out, Pipeline};
 use crate::model::yaml::Limits;
+use crate::pipeline::template::ValueFiles;
+use crate::repo::Repo;
 
 /// What a file of mlv's is by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +36,19 @@ impl Role {
             Role::Lock => Limits::LOCK,
         };
         limits.bytes as u64
+    }
+}
+
+/// Files of values as they are in the work tree.
+pub struct WorkTreeValues<'a>(pub &'a Repo);
+
+impl ValueFiles for WorkTreeValues<'_> {
+    fn read(&self, file: &RepoPath) -> Result<Option<Vec<u8>>, Box<str>> {
+        match self.0.dir().read_file(file, Role::Pipeline.limit()) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error.to_string().into()),
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 use super::*;
 use crate::pipeline::parse::parse;
+use crate::pipeline::template::NoValues;
 
 fn at(path: &str) -> RepoPath {
     RepoPath::parse(path).unwrap()
 }
 
 fn pipeline(file: &str, text: &str) -> Pipeline {
-    parse(&at(file), text.as_bytes()).unwrap()
+    parse(&at(file), text.as_bytes(), &NoValues).unwrap()
 }
 
 /// Stages as `name: inputs > outputs`, one a line.
@@ -79,7 +80,7 @@ fn ten_thousand_stages_in_a_chain_are_ordered_without_recursion() {
         let text = format!("stages:\n  {name}: {{cmd: x, deps: [{dep}], outs: [{out}]}}\n");
         stages.extend(pipeline("mlv.yaml", &text).stages);
     }
-    let all = Pipeline { file: at("mlv.yaml"), stages, params: Vec::new(), metrics: Vec::new() };
+    let all = Pipeline { stages, ..Pipeline::empty(&at("mlv.yaml")) };
     let graph = Graph::build(vec![all]).unwrap();
     assert_eq!(graph.order().next(), Some(StageIndex(9_999)));
 }

@@ -2,49 +2,51 @@
 
 use crate::model::place::short;
 use crate::model::yaml::Map;
-use crate::pipeline::parse::{PipelineProblem, Refusal};
+use crate::pipeline::parse::problem::{PipelineProblem, Refusal};
 
 /// The keys of one level of the grammar.
-pub(super) struct Keys {
+pub(in crate::pipeline) struct Keys {
     /// What they belong to, for messages.
     of: &'static str,
     known: &'static [&'static str],
     later: &'static [&'static str],
 }
 
-pub(super) const TOP: Keys = Keys {
+pub(in crate::pipeline) const TOP: Keys = Keys {
     of: "a pipeline",
-    known: &["stages", "params", "metrics"],
-    later: &["vars", "plots", "artifacts", "datasets", "shell"],
+    known: &["stages", "params", "metrics", "vars"],
+    later: &["plots", "artifacts", "datasets", "shell"],
 };
 
-pub(super) const STAGE: Keys = Keys {
+pub(in crate::pipeline) const STAGE: Keys = Keys {
     of: "a stage",
-    known: &["cmd", "wdir", "deps", "params", "outs", "metrics", "frozen", "always_changed", "desc", "meta"],
-    later: &[
+    known: &[
+        "cmd",
+        "wdir",
+        "deps",
+        "params",
+        "outs",
+        "metrics",
+        "frozen",
+        "always_changed",
+        "desc",
+        "meta",
         "vars",
-        "foreach",
-        "do",
-        "matrix",
-        "plots",
-        "shell",
-        "env",
-        "env_deps",
-        "resources",
-        "timeout",
-        "retries",
-        "needs",
     ],
+    later: &["plots", "shell", "env", "env_deps", "resources", "timeout", "retries", "needs"],
 };
 
-pub(super) const OUT: Keys = Keys {
+pub(in crate::pipeline) const FOREACH: Keys =
+    Keys { of: "a stage with `foreach`", known: &["foreach", "do"], later: &[] };
+
+pub(in crate::pipeline) const OUT: Keys = Keys {
     of: "an output",
     known: &["cache", "push", "remote", "desc", "type", "labels", "meta", "persist"],
     later: &["checkpoint"],
 };
 
 /// Refuses the first key that is not known.
-pub(super) fn check(map: &Map<'_>, keys: &Keys) -> Result<(), Refusal> {
+pub(in crate::pipeline) fn check(map: &Map<'_>, keys: &Keys) -> Result<(), Refusal> {
     for (key, _) in &map.entries {
         let name = key.text.as_ref();
         if keys.known.contains(&name) {

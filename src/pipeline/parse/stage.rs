@@ -1,5 +1,6 @@
 //! One stage definition → [`Stage`].
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::model::path::{RepoPath, check_output_name};
@@ -7,30 +8,57 @@ use crate::model::place::{Mark, short};
 use crate::model::stage::{Command, Notes, Out, ParamDep, ParamKeys, Stage};
 use crate::model::value::KeyPath;
 use crate::model::yaml::{Key, Map, Node};
-use crate::pipeline::parse::{
-    PipelineProblem, Refusal, bool, keys, list, literal, map_of, path, refused_name, text, text_at, value,
-};
-
+use crate::pipeline::parse::problem::{Failure, PipelineProblem, Refusal};
+use crate::pipeline::parse::{Parser, bool, keys, list, map_of, path, refused_name, text, text_at, value};
 use crate::pipeline::paths::PathMap;
+use crate::pipeline::template::Scope;
 
 /// Where parameters without a file come from, in the stage's folder.
-const DEFAULT_PARAMS: &str = "params.yaml";
+pub(super) const DEFAULT_PARAMS: &str = "params.yaml";
+/// Longest script, in bytes.
+const MAX_COMMAND: usize = 1 << 20;
 
-pub(super) fn build(
-    file: &RepoPath,
-    folder: &RepoPath,
-    key: &Key<'_>,
-    node: &Node<'_>,
-) -> Result<Stage, Refusal> {
-    let map = map_of(node, "a stage")?;
-    keys::check(map, &keys::STAGE)?;
-    let wdir = match map.get("wdir").filter(|node| !node.is_null()) {
-        Some(node) => path(folder, node.mark, &text_at(node, "wdir", "a folder")?)?,
-        None => folder.clone(),
-    };
+impl Parser<'_> {
+    /// The stage `name`, which the key `key` defines.
+    pub(super) fn stage(
+        &self,
+        (key, name): (&Key<'_>, &str),
+        definition: &Map<'_>,
+        scope: Scope<'_>,
+    ) -> Result<Stage, Failure> {
+        keys::check(definition, &keys::STAGE)?;
+        if !self.is_templated && definition.get("vars").is_none() {
+            return Ok(build(self, (key, name), definition)?);
+        }
+        let mut values = Cow::Borrowed(scope.values);
+        if let Some(node) = definition.get("vars") {
+            self.budget.steps(node.mark, values.size())?;
+            let wdir = match definition.get("wdir") {
+                Some(node) => wdir(&self.folder, Some(&scope.node(node, false)?))?,
+                None => self.folder.clone(),
+            };
+            values.to_mut().add(&self.reader, definition, &wdir, &self.budget)?;
+        }
+        let scope = Scope { values: &values, ..scope };
+        let untouched = |key: &Key<'_>| matches!(key.text.as_ref(), "vars" | "meta");
+        let entries = definition.entries.iter().filter(|(key, _)| !untouched(key)).cloned().collect();
+        let definition = scope.map(&Map { entries, flow: definition.flow })?;
+        Ok(build(self, (key, name), &definition)?)
+    }
+}
+
+fn wdir(folder: &RepoPath, node: Option<&Node<'_>>) -> Result<RepoPath, Refusal> {
+    match node.filter(|node| !node.is_null()) {
+        Some(node) => path(folder, node.mark, text_at(node, "wdir", "a folder")?),
+        None => Ok(folder.clone()),
+    }
+}
+
+fn build(parser: &Parser<'_>, (key, name): (&Key<'_>, &str), map: &Map<'_>) -> Result<Stage, Refusal> {
+    let wdir = wdir(&parser.folder, map.get("wdir"))?;
     let command = map.get("cmd").ok_or((key.mark, PipelineProblem::Missing { key: "cmd" }))?;
     let mut stage = Stage {
-        name: key.text.as_ref().into(),
+        name: name.into(),
         line: key.mark.line,
         command: self::command(command)?,
         deps: deps(map, &wdir)?,
@@ -39,9 +67,9 @@ pub(super) fn build(
         frozen: bool(map, "frozen")?.unwrap_or(false),
         always_changed: bool(map, "always_changed")?.unwrap_or(false),
         desc: text(map, "desc")?,
-        wdir: wdir.clone(),
+        wdir,
     };
-    stage.outs = outs(file, &stage, map)?;
+    stage.outs = outs(parser.file, &stage, map)?;
     Ok(stage)
 }
 
@@ -76,6 +104,10 @@ fn command(node: &Node<'_>) -> Result<Command, Refusal> {
     const EXPECTED: &str = "a text or a list of texts, not empty";
     let script = |node: &Node<'_>| -> Result<Box<str>, Refusal> {
         let text = text_at(node, "cmd", EXPECTED)?;
+        if text.len() > MAX_COMMAND {
+            let what = "bytes in a command";
+            return Err((node.mark, PipelineProblem::TooMany { limit: MAX_COMMAND, what }));
+        }
         if text.contains('\0') {
             return Err((node.mark, PipelineProblem::Nul));
         }
@@ -95,7 +127,7 @@ fn deps(map: &Map<'_>, wdir: &RepoPath) -> Result<Vec<RepoPath>, Refusal> {
     let mut deps = Vec::new();
     for item in list(map, "deps")? {
         let written = text_at(item, "deps", "a list of paths")?;
-        deps.push(path(wdir, item.mark, &written)?);
+        deps.push(path(wdir, item.mark, written)?);
     }
     deps.sort();
     deps.dedup();
@@ -111,8 +143,7 @@ fn params(map: &Map<'_>, wdir: &RepoPath) -> Result<Vec<ParamDep>, Refusal> {
             continue;
         };
         for (file, keys) in &named.entries {
-            let written = literal(file.mark, &file.text)?;
-            let path = path(wdir, file.mark, &written)?;
+            let path = path(wdir, file.mark, &file.text)?;
             check_param_file(&path).map_err(|problem| (file.mark, problem))?;
             add(&mut files, path, param_keys(keys)?);
         }
@@ -146,7 +177,7 @@ fn param_keys(node: &Node<'_>) -> Result<Option<Vec<KeyPath>>, Refusal> {
 
 fn param_key(node: &Node<'_>) -> Result<KeyPath, Refusal> {
     let text = text_at(node, "params", "a list of keys")?;
-    text.parse().map_err(|reason| (node.mark, PipelineProblem::ParamKey { key: short(&text), reason }))
+    text.parse().map_err(|reason| (node.mark, PipelineProblem::ParamKey { key: short(text), reason }))
 }
 
 /// Joins what several items say of one file: all of it wins over some keys.
@@ -168,13 +199,13 @@ fn out(place: &Place<'_>, node: &Node<'_>, key: &'static str, metric: bool) -> R
     let (mark, written, options) = match node.map() {
         None => (node.mark, text_at(node, key, EXPECTED)?, None),
         Some(map) => match &map.entries[..] {
-            [(path, options)] => (path.mark, literal(path.mark, &path.text)?, Some(options)),
+            [(path, options)] => (path.mark, path.text.as_ref(), Some(options)),
             _ => return Err(value(node, key, EXPECTED)),
         },
     };
-    let path = path(place.wdir, mark, &written)?;
-    check_output_name(&path).map_err(|error| refused_name(mark, &written, error))?;
-    check_place(place, &path, &written).map_err(|problem| (mark, problem))?;
+    let path = path(place.wdir, mark, written)?;
+    check_output_name(&path).map_err(|error| refused_name(mark, written, error))?;
+    check_place(place, &path, written).map_err(|problem| (mark, problem))?;
     let mut out = Out { path, cache: true, push: true, remote: None, metric, notes: Notes::default() };
     if let Some(options) = options.filter(|options| !options.is_null()) {
         out_options(&mut out, options)?;

@@ -6,6 +6,7 @@ use crate::model::digest::{Digest, ObjectId};
 use crate::model::lockfile::{LockDep, LockSum};
 use crate::model::yaml::{Limits, load};
 use crate::pipeline::parse::parse;
+use crate::pipeline::template::NoValues;
 
 fn at(path: &str) -> RepoPath {
     RepoPath::parse(path).unwrap()
@@ -83,7 +84,7 @@ impl State for World {
 
 fn stage(text: &str) -> Stage {
     let yaml = format!("stages:\n  s: {text}\n");
-    parse(&at("mlv.yaml"), yaml.as_bytes()).unwrap().stages.remove(0)
+    parse(&at("mlv.yaml"), yaml.as_bytes(), &NoValues).unwrap().stages.remove(0)
 }
 
 const STAGE: &str = "{cmd: x, deps: [a, b], params: [p], outs: [o], metrics: [m: {cache: false}]}";
@@ -259,7 +260,7 @@ stages:
 
 /// The graph of `CHAIN`, the world in which it ran, and its locks by index.
 fn chain() -> (Graph, World, HashMap<usize, StageLock>) {
-    let graph = Graph::build(vec![parse(&at("mlv.yaml"), CHAIN.as_bytes()).unwrap()]).unwrap();
+    let graph = Graph::build(vec![parse(&at("mlv.yaml"), CHAIN.as_bytes(), &NoValues).unwrap()]).unwrap();
     let mut world = World::default();
     world.put("in", "1");
     let locks = graph.order().map(|index| (index.0, world.run(graph.stage(index)))).collect();
@@ -339,7 +340,7 @@ mod random {
                 let deps: Vec<String> = inputs.iter().map(|dep| format!("o{}", dep % (index + 1))).collect();
                 text += &format!("  s{index}: {{cmd: x{index}, deps: [{}], outs: [o{}]}}\n", deps.join(", "), index + 1);
             }
-            let graph = Graph::build(vec![parse(&at("mlv.yaml"), text.as_bytes()).unwrap()]).unwrap();
+            let graph = Graph::build(vec![parse(&at("mlv.yaml"), text.as_bytes(), &NoValues).unwrap()]).unwrap();
             let mut world = World::default();
             world.put("o0", "start");
             let mut locks: HashMap<usize, StageLock> = HashMap::new();

@@ -28,6 +28,7 @@ mod repro_together;
 mod rescue;
 mod root;
 mod status;
+mod templates;
 mod usage;
 mod values;
 mod waiting;
