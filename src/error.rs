@@ -54,6 +54,12 @@ pub enum ErrorKind {
     Busy,
     /// The remote cannot be reached.
     Network,
+    /// The remote asks to slow down, and did so until patience ran out.
+    Throttled,
+    /// No credentials for the remote were found.
+    CredentialsMissing,
+    /// The credentials for the remote have expired and could not be renewed.
+    CredentialsExpired,
     /// The remote refuses access.
     AccessDenied,
     /// The remote's answer makes no sense.
@@ -118,6 +124,9 @@ kinds! {
     Busy "busy" 6 true "another process holds what this one needs";
     ChangedMeanwhile "changed_meanwhile" 6 true "a file changed while it was being read";
     Network "network" 7 true "the remote cannot be reached";
+    Throttled "throttled" 7 true "the remote asks to slow down";
+    CredentialsMissing "credentials_missing" 7 false "no credentials for the remote were found";
+    CredentialsExpired "credentials_expired" 7 false "the credentials for the remote have expired";
     AccessDenied "access_denied" 7 false "the remote refuses access";
     RemoteInvalid "remote_invalid" 7 false "the remote's answer makes no sense";
     StageFailed "stage_failed" 8 false "a stage's command failed";

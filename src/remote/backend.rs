@@ -329,6 +329,30 @@ pub enum Situation {
     /// The place can only be read.
     #[error("the remote can only be read")]
     ReadOnly,
+    /// The bucket or container that should hold it does not exist.
+    #[error("there is no such bucket")]
+    NoBucket,
+    /// Nothing says who is asking.
+    #[error("no credentials were found")]
+    CredentialsMissing,
+    /// The credentials were good once, and fetching new ones failed or did not help.
+    #[error("the credentials have expired")]
+    CredentialsExpired,
+    /// Requests carry a time, which is too far from the store's.
+    #[error("this machine's clock is wrong")]
+    ClockSkew,
+    /// The server's certificate is not one that is trusted here.
+    #[error("the server's certificate is not trusted")]
+    Untrusted,
+    /// The name was to be free and is not.
+    #[error("the name is taken")]
+    Taken,
+    /// The store does not know such requests.
+    #[error("the store cannot do this")]
+    NotSupported,
+    /// Any other answer that is an error, and would be one again.
+    #[error("the store refused")]
+    Refused,
     /// No answer, or the connection broke.
     #[error("the remote cannot be reached")]
     Unreachable,
@@ -383,6 +407,8 @@ pub struct BackendError {
     pub key: Box<str>,
     /// The place, as [`Backend::describe`] has it.
     pub place: Box<str>,
+    /// What to do about it, where more is known than the situation tells.
+    pub remedy: Option<Box<str>>,
     /// What lies below, if anything does.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -391,7 +417,7 @@ pub struct BackendError {
 impl BackendError {
     /// A failure without a cause below it.
     pub fn new(situation: Situation, action: Action, key: &str, place: String) -> BackendError {
-        BackendError { situation, action, key: key.into(), place: place.into(), source: None }
+        BackendError { situation, action, key: key.into(), place: place.into(), remedy: None, source: None }
     }
 
     /// The same with its cause.
@@ -415,18 +441,36 @@ impl Advice for BackendError {
         match self.situation {
             Situation::NotFound => ErrorKind::NotFound,
             Situation::Denied | Situation::ReadOnly => ErrorKind::AccessDenied,
-            Situation::Unreachable | Situation::TimedOut | Situation::Throttled => ErrorKind::Network,
+            Situation::CredentialsMissing => ErrorKind::CredentialsMissing,
+            Situation::CredentialsExpired => ErrorKind::CredentialsExpired,
+            Situation::Unreachable | Situation::TimedOut | Situation::Untrusted => ErrorKind::Network,
+            Situation::Throttled => ErrorKind::Throttled,
+            Situation::NoBucket => ErrorKind::NoRemote,
             Situation::NoSpace => ErrorKind::NoSpace,
-            Situation::TooLarge { .. } | Situation::ListingTooLong { .. } | Situation::Invalid => {
-                ErrorKind::RemoteInvalid
-            }
+            Situation::TooLarge { .. }
+            | Situation::ListingTooLong { .. }
+            | Situation::Invalid
+            | Situation::NotSupported
+            | Situation::Taken
+            | Situation::ClockSkew
+            | Situation::Refused => ErrorKind::RemoteInvalid,
             Situation::Failed => ErrorKind::Io,
             Situation::Interrupted => ErrorKind::Interrupted,
         }
     }
 
     fn hints(&self) -> Vec<Hint> {
+        if let Some(remedy) = &self.remedy {
+            return vec![Hint::new(&**remedy)];
+        }
         match self.situation {
+            Situation::NoBucket => vec![Hint::new("make the bucket, or correct the URL: `mlv remote list`")],
+            Situation::ClockSkew => {
+                vec![Hint::new("set this machine's clock, then run the same command again")]
+            }
+            Situation::Untrusted => {
+                vec![Hint::new("name a file with the server's authority: `SSL_CERT_FILE=/path/to/ca.pem`")]
+            }
             Situation::NoSpace => vec![Hint::new("free space there, then run the same command again")],
             Situation::Denied => vec![Hint::new("check the permissions of the remote: `mlv remote list`")],
             _ => Vec::new(),

@@ -1,11 +1,16 @@
 //! What every backend must do: one suite over all of them, and the doubles that lie to it.
+//!
+//! Compiled for tests alone: the unit tests run it on folder and memory, the tests from outside
+//! on real servers.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use crate::remote::backend::{Backend, Created, Key, Situation, list_sorted, read, read_range};
+#[cfg(test)]
 use crate::remote::memory::MemoryBackend;
 
+#[cfg(test)]
 pub(crate) mod faulty;
 
 fn key(text: &str) -> Key {
@@ -16,8 +21,8 @@ fn keys(backend: &dyn Backend, prefix: &str) -> Vec<String> {
     list_sorted(backend, prefix).expect("lists").into_iter().map(|listed| listed.key.to_string()).collect()
 }
 
-/// Runs the suite on an empty place.
-pub(crate) fn check(backend: &dyn Backend) {
+/// Runs the suite on an empty place. Panics where a promise of [`Backend`] is not kept.
+pub fn check(backend: &dyn Backend) {
     an_empty_place_is_empty(backend);
     objects_come_back_whole_and_in_parts(backend);
     a_name_is_used_once(backend);

@@ -10,14 +10,16 @@ pub mod backend;
 pub mod catalog;
 pub mod census;
 mod collection;
-#[cfg(test)]
-pub(crate) mod conformance;
+#[cfg(any(test, feature = "fault"))]
+pub mod conformance;
 pub mod counting;
+pub(crate) mod credentials;
 pub mod error;
 pub mod folder;
 pub mod memory;
 mod merge;
 pub mod names;
+pub mod object_store;
 pub mod open;
 pub mod records;
 pub mod registry;

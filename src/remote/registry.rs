@@ -3,19 +3,37 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Advice, ErrorKind, Hint};
+use crate::model::secret::Secret;
 use crate::remote::backend::Backend;
 use crate::remote::folder::FolderBackend;
+use crate::remote::object_store::open_s3;
 
-/// A remote as the configuration names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A remote as the configuration names it. No `Debug`: URL and options may hold credentials.
+#[derive(Clone, PartialEq, Eq)]
 pub struct RemoteSpec {
     /// Its name in the configuration.
     pub name: String,
     /// Where it is: a path, or a URL with a scheme.
     pub url: String,
+    /// Whether a tracked file says so.
+    pub is_url_tracked: bool,
     /// Further settings of the backend, by DVC's names (`endpointurl`, `profile`, …).
-    pub options: Vec<(String, String)>,
+    pub options: Vec<SpecOption>,
 }
+
+/// A setting of a backend.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SpecOption {
+    /// Its name: `endpointurl`.
+    pub name: String,
+    /// Its value, which may be a credential.
+    pub value: Secret,
+    /// Whether it stands in a tracked file, which is trusted less.
+    pub is_tracked: bool,
+}
+
+/// Options that every remote may have: those of transfers, and those that are kept for DVC.
+const COMMON: &[&str] = &["ask_password", "checksum_jobs", "jobs", "verify", "version_aware", "worktree"];
 
 /// Where a remote lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +41,8 @@ pub struct RemoteSpec {
 pub enum Place {
     /// A folder on a mounted file system.
     Folder(PathBuf),
+    /// A bucket of S3, or of a store that speaks its language.
+    S3,
 }
 
 /// Why a remote cannot be opened.
@@ -42,6 +62,34 @@ pub enum SpecError {
     Empty {
         /// The remote's name.
         name: String,
+    },
+    /// An option that this kind of remote does not have.
+    #[error("remotes of the kind {kind} have no option `{option}` (remote `{name}`)")]
+    Option {
+        /// The remote's name.
+        name: String,
+        /// The option.
+        option: String,
+        /// The kind of remote.
+        kind: &'static str,
+    },
+    /// A value that cannot be used.
+    #[error("the option `{option}` of remote `{name}` cannot be used: {reason}")]
+    Unusable {
+        /// The remote's name.
+        name: String,
+        /// The option.
+        option: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// An option that may not stand in a tracked file for what it would lead to.
+    #[error("the option `{option}` of remote `{name}` may not stand in a tracked file")]
+    Tracked {
+        /// The remote's name.
+        name: String,
+        /// The option.
+        option: &'static str,
     },
     /// A `file:` URL of another machine, with a broken escape, or without an absolute path.
     #[error("the URL of remote `{name}` is no `file:///path`")]
@@ -64,14 +112,26 @@ impl Advice for SpecError {
             SpecError::Empty { name } | SpecError::FileUrl { name } => {
                 vec![Hint::new(format!("`mlv remote modify {name} url /path/to/folder`"))]
             }
+            SpecError::Option { name, option, .. } => {
+                vec![Hint::new(format!("`mlv remote modify --unset {name} {option}`"))]
+            }
+            SpecError::Unusable { name, option, .. } => {
+                vec![Hint::new(format!("`mlv remote modify {name} {option} VALUE`"))]
+            }
+            SpecError::Tracked { name, option } => {
+                vec![Hint::new(format!("`mlv remote modify --local {name} {option} VALUE`"))]
+            }
         }
     }
 
     fn subject(&self) -> Option<String> {
         match self {
-            SpecError::Scheme { name, .. } | SpecError::Empty { name } | SpecError::FileUrl { name } => {
-                Some(name.clone())
-            }
+            SpecError::Scheme { name, .. }
+            | SpecError::Option { name, .. }
+            | SpecError::Unusable { name, .. }
+            | SpecError::Tracked { name, .. }
+            | SpecError::Empty { name }
+            | SpecError::FileUrl { name } => Some(name.clone()),
         }
     }
 }
@@ -89,6 +149,7 @@ impl RemoteSpec {
                 Some(path) => Ok(Place::Folder(path)),
                 None => Err(SpecError::FileUrl { name: name() }),
             },
+            Some("s3") => Ok(Place::S3),
             Some(scheme) => Err(SpecError::Scheme { name: name(), scheme: scheme.to_owned() }),
         }
     }
@@ -97,7 +158,46 @@ impl RemoteSpec {
     pub fn open(&self, base: &Path) -> Result<Box<dyn Backend>, SpecError> {
         match self.place(base)? {
             Place::Folder(path) => Ok(Box::new(FolderBackend::new(&path))),
+            Place::S3 => Ok(Box::new(open_s3(self)?)),
         }
+    }
+
+    /// The value of an option.
+    pub(crate) fn option(&self, name: &str) -> Option<&str> {
+        let mut options = self.options.iter();
+        options.find(|option| option.name == name).map(|option| option.value.expose())
+    }
+
+    /// Whether an option is set to `true`.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        self.option(name) == Some("true")
+    }
+
+    /// Whether an option stands in a tracked file.
+    pub(crate) fn is_tracked(&self, name: &str) -> bool {
+        self.options.iter().any(|option| option.name == name && option.is_tracked)
+    }
+
+    /// Refuses options that remotes of the kind do not have: one that has no effect would
+    /// promise something.
+    pub(crate) fn check_options(&self, kind: &'static str, known: &[&str]) -> Result<(), SpecError> {
+        let is_known = |name: &str| known.contains(&name) || COMMON.contains(&name);
+        match self.options.iter().find(|option| !is_known(&option.name)) {
+            Some(option) => {
+                Err(SpecError::Option { name: self.name.clone(), option: option.name.clone(), kind })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// That the value of an option cannot be used.
+    pub(crate) fn unusable(&self, option: &'static str, reason: impl Into<String>) -> SpecError {
+        SpecError::Unusable { name: self.name.clone(), option, reason: reason.into() }
+    }
+
+    /// That an option may not stand in a tracked file.
+    pub(crate) fn only_private(&self, option: &'static str) -> SpecError {
+        SpecError::Tracked { name: self.name.clone(), option }
     }
 
     /// The URL without what may be secret in it: user, password, query.
@@ -154,13 +254,18 @@ mod tests {
     use super::*;
 
     fn spec(url: &str) -> RemoteSpec {
-        RemoteSpec { name: "store".to_owned(), url: url.to_owned(), options: Vec::new() }
+        RemoteSpec {
+            name: "store".to_owned(),
+            url: url.to_owned(),
+            is_url_tracked: false,
+            options: Vec::new(),
+        }
     }
 
     fn folder(url: &str) -> String {
         match spec(url).place(Path::new("/base")) {
             Ok(Place::Folder(path)) => path.display().to_string(),
-            Err(error) => panic!("{url}: {error}"),
+            other => panic!("{url}: {other:?}"),
         }
     }
 
@@ -179,7 +284,7 @@ mod tests {
 
     #[test]
     fn other_schemes_are_named_in_the_refusal() {
-        for (url, expected) in [("s3://bucket/x", "s3"), ("gs://b", "gs"), ("ssh://h/x", "ssh")] {
+        for (url, expected) in [("hdfs://bucket/x", "hdfs"), ("gs://b", "gs"), ("ssh://h/x", "ssh")] {
             match spec(url).place(Path::new("/")) {
                 Err(SpecError::Scheme { scheme, .. }) => assert_eq!(scheme, expected),
                 other => panic!("{url}: {other:?}"),

@@ -10,4 +10,5 @@ mod install;
 mod layers;
 mod remote;
 mod roundtrip;
+mod servers;
 mod support;

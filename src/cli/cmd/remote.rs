@@ -47,6 +47,7 @@ impl RemoteArgs {
 #[derive(clap::Args)]
 #[command(after_help = help::after(&[
     ("mlv remote add -d storage /mnt/share/mlv", "a folder, used where no remote is named"),
+    ("mlv remote add -d storage s3://bucket/project", "a bucket, with the credentials of the `aws` command"),
     ("mlv remote add --local mine ../mine", "for this clone alone"),
 ], &[3, 4, 6]))]
 struct AddArgs {

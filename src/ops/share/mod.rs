@@ -6,12 +6,14 @@ pub mod gather;
 
 use std::io::Read;
 
+use crate::config::{Level, OptionValue, RemoteConfig};
 use crate::model::digest::ObjectId;
 use crate::model::object::RecordKey;
+use crate::model::secret::Secret;
 use crate::ops::OpError;
 use crate::remote::error::Cause;
 use crate::remote::records::Operation;
-use crate::remote::registry::RemoteSpec;
+use crate::remote::registry::{RemoteSpec, SpecOption};
 use crate::remote::transfer::{RecordReceiver, RecordSink, RecordSource};
 use crate::remote::{OpenOptions, Remote};
 use crate::repo::Repo;
@@ -30,11 +32,28 @@ pub struct NamedRemote {
 /// Fails with `NoRemote` where none is configured.
 pub fn open(repo: &Repo, name: Option<&str>, operation: Operation) -> Result<NamedRemote, OpError> {
     let config = repo.config().remote(name)?;
-    let spec = RemoteSpec { name: config.name.clone(), url: config.url().to_owned(), options: Vec::new() };
-    let backend = spec.open(repo.root()).map_err(Box::new)?;
+    let backend = spec_of(&config).open(repo.root()).map_err(Box::new)?;
     let mut options = OpenOptions::new(config.url(), Some(repo.cache()?.root()), operation);
     options.jobs = repo.transfer_jobs()?;
     Ok(NamedRemote { name: config.name, remote: Remote::open(backend, options)? })
+}
+
+/// The remote as its backend wants it described.
+pub(super) fn spec_of(config: &RemoteConfig) -> RemoteSpec {
+    let options = config.options.iter().map(|option| SpecOption {
+        name: option.name.to_owned(),
+        value: match &option.value {
+            OptionValue::Plain(text) => Secret::new(text.as_str()),
+            OptionValue::Secret(secret) => secret.clone(),
+        },
+        is_tracked: option.level == Level::Project,
+    });
+    RemoteSpec {
+        name: config.name.clone(),
+        url: config.url().to_owned(),
+        is_url_tracked: config.origin.level() == Level::Project,
+        options: options.collect(),
+    }
 }
 
 /// The cache as what a push reads from.

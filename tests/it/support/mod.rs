@@ -15,6 +15,7 @@
 mod env;
 mod project;
 mod rng;
+pub(crate) mod servers;
 mod tree;
 
 pub(crate) use env::{Output, TestEnv, os};

@@ -1,0 +1,325 @@
+//! Buckets: S3, Google Cloud Storage and Azure through the crate `object_store`.
+//!
+//! The async boundary: nothing outside of this module knows of tokio. A call runs on the
+//! thread that makes it, with two threads of the runtime to move bytes; concurrency comes from
+//! the callers' threads. Nothing is repeated here but after renewing credentials: `retry` is
+//! the one way. No object is larger than [`MAX_OBJECT`](super::backend::MAX_OBJECT), so there
+//! are no uploads in parts.
+
+use std::ops::{ControlFlow, Range};
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use object_store::list::{PaginatedListOptions, PaginatedListStore};
+use object_store::path::Path as Location;
+use object_store::{
+    GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::remote::backend::{
+    Action, Backend, BackendError, ByteSink, Created, Key, ListSink, Listed, RoundTrip, Situation, Stat,
+    check_prefix,
+};
+use crate::remote::credentials::read_file;
+use crate::remote::names::format_key;
+use crate::remote::registry::{RemoteSpec, SpecError};
+use crate::report::interrupted;
+use line::{Line, LineOptions};
+
+mod access;
+mod failure;
+mod line;
+mod refusal;
+mod s3;
+
+pub(crate) use s3::open_s3;
+
+/// How much of a body is handed to the connection at once: what is taken shows that it moves.
+const PIECE: usize = 64 << 10;
+/// How often a waiting call looks whether the user asked to stop.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How long an endpoint of the same machine or network may take.
+const NEAR: Duration = Duration::from_secs(1);
+
+/// What every vendor's client can do.
+trait Store: ObjectStore + PaginatedListStore {}
+impl<S: ObjectStore + PaginatedListStore> Store for S {}
+
+/// A bucket, or what lies below a prefix of it.
+pub struct BucketBackend {
+    store: Box<dyn Store>,
+    line: Line,
+    access: Box<dyn access::Access>,
+    /// Empty, or ends with a `/`.
+    prefix: String,
+    place: String,
+    /// The remote's name, for hints.
+    remote: String,
+}
+
+/// Runs `work` on this thread until it is done or the user asks to stop.
+fn wait<T>(work: impl Future<Output = T>) -> Result<T, Situation> {
+    static RUNTIME: OnceLock<Option<Runtime>> = OnceLock::new();
+    let start = || Builder::new_multi_thread().worker_threads(2).enable_io().enable_time().build().ok();
+    let runtime = RUNTIME.get_or_init(start).as_ref().ok_or(Situation::Failed)?;
+    runtime.block_on(async {
+        let mut work = std::pin::pin!(work);
+        loop {
+            match tokio::time::timeout(TICK, work.as_mut()).await {
+                Ok(done) => return Ok(done),
+                Err(_) if interrupted() => return Err(Situation::Interrupted),
+                Err(_) => {}
+            }
+        }
+    })
+}
+
+impl BucketBackend {
+    fn new(
+        store: Box<dyn Store>,
+        line: Line,
+        access: Box<dyn access::Access>,
+        prefix: String,
+        spec: &RemoteSpec,
+    ) -> BucketBackend {
+        BucketBackend { store, line, access, prefix, place: spec.display_url(), remote: spec.name.clone() }
+    }
+
+    fn location(&self, key: &str) -> Location {
+        let location = Location::parse(format!("{}{key}", self.prefix));
+        location.expect("the prefix was checked, and keys are plain")
+    }
+
+    fn error(&self, situation: Situation, action: Action, key: &str) -> BackendError {
+        BackendError::new(situation, action, key, self.describe())
+    }
+
+    /// Makes `work` with credentials that are good; once more with new ones if the store says
+    /// that they have expired.
+    fn call<T, F>(&self, action: Action, key: &str, mut work: impl FnMut() -> F) -> Result<T, BackendError>
+    where
+        F: Future<Output = object_store::Result<T>>,
+    {
+        let without = |failure: access::AccessError| {
+            let mut error = self.error(failure.situation, action, key);
+            error.remedy = failure.remedy.clone().map(String::into_boxed_str);
+            error.because(failure)
+        };
+        let mut renewed = false;
+        loop {
+            self.access.prepare().map_err(without)?;
+            let failed = match wait(work()) {
+                Ok(Ok(done)) => return Ok(done),
+                Ok(Err(failed)) => failed,
+                Err(situation) => return Err(self.error(situation, action, key)),
+            };
+            let error = failure::backend_error(self, failed, action, key);
+            if renewed || error.situation != Situation::CredentialsExpired {
+                return Err(error);
+            }
+            tracing::debug!(source = %self.access.source(), "the credentials have expired: renewing them");
+            renewed = true;
+            self.access.renew();
+        }
+    }
+
+    fn stat_of(meta: &ObjectMeta) -> Stat {
+        Stat { size: meta.size, modified: SystemTime::from(meta.last_modified) }
+    }
+
+    /// Opens a read of `key`; the answer's range is the one that was asked for.
+    fn open(&self, key: &Key, range: Option<&Range<u64>>) -> Result<GetResult, BackendError> {
+        let location = self.location(key.as_str());
+        let asked = range.map(|range| GetRange::Bounded(range.clone()));
+        let result = self.call(Action::Read, key.as_str(), || {
+            self.store.get_opts(&location, GetOptions { range: asked.clone(), ..GetOptions::default() })
+        })?;
+        match range {
+            Some(range) if result.range != *range => {
+                Err(self.error(Situation::Invalid, Action::Read, key.as_str()))
+            }
+            _ => Ok(result),
+        }
+    }
+
+    /// A range without bytes is asked of no store: they answer with all of it, or refuse.
+    fn check_empty(&self, key: &Key, at: u64) -> Result<(), BackendError> {
+        match self.head(key)? {
+            Some(stat) if at <= stat.size => Ok(()),
+            Some(_) => Err(self.error(Situation::Invalid, Action::Read, key.as_str())),
+            None => Err(self.error(Situation::NotFound, Action::Read, key.as_str())),
+        }
+    }
+
+    fn put_as(&self, key: &Key, payload: &PutPayload, mode: &PutMode) -> Result<(), BackendError> {
+        let location = self.location(key.as_str());
+        self.call(Action::Write, key.as_str(), || {
+            self.store.put_opts(&location, payload.clone(), PutOptions::from(mode.clone()))
+        })
+        .map(drop)
+    }
+
+    fn listed(&self, meta: &ObjectMeta) -> Option<Listed> {
+        let key = Key::parse(meta.location.as_ref().strip_prefix(&self.prefix)?).ok()?;
+        let Stat { size, modified } = Self::stat_of(meta);
+        Some(Listed { key, size, modified })
+    }
+}
+
+/// The bucket of `scheme://bucket/prefix`, and the prefix with a `/` at its end.
+fn bucket_and_prefix(spec: &RemoteSpec) -> Result<(String, String), SpecError> {
+    let rest = spec.url.split_once("://").map_or("", |(_, rest)| rest);
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let prefix = prefix.trim_matches('/');
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    if bucket.is_empty() || !bucket.chars().all(plain) {
+        return Err(spec.unusable("url", "it has no bucket: `s3://bucket/folder`"));
+    }
+    match Location::parse(prefix) {
+        Ok(_) if prefix.is_empty() => Ok((bucket.to_owned(), String::new())),
+        Ok(_) => Ok((bucket.to_owned(), format!("{prefix}/"))),
+        Err(_) => Err(spec.unusable("url", "its path cannot be the start of a key")),
+    }
+}
+
+/// What the remote's options say of connections; `bundle` is a file of certificates.
+fn line_options(spec: &RemoteSpec, bundle: Option<String>) -> Result<LineOptions, SpecError> {
+    let mut options = LineOptions::default();
+    let seconds = |name: &str| spec.option(name).and_then(|text| text.parse().ok()).map(Duration::from_secs);
+    options.connect = seconds("connect_timeout").unwrap_or(options.connect);
+    options.stall = seconds("read_timeout").unwrap_or(options.stall);
+    let file = match spec.option("ssl_verify") {
+        Some("false") => {
+            options.verify = false;
+            None
+        }
+        Some("true") | None => bundle,
+        Some(file) => Some(file.to_owned()),
+    };
+    if let Some(file) = file {
+        let text = read_file(std::path::Path::new(&file))
+            .map_err(|error| spec.unusable("ssl_verify", error.to_string()))?;
+        let missing = || spec.unusable("ssl_verify", format!("there is no file `{file}`"));
+        options.bundle = Some(text.ok_or_else(missing)?.into_bytes());
+    }
+    Ok(options)
+}
+
+fn payload(parts: &[&[u8]]) -> PutPayload {
+    parts.iter().flat_map(|part| part.chunks(PIECE)).map(Bytes::copy_from_slice).collect()
+}
+
+impl Backend for BucketBackend {
+    fn get(&self, key: &Key, range: Option<Range<u64>>, sink: &mut ByteSink<'_>) -> Result<(), BackendError> {
+        if let Some(range) = range.as_ref().filter(|range| range.is_empty()) {
+            return self.check_empty(key, range.start);
+        }
+        let result = self.open(key, range.as_ref())?;
+        let mut left = result.range.end - result.range.start;
+        let mut pieces = result.into_stream();
+        loop {
+            let piece = match wait(pieces.next()) {
+                Ok(None) => break,
+                Ok(Some(Ok(piece))) => piece,
+                Ok(Some(Err(error))) => {
+                    return Err(failure::backend_error(self, error, Action::Read, key.as_str()));
+                }
+                Err(situation) => return Err(self.error(situation, Action::Read, key.as_str())),
+            };
+            let Some(rest) = left.checked_sub(piece.len() as u64) else {
+                return Err(self.error(Situation::Invalid, Action::Read, key.as_str()));
+            };
+            left = rest;
+            if sink(&piece).is_break() {
+                return Ok(());
+            }
+        }
+        // N1: a connection that ends early is repeated from here.
+        if left == 0 { Ok(()) } else { Err(self.error(Situation::Unreachable, Action::Read, key.as_str())) }
+    }
+
+    fn put(&self, key: &Key, parts: &[&[u8]]) -> Result<(), BackendError> {
+        self.put_as(key, &payload(parts), &PutMode::Overwrite)
+    }
+
+    fn create(&self, key: &Key, bytes: &[u8]) -> Result<Created, BackendError> {
+        let payload = payload(&[bytes]);
+        match self.put_as(key, &payload, &PutMode::Create) {
+            Ok(()) => Ok(Created::New),
+            Err(error) if error.situation == Situation::Taken => Ok(Created::Existed),
+            // A store without conditional writes: look, then write.
+            Err(error) if error.situation == Situation::NotSupported => match self.head(key)? {
+                Some(_) => Ok(Created::Existed),
+                None => self.put_as(key, &payload, &PutMode::Overwrite).map(|()| Created::New),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    fn head(&self, key: &Key) -> Result<Option<Stat>, BackendError> {
+        let location = self.location(key.as_str());
+        match self.call(Action::Read, key.as_str(), || self.store.head(&location)) {
+            Ok(meta) => Ok(Some(Self::stat_of(&meta))),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn list(&self, prefix: &str, each: &mut ListSink<'_>) -> Result<(), BackendError> {
+        let invalid = || self.error(Situation::Invalid, Action::List, prefix);
+        check_prefix(prefix).map_err(|error| invalid().because(error))?;
+        let below = format!("{}{prefix}", self.prefix);
+        let below = Some(below.as_str()).filter(|below| !below.is_empty());
+        let mut token: Option<String> = None;
+        loop {
+            let page = self.call(Action::List, prefix, || {
+                let options = PaginatedListOptions { page_token: token.clone(), ..Default::default() };
+                self.store.list_paginated(below, options)
+            })?;
+            for meta in &page.result.objects {
+                if let Some(listed) = self.listed(meta)
+                    && let ControlFlow::Break(()) = each(listed)
+                {
+                    return Ok(());
+                }
+            }
+            match page.page_token {
+                None => return Ok(()),
+                // O2: a listing that goes in a circle.
+                Some(next) if token.as_ref() == Some(&next) => return Err(invalid()),
+                next => token = next,
+            }
+        }
+    }
+
+    fn delete(&self, key: &Key) -> Result<(), BackendError> {
+        let location = self.location(key.as_str());
+        match self.call(Action::Delete, key.as_str(), || self.store.delete(&location)) {
+            Err(error) if error.is_not_found() => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Every answer carries the store's time: a request is made only if there was none yet.
+    fn now(&self) -> Result<SystemTime, BackendError> {
+        if let Some(time) = self.line.store_time() {
+            return Ok(time);
+        }
+        let key = format_key();
+        self.head(&key)?;
+        let silent = || self.error(Situation::Invalid, Action::Read, key.as_str());
+        self.line.store_time().ok_or_else(silent)
+    }
+
+    fn round_trip(&self) -> RoundTrip {
+        RoundTrip::Network
+    }
+
+    fn describe(&self) -> String {
+        self.place.clone()
+    }
+}

@@ -1,0 +1,5 @@
+//! Remotes on real servers: what every backend must do, and what users do through each.
+
+mod conformance;
+mod credentials;
+mod s3;

@@ -1,0 +1,92 @@
+//! A team on S3.
+
+use serde_json::{Value, json};
+
+use crate::support::servers::Moto;
+use crate::support::{Rng, TestEnv, seed};
+
+#[test]
+fn what_one_clone_pushes_to_s3_another_pulls() {
+    let Some(moto) = Moto::start() else { return };
+    let env = TestEnv::ready();
+    moto.add_remote(&env);
+    env.write("a", "one");
+    env.write("d/1", "first");
+    env.write("d/big", vec![7; 9_000_000]);
+    env.mlv(&["add", "a", "d"]).success();
+    env.commit("add data");
+    env.mlv(&["push"]).success();
+    let clone = env.clone_to("clone");
+    moto.log_in(&clone, &moto.users[0]);
+    clone.mlv(&["pull"]).success();
+    assert_eq!(clone.snapshot(), env.snapshot());
+    clone.assert_clean();
+}
+
+/// The reader's policy as docs/guides/remotes.md has it, for the tests' bucket, with more rights on objects.
+fn policy(rights: &[&str]) -> Value {
+    let guide = include_str!("../../../docs/guides/remotes.md");
+    let (_, rest) = guide.split_once("```json\n").expect("the guide has a policy");
+    let text = rest.split("```").next().expect("it ends").replace("my-bucket", "data");
+    let mut policy: Value = serde_json::from_str(&text).expect("the policy is JSON");
+    policy["Statement"][1]["Action"] = json!([&["s3:GetObject"], rights].concat());
+    policy
+}
+
+#[test]
+fn smallest_policies_are_enough_and_no_more() {
+    let writer = policy(&["s3:PutObject"]);
+    let Some(moto) = Moto::with_users(&[writer, policy(&[])]) else { return };
+    let env = TestEnv::ready();
+    moto.add_remote(&env);
+    env.write("a", "one");
+    env.mlv(&["add", "a"]).success();
+    env.commit("add data");
+    env.mlv(&["push"]).success();
+    let clone = env.clone_to("clone");
+    moto.log_in(&clone, &moto.users[1]);
+    clone.mlv(&["pull"]).success();
+    clone.write("a", "two");
+    clone.mlv(&["add", "a"]).success();
+    let refused = clone.mlv(&["push"]).code(7);
+    assert!(refused.stderr().contains("access is denied"), "{refused}");
+    assert!(refused.stderr().contains("(credentials: options of the remote)"), "{refused}");
+}
+
+/// How many requests `work` makes, by the server's own log.
+fn requests(moto: &Moto, work: impl FnOnce()) -> usize {
+    let before = moto.requests().len();
+    work();
+    moto.requests().len() - before
+}
+
+/// docs/formats.md, "Request budgets".
+#[test]
+fn request_budgets_hold_as_the_server_counts_them() {
+    let Some(moto) = Moto::start() else { return };
+    let env = TestEnv::ready();
+    moto.add_remote(&env);
+    let mut rng = Rng::new(seed());
+    for number in 0..3_000 {
+        env.write(format!("d/{}/{number}", number % 100), rng.bytes(1_000));
+    }
+    env.mlv(&["add", "d"]).success();
+    env.commit("add data");
+    let first = requests(&moto, || drop(env.mlv(&["push"]).success()));
+    let nothing = requests(&moto, || drop(env.mlv(&["push"]).success()));
+    let clone = env.clone_to("clone");
+    moto.log_in(&clone, &moto.users[0]);
+    let one = requests(&moto, || drop(clone.mlv(&["pull", "d/7/7"]).success()));
+    let rest = requests(&moto, || drop(clone.mlv(&["pull"]).success()));
+    assert_eq!(clone.snapshot(), env.snapshot());
+    for number in 0..10 {
+        env.write(format!("d/{number}/new"), rng.bytes(1_000));
+    }
+    env.mlv(&["add", "d"]).success();
+    env.commit("ten more");
+    let ten = requests(&moto, || drop(env.mlv(&["push"]).success()));
+    let found = [("push 3,000", first, 13), ("push nothing", nothing, 5), ("pull one", one, 8)];
+    for (what, count, budget) in [&found[..], &[("pull 3,000", rest, 13), ("push ten", ten, 8)]].concat() {
+        assert!(count <= budget, "{what}: {count} requests, the budget is {budget}: {:#?}", moto.requests());
+    }
+}
