@@ -202,6 +202,12 @@ pub trait Advice: std::error::Error {
     fn affected(&self) -> Vec<(String, String)> {
         Vec::new()
     }
+
+    /// The paths that message and hints quote relative to the repository's root, so that they can
+    /// be shown from where the user stands.
+    fn quoted(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 // Here and not beside the type: the model knows nothing of exit codes.
@@ -221,6 +227,10 @@ impl<P: Problem> Advice for Located<P> {
 
     fn subject(&self) -> Option<String> {
         Some(self.file.to_string())
+    }
+
+    fn quoted(&self) -> Vec<String> {
+        vec![self.file.to_string()]
     }
 }
 

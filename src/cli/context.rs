@@ -9,6 +9,7 @@ use crate::cli::args::GlobalArgs;
 use crate::cli::error::CliError;
 use crate::cli::escape::escape_bytes;
 use crate::cli::progress;
+use crate::cli::render::Viewpoint;
 use crate::cli::ui::Ui;
 use crate::config::{Level, Sources};
 use crate::error::ErrorKind;
@@ -89,6 +90,11 @@ impl Context {
             self.reporter.event(&Event::Warning { message });
         }
         Ok(self.repo.get_or_init(|| repo))
+    }
+
+    /// The folder that paths are shown relative to; the root if no repository was opened.
+    pub(crate) fn viewpoint(&self) -> Viewpoint {
+        self.repo.get().map_or_else(Viewpoint::at_root, Viewpoint::of)
     }
 
     /// What commands get that need no repository.

@@ -8,7 +8,7 @@ use std::fmt::Display;
 
 use serde_json::{Value, json};
 
-use crate::cli::render::count;
+use crate::cli::render::{Viewpoint, count, shell_word};
 use crate::cli::ui::Text;
 use crate::error::{Advice, ErrorKind, Hint};
 
@@ -26,6 +26,8 @@ struct Parts {
     failures: Vec<Failure>,
     /// Whether the message says what the only failure says.
     is_said: bool,
+    /// The paths that message and hints quote relative to the repository's root.
+    quoted: Vec<String>,
 }
 
 /// One of several things that failed while others were done.
@@ -37,13 +39,16 @@ pub(crate) struct Failure {
     pub(crate) kind: ErrorKind,
     /// Why, for people: the message and its causes on one line.
     pub(crate) message: String,
+    /// The paths that the message quotes relative to the repository's root.
+    quoted: Vec<String>,
 }
 
 impl Failure {
     /// The failure of `path` because of `error`.
     pub(crate) fn of(path: impl Display, error: &dyn Advice) -> Failure {
         let (message, causes) = chain(error);
-        Failure { path: path.to_string(), kind: error.kind(), message: one_line(&message, &causes) }
+        let message = one_line(&message, &causes);
+        Failure { path: path.to_string(), kind: error.kind(), message, quoted: error.quoted() }
     }
 
     fn document(&self) -> Value {
@@ -62,6 +67,7 @@ impl CliError {
             hints: Vec::new(),
             failures: Vec::new(),
             is_said: false,
+            quoted: Vec::new(),
         }))
     }
 
@@ -69,15 +75,38 @@ impl CliError {
     pub(crate) fn of(error: &dyn Advice) -> CliError {
         let (message, causes) = chain(error);
         let (kind, subject, hints) = (error.kind(), error.subject(), error.hints());
-        let failure = |(path, message)| Failure { path, kind, message };
+        let quoted = error.quoted();
+        let failure = |(path, message)| Failure { path, kind, message, quoted: Vec::new() };
         let failures = error.affected().into_iter().map(failure).collect();
-        CliError(Box::new(Parts { kind, message, causes, subject, hints, failures, is_said: false }))
+        CliError(Box::new(Parts { kind, message, causes, subject, hints, failures, is_said: false, quoted }))
     }
 
     /// Adds the list of what failed to the document. The text says it already.
     pub(crate) fn with_failures(mut self, failures: Vec<Failure>) -> CliError {
         self.0.failures = failures;
         self.0.is_said = true;
+        self
+    }
+
+    /// The same with the paths of the repository as they are typed at `view`, in hints as words of
+    /// a shell. The document's `path` stays as it is: it is for scripts.
+    pub(crate) fn seen_from(mut self, view: &Viewpoint) -> CliError {
+        let parts = &mut *self.0;
+        for path in &parts.quoted {
+            let shown = view.path(path);
+            parts.message = replace_path(&parts.message, path, &shown);
+            for hint in &mut parts.hints {
+                hint.0 = replace_path(&hint.0, path, &shell_word(&shown));
+            }
+            for failure in parts.failures.iter_mut().filter(|failure| failure.path == *path) {
+                failure.path.clone_from(&shown);
+            }
+        }
+        for failure in &mut parts.failures {
+            for path in &failure.quoted {
+                failure.message = replace_path(&failure.message, path, &view.path(path));
+            }
+        }
         self
     }
 
@@ -163,6 +192,23 @@ fn chain(error: &dyn Advice) -> (String, Vec<String>) {
     (message, causes)
 }
 
+/// The text with `path` replaced where it stands as a word, or as that of its pointer.
+fn replace_path(text: &str, path: &str, shown: &str) -> String {
+    let mut replaced = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(path) {
+        let (before, after) = (&rest[..at], &rest[at + path.len()..]);
+        let starts = before.chars().next_back().or(replaced.chars().next_back());
+        let starts = starts.is_none_or(|c| matches!(c, ' ' | '`' | '\'' | '='));
+        let behind = after.strip_prefix(".mlv").unwrap_or(after);
+        let ends = behind.chars().next().is_none_or(|c| matches!(c, ' ' | '`' | '\'' | ':' | ',' | ')'));
+        replaced.push_str(before);
+        replaced.push_str(if starts && ends { shown } else { path });
+        rest = after;
+    }
+    replaced + rest
+}
+
 fn one_line(message: &str, causes: &[String]) -> String {
     let mut line = message.to_owned();
     for cause in causes {
@@ -176,6 +222,15 @@ fn one_line(message: &str, causes: &[String]) -> String {
 mod tests {
     use super::*;
     use std::io;
+
+    #[test]
+    fn paths_are_replaced_as_words() {
+        let replaced = |text| replace_path(text, "d/a", "../a");
+        assert_eq!(replaced("`d/a` lies in `x/d/a`, d/ab"), "`../a` lies in `x/d/a`, d/ab");
+        assert_eq!(replaced("mlv remove d/a.mlv && mlv add d/a"), "mlv remove ../a.mlv && mlv add ../a");
+        assert_eq!(replaced("d/a:3:1: no"), "../a:3:1: no");
+        assert_eq!(replaced("d/ad/a d/a"), "d/ad/a ../a");
+    }
 
     #[derive(Debug, thiserror::Error)]
     #[error("cannot rename `a`")]
@@ -217,8 +272,12 @@ mod tests {
 
     #[test]
     fn several_failures_keep_a_shared_kind() {
-        let damaged =
-            Failure { path: "x".into(), kind: ErrorKind::Damaged, message: "does not match".into() };
+        let damaged = Failure {
+            path: "x".into(),
+            kind: ErrorKind::Damaged,
+            message: "does not match".into(),
+            quoted: Vec::new(),
+        };
         assert_eq!(CliError::several(vec![damaged.clone(), damaged.clone()]).exit_code(), 5);
         let mixed = CliError::several(vec![damaged, Failure::of("y", &full())]);
         assert_eq!(mixed.exit_code(), 1);

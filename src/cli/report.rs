@@ -44,12 +44,12 @@ pub(crate) trait Report: serde::Serialize {
 pub(crate) fn finish<R: Report>(cx: &Context, outcome: Result<R, CliError>) -> u8 {
     let ui = cx.ui();
     let shown = outcome.and_then(|report| show(cx, &report));
-    shown.unwrap_or_else(|error| ui.fail(&error))
+    shown.unwrap_or_else(|error| ui.fail(&error.seen_from(&cx.viewpoint())))
 }
 
 fn show<R: Report>(cx: &Context, report: &R) -> Result<u8, CliError> {
     let ui = cx.ui();
-    let failed = report.error();
+    let failed = report.error().map(|error| error.seen_from(&cx.viewpoint()));
     if ui.is_json() {
         let mut document = report.json();
         if let Some(error) = &failed {

@@ -31,6 +31,27 @@ pub enum OpError {
         /// Targets that are near it, nearest first.
         near: Vec<String>,
     },
+    /// A target that is there, and that nothing tracks.
+    #[error("`{target}` is not tracked")]
+    NotTracked {
+        /// The target as given.
+        target: String,
+    },
+    /// A pattern, or a path in rescue, that means nothing.
+    #[error("nothing matches `{target}`")]
+    NoMatch {
+        /// The target as given.
+        target: String,
+    },
+    /// An operation that rescue does not know.
+    #[error("no operation in rescue is called `{name}`")]
+    NoSuchOperation {
+        /// Its name as given.
+        name: String,
+    },
+    /// Rescue holds nothing.
+    #[error("nothing is in rescue")]
+    NothingRescued,
     /// A stage name that several pipelines have.
     #[error("several pipelines have a stage `{target}`")]
     AmbiguousTarget {
@@ -238,7 +259,12 @@ impl OpError {
 impl Advice for OpError {
     fn kind(&self) -> ErrorKind {
         match self {
-            OpError::NoSuchTarget { .. } | OpError::AmbiguousTarget { .. } => ErrorKind::NoSuchTarget,
+            OpError::NoSuchTarget { .. }
+            | OpError::NotTracked { .. }
+            | OpError::NoMatch { .. }
+            | OpError::NoSuchOperation { .. }
+            | OpError::NothingRescued
+            | OpError::AmbiguousTarget { .. } => ErrorKind::NoSuchTarget,
             OpError::BadPattern { .. } | OpError::RemoteElsewhere { .. } => ErrorKind::Usage,
             OpError::BadTarget { .. } | OpError::BadName { .. } => ErrorKind::UnsafePath,
             OpError::SameOutput { .. } | OpError::NestedOutputs { .. } | OpError::TwinOutputs { .. } => {
@@ -255,6 +281,8 @@ impl Advice for OpError {
             OpError::NoSuchTarget { near, .. } if !near.is_empty() => {
                 vec![Hint::new(format!("did you mean `{}`?", near.join("` or `")))]
             }
+            OpError::NotTracked { target } => vec![Hint::new(format!("to track it: mlv add {target}"))],
+            OpError::NoSuchOperation { .. } => vec![Hint::new("mlv rescue list")],
             OpError::AmbiguousTarget { candidates, .. } => {
                 vec![Hint::new(format!("name one of `{}`", candidates.join("`, `")))]
             }
@@ -272,6 +300,9 @@ impl Advice for OpError {
     fn subject(&self) -> Option<String> {
         match self {
             OpError::NoSuchTarget { target, .. }
+            | OpError::NotTracked { target }
+            | OpError::NoMatch { target }
+            | OpError::NoSuchOperation { name: target }
             | OpError::AmbiguousTarget { target, .. }
             | OpError::UnusableTarget { target, .. }
             | OpError::BadTarget { target, .. }
@@ -286,5 +317,9 @@ impl Advice for OpError {
 
     fn affected(&self) -> Vec<(String, String)> {
         self.lower().map_or_else(Vec::new, Advice::affected)
+    }
+
+    fn quoted(&self) -> Vec<String> {
+        self.lower().map_or_else(Vec::new, Advice::quoted)
     }
 }

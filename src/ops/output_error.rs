@@ -99,6 +99,14 @@ pub enum OutputError {
         /// The names of its stages.
         stages: Vec<Box<str>>,
     },
+    /// An output of a stage, which goes with the stage alone.
+    #[error("`{path}` is an output of the stage `{stage}`")]
+    MadeByStage {
+        /// The output.
+        path: RepoPath,
+        /// The stage.
+        stage: Box<str>,
+    },
     /// An output of a stage, which only the stage or `commit` records.
     #[error("`{path}` is an output of the stage `{stage}`")]
     StageOutput {
@@ -280,6 +288,7 @@ impl OutputError {
             | OutputError::BadOutput { path, .. }
             | OutputError::TrackedByGit { path, .. }
             | OutputError::StageOutput { path, .. }
+            | OutputError::MadeByStage { path, .. }
             | OutputError::EntangledStage { path, .. }
             | OutputError::PipelineFile { path, .. }
             | OutputError::HoldsOutput { path, .. }
@@ -310,6 +319,7 @@ impl Advice for OutputError {
             OutputError::IgnoredPointer { .. }
             | OutputError::WholeRepository
             | OutputError::EntangledStage { .. }
+            | OutputError::MadeByStage { .. }
             | OutputError::PipelineFile { .. } => ErrorKind::Usage,
             OutputError::TreeNotDownloaded { .. }
             | OutputError::NotDownloaded { .. }
@@ -341,7 +351,7 @@ impl Advice for OutputError {
     fn hints(&self) -> Vec<Hint> {
         let hint = match self {
             OutputError::TrackedByGit { output, .. } => {
-                format!("git rm -r --cached {output} && git commit -m 'stop tracking {output} in git'")
+                format!("git rm -r --cached {output} && git commit -m 'leave data to mlv'")
             }
             OutputError::External { path } => format!("mlv add -o NAME {path}"),
             OutputError::EntangledStage { path, .. } => {
@@ -353,6 +363,9 @@ impl Advice for OutputError {
                 }
                 None => format!("git rm {path}"),
             },
+            OutputError::MadeByStage { stage, .. } => {
+                format!("`mlv remove {stage}` removes the stage, with `--outs` what it made too")
+            }
             OutputError::StageOutput { stage, .. } => {
                 format!("run `mlv repro {stage}`, or `mlv commit {stage}` to record it as it is")
             }
@@ -391,6 +404,24 @@ impl Advice for OutputError {
 
     fn subject(&self) -> Option<String> {
         self.path().map(ToString::to_string)
+    }
+
+    fn quoted(&self) -> Vec<String> {
+        let more: Vec<&RepoPath> = match self {
+            OutputError::WouldOverwrite { paths, .. } | OutputError::NowhereToPush { paths, .. } => {
+                paths.iter().collect()
+            }
+            OutputError::TrackedByGit { output, .. } => vec![output],
+            OutputError::HoldsOutput { inner, pointer, .. } => {
+                std::iter::once(inner).chain(pointer).collect()
+            }
+            OutputError::Twin { other, .. } => vec![other],
+            _ => Vec::new(),
+        };
+        let mut quoted: Vec<String> = self.path().into_iter().chain(more).map(ToString::to_string).collect();
+        quoted.sort_unstable();
+        quoted.dedup();
+        quoted
     }
 
     fn affected(&self) -> Vec<(String, String)> {

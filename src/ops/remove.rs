@@ -71,7 +71,7 @@ pub fn run(repo: &Repo, options: &RemoveOptions, reporter: &dyn Reporter) -> Res
             }
             (Source::Stage { stage, .. }, _) => {
                 let (path, stage) = (one.out.path.clone(), stage.clone());
-                return Err(OutputError::StageOutput { path, stage }.into());
+                return Err(OutputError::MadeByStage { path, stage }.into());
             }
         }
     }

@@ -26,6 +26,8 @@ pub struct RestoreOptions {
     pub paths: Vec<String>,
     /// Whether what stands at a path now goes to rescue itself.
     pub force: bool,
+    /// Whether only a report is wanted.
+    pub dry_run: bool,
 }
 
 /// What was brought back.
@@ -37,6 +39,8 @@ pub struct RestoreReport {
     pub restored: Vec<String>,
     /// What had to make room.
     pub rescued: Vec<Kept>,
+    /// Whether nothing was moved.
+    pub dry_run: bool,
 }
 
 /// Brings displaced files back to where they were. They leave rescue by that.
@@ -57,7 +61,7 @@ pub fn restore(repo: &Repo, options: &RestoreOptions) -> Result<RestoreReport, O
     }
     if files.is_empty() {
         let target = options.paths.first().cloned().unwrap_or_default();
-        return Err(OpError::NoSuchTarget { target, near: Vec::new() });
+        return Err(OpError::NoMatch { target });
     }
     let mut taken = Vec::new();
     for (path, _) in &files {
@@ -70,6 +74,11 @@ pub fn restore(repo: &Repo, options: &RestoreOptions) -> Result<RestoreReport, O
             ("mlv add PATH".to_owned(), format!("mlv rescue restore --force {}", operation.name));
         return Err(OutputError::WouldOverwrite { paths: taken, keep, force }.into());
     }
+    if options.dry_run {
+        let mut restored: Vec<String> = files.iter().map(|(path, _)| path.to_string()).collect();
+        restored.sort();
+        return Ok(RestoreReport { operation: operation.name, restored, rescued: Vec::new(), dry_run: true });
+    }
     let displacing = Rescue::new(repo.mlv().clone(), "mlv rescue restore");
     for path in &taken {
         displacing.displace(repo.dir(), path, None)?;
@@ -80,7 +89,7 @@ pub fn restore(repo: &Repo, options: &RestoreOptions) -> Result<RestoreReport, O
         restored.push(path.to_string());
     }
     restored.sort();
-    Ok(RestoreReport { operation: operation.name, restored, rescued: displacing.finish() })
+    Ok(RestoreReport { operation: operation.name, restored, rescued: displacing.finish(), dry_run: false })
 }
 
 /// What was deleted.
@@ -92,14 +101,18 @@ pub struct DropReport {
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Whether nothing was deleted.
+    pub dry_run: bool,
 }
 
 /// Deletes all that an operation displaced: the only way in which rescued bytes go.
-pub fn drop_operation(repo: &Repo, operation: &str) -> Result<DropReport, OpError> {
+pub fn drop_operation(repo: &Repo, operation: &str, dry_run: bool) -> Result<DropReport, OpError> {
     let found = find(repo, Some(operation))?;
-    rescue::drop_operation(repo.mlv(), &found.name)?;
+    if !dry_run {
+        rescue::drop_operation(repo.mlv(), &found.name)?;
+    }
     let bytes = found.files.iter().map(|file| file.size).sum();
-    Ok(DropReport { operation: found.name, files: found.files.len() as u64, bytes })
+    Ok(DropReport { operation: found.name, files: found.files.len() as u64, bytes, dry_run })
 }
 
 fn find(repo: &Repo, name: Option<&str>) -> Result<RescueOperation, OpError> {
@@ -109,8 +122,10 @@ fn find(repo: &Repo, name: Option<&str>) -> Result<RescueOperation, OpError> {
         None => operations.len().checked_sub(1),
     };
     let Some(at) = found else {
-        let near = operations.iter().rev().take(3).map(|one| one.name.clone()).collect();
-        return Err(OpError::NoSuchTarget { target: name.unwrap_or("rescue").to_owned(), near });
+        return Err(match name {
+            Some(name) => OpError::NoSuchOperation { name: name.to_owned() },
+            None => OpError::NothingRescued,
+        });
     };
     Ok(operations.swap_remove(at))
 }

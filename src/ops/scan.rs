@@ -1,8 +1,10 @@
 //! Reads the state of an output in the work tree: one walk, one merge with the stat index,
 //! and hashing of what neither has answered.
 
+use std::path::Path;
+
 use crate::fs::stamp::{FileKind, FileStamp};
-use crate::fs::walk;
+use crate::fs::{self, walk};
 use crate::model::digest::Digest;
 use crate::model::object::{RecordKey, RecordKind};
 use crate::model::path::RepoPath;
@@ -189,13 +191,24 @@ impl<'a> Scanner<'a> {
     fn walk(&self, path: &RepoPath) -> Result<Vec<Scanned>, OpError> {
         let ignore = self.repo.ignore();
         let mut found = walk::walk(self.repo.dir(), path, &|path, dir| ignore.is_ignored(path, dir), 1)?;
-        if let Some((_, error)) = found.unreadable.drain(..).next() {
-            return Err(error.into());
+        if let Some((full, error)) = found.unreadable.drain(..).next() {
+            return Err(self.refused(&full, error));
         }
         if let Some(error) = ignore.take_errors().into_iter().next() {
             return Err(error.into());
         }
         Ok(found.entries.into_iter().map(|entry| Scanned::of(entry.path, entry.stamp)).collect())
+    }
+
+    /// Why an entry of a directory cannot be tracked.
+    fn refused(&self, full: &Path, error: fs::Error) -> OpError {
+        let path = full.strip_prefix(self.repo.root()).ok().and_then(Path::to_str).map(RepoPath::parse);
+        match (error, path) {
+            (fs::Error::NotAFile { found, .. }, Some(Ok(path))) => {
+                OutputError::NotTrackable { path, found }.into()
+            }
+            (error, _) => error.into(),
+        }
     }
 
     /// Reads and hashes the entries of the output at `base` whose hash is not known.

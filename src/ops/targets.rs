@@ -361,6 +361,10 @@ impl<'t> Resolver<'_, 't> {
     }
 
     fn unknown(&self, target: &str) -> OpError {
+        let there = path(self.repo, target).and_then(|path| Ok(self.repo.dir().stat(&path)?));
+        if matches!(there, Ok(Some(_))) {
+            return OpError::NotTracked { target: target.to_owned() };
+        }
         let outs = self.tracked.outs().iter().map(|out| self.repo.shown(&out.path));
         let stages = self.tracked.pipelines().iter().flat_map(|pipeline| {
             pipeline.pipeline.stages.iter().map(move |stage| self.shown_stage(pipeline, stage))

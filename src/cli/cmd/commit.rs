@@ -5,7 +5,7 @@ use crate::cli::cmd::add;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::help;
-use crate::cli::render::{Viewpoint, git_error, git_files};
+use crate::cli::render::{Viewpoint, count, git_error, git_files};
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::ops::commit;
@@ -65,6 +65,9 @@ impl Report for CommitReport {
             }
         } else {
             add::stored(&report.stored, report.dry_run, took, out);
+        }
+        if report.not_here > 0 {
+            out.put(format!("{} not here, left as recorded.", count(report.not_here, "output"))).end();
         }
         git_files(&report.git, view, out);
     }

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use crate::cli::args::DryRun;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::help;
@@ -63,6 +64,8 @@ struct RestoreArgs {
     /// Put what stands at a path now into rescue
     #[arg(long, short)]
     force: bool,
+    #[command(flatten)]
+    dry_run: DryRun,
 }
 
 /// Delete all that an operation displaced, for good
@@ -72,6 +75,8 @@ struct DropArgs {
     /// The operation, as `mlv rescue list` names it
     #[arg(value_name = "OPERATION")]
     operation: String,
+    #[command(flatten)]
+    dry_run: DryRun,
 }
 
 /// What lies in rescue.
@@ -123,7 +128,8 @@ struct RestoreReport {
 
 fn restore(cx: &Context, args: RestoreArgs) -> Result<RestoreReport, CliError> {
     let repo = cx.repo()?;
-    let options = RestoreOptions { operation: args.operation, paths: args.paths, force: args.force };
+    let RestoreArgs { operation, paths, force, dry_run: DryRun { dry_run } } = args;
+    let options = RestoreOptions { operation, paths, force, dry_run };
     Ok(RestoreReport { report: rescue::restore(repo, &options)?, view: Viewpoint::of(repo) })
 }
 
@@ -133,18 +139,23 @@ impl Report for RestoreReport {
             out.warn("rescued").put(" `").name(self.view.path(&kept.path)).put("`").end();
         }
         for path in &self.report.restored {
-            out.good("restored").put(" `").name(self.view.path(path)).put("`").end();
+            out.good(if self.report.dry_run { "would restore" } else { "restored" })
+                .put(" `")
+                .name(self.view.path(path))
+                .put("`")
+                .end();
         }
     }
 }
 
 fn drop_operation(cx: &Context, args: &DropArgs) -> Result<rescue::DropReport, CliError> {
-    Ok(rescue::drop_operation(cx.repo()?, &args.operation)?)
+    Ok(rescue::drop_operation(cx.repo()?, &args.operation, args.dry_run.dry_run)?)
 }
 
 impl Report for rescue::DropReport {
     fn summary(&self, _took: Duration, out: &mut Text) {
         let files = count(self.files, "file");
-        out.put(format!("Deleted {files} ({}) of `{}`.", ByteSize(self.bytes), self.operation)).end();
+        let verb = if self.dry_run { "Would delete" } else { "Deleted" };
+        out.put(format!("{verb} {files} ({}) of `{}`.", ByteSize(self.bytes), self.operation)).end();
     }
 }

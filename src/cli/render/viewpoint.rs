@@ -12,6 +12,11 @@ impl Viewpoint {
         Viewpoint(repo.prefix().clone())
     }
 
+    /// Outside of all repositories, or at the root of one.
+    pub(crate) fn at_root() -> Viewpoint {
+        Viewpoint(RepoPath::root())
+    }
+
     /// A path relative to the root, as the user would type it here. A slash at its end stays.
     pub(crate) fn path(&self, from_root: &str) -> String {
         let slash = if from_root.ends_with('/') { "/" } else { "" };

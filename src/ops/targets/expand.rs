@@ -69,7 +69,7 @@ fn expand(repo: &Repo, target: &str) -> Result<Vec<RepoPath>, OpError> {
         }
     }
     if outermost.is_empty() {
-        return Err(OpError::NoSuchTarget { target: target.to_owned(), near: Vec::new() });
+        return Err(OpError::NoMatch { target: target.to_owned() });
     }
     Ok(outermost)
 }
