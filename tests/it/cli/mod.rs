@@ -3,11 +3,8 @@
 mod add;
 mod add_directory;
 mod add_out;
-<<<<<<< HEAD
-mod all_commits;
-=======
 mod advice;
->>>>>>> 2d0fbe8 (cli: refusals name paths as they are typed here, and the remedy that fits)
+mod all_commits;
 mod autostage;
 mod checkout;
 mod commit;
