@@ -118,7 +118,7 @@ pub const REMOTE_OPTIONS: &[KeyInfo] = &[
     key("credentialpath", Kind::Text, "S3, GCS: the file with the credentials"),
     key("custom_auth_header", Kind::Text, "HTTP: the header that carries the password"),
     key("data_proxy_target", Kind::Text, "WebHDFS: the proxy for data"),
-    key("endpointurl", Kind::Url, "S3, GCS: the server, where it is not the vendor's"),
+    key("endpointurl", Kind::Url, "S3, GCS, Azure: the server, where it is not the vendor's"),
     key("exclude_environment_credential", Kind::Bool, "Azure: no credentials from the environment"),
     key("exclude_managed_identity_credential", Kind::Bool, "Azure: no managed identity"),
     key("exclude_shared_token_cache_credential", Kind::Bool, "Azure: no shared token cache"),

@@ -29,6 +29,7 @@ pub mod push;
 pub mod record;
 pub mod recover;
 pub mod remote;
+pub mod remote_test;
 pub mod remove;
 pub mod repro;
 pub mod rescue;

@@ -183,6 +183,12 @@ pub trait Backend: Send + Sync {
 
     /// The place in words, without credentials: `/mnt/share/remote`.
     fn describe(&self) -> String;
+
+    /// Where the credentials come from, never what they are: `profile ml, SSO`. Nothing where
+    /// there are none to have, or none were needed yet.
+    fn credentials(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Passes every call on: a shared or borrowed backend is a backend.
@@ -215,6 +221,9 @@ macro_rules! pass_on {
             }
             fn describe(&self) -> String {
                 (**self).describe()
+            }
+            fn credentials(&self) -> Option<String> {
+                (**self).credentials()
             }
         }
     )*};

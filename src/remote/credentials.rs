@@ -12,6 +12,7 @@ use std::time::SystemTime;
 use crate::model::secret::Secret;
 use profile::Profile;
 
+pub(crate) use process::in_path;
 pub(crate) use profile::read_file;
 
 mod process;

@@ -21,6 +21,7 @@ mod merge;
 pub mod names;
 pub mod object_store;
 pub mod open;
+pub mod probe;
 pub mod records;
 pub mod registry;
 mod reindex;

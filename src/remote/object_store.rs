@@ -30,11 +30,15 @@ use crate::report::interrupted;
 use line::{Line, LineOptions};
 
 mod access;
+mod azure;
 mod failure;
+mod gcs;
 mod line;
 mod refusal;
 mod s3;
 
+pub(crate) use azure::open_azure;
+pub(crate) use gcs::open_gcs;
 pub(crate) use s3::open_s3;
 
 /// How much of a body is handed to the connection at once: what is taken shows that it moves.
@@ -321,5 +325,9 @@ impl Backend for BucketBackend {
 
     fn describe(&self) -> String {
         self.place.clone()
+    }
+
+    fn credentials(&self) -> Option<String> {
+        Some(self.access.source())
     }
 }

@@ -6,7 +6,7 @@ use crate::error::{Advice, ErrorKind, Hint};
 use crate::model::secret::Secret;
 use crate::remote::backend::Backend;
 use crate::remote::folder::FolderBackend;
-use crate::remote::object_store::open_s3;
+use crate::remote::object_store::{open_azure, open_gcs, open_s3};
 
 /// A remote as the configuration names it. No `Debug`: URL and options may hold credentials.
 #[derive(Clone, PartialEq, Eq)]
@@ -43,6 +43,10 @@ pub enum Place {
     Folder(PathBuf),
     /// A bucket of S3, or of a store that speaks its language.
     S3,
+    /// A bucket of Google Cloud Storage.
+    Gcs,
+    /// A container of Azure Blob Storage.
+    Azure,
 }
 
 /// Why a remote cannot be opened.
@@ -150,6 +154,8 @@ impl RemoteSpec {
                 None => Err(SpecError::FileUrl { name: name() }),
             },
             Some("s3") => Ok(Place::S3),
+            Some("gs" | "gcs") => Ok(Place::Gcs),
+            Some("azure" | "az") => Ok(Place::Azure),
             Some(scheme) => Err(SpecError::Scheme { name: name(), scheme: scheme.to_owned() }),
         }
     }
@@ -159,6 +165,8 @@ impl RemoteSpec {
         match self.place(base)? {
             Place::Folder(path) => Ok(Box::new(FolderBackend::new(&path))),
             Place::S3 => Ok(Box::new(open_s3(self)?)),
+            Place::Gcs => Ok(Box::new(open_gcs(self)?)),
+            Place::Azure => Ok(Box::new(open_azure(self)?)),
         }
     }
 
@@ -284,7 +292,7 @@ mod tests {
 
     #[test]
     fn other_schemes_are_named_in_the_refusal() {
-        for (url, expected) in [("hdfs://bucket/x", "hdfs"), ("gs://b", "gs"), ("ssh://h/x", "ssh")] {
+        for (url, expected) in [("hdfs://bucket/x", "hdfs"), ("oss://b", "oss"), ("ssh://h/x", "ssh")] {
             match spec(url).place(Path::new("/")) {
                 Err(SpecError::Scheme { scheme, .. }) => assert_eq!(scheme, expected),
                 other => panic!("{url}: {other:?}"),

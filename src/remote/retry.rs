@@ -119,6 +119,10 @@ impl<B: Backend> Backend for Retrying<B> {
     fn describe(&self) -> String {
         self.inner.describe()
     }
+
+    fn credentials(&self) -> Option<String> {
+        self.inner.credentials()
+    }
 }
 
 #[cfg(test)]

@@ -2,12 +2,14 @@ use std::time::Duration;
 
 use crate::cli::args::{DryRun, LevelArgs};
 use crate::cli::context::Context;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, Failure};
 use crate::cli::help;
 use crate::cli::render::shell_word;
 use crate::cli::report::{Report, finish};
 use crate::cli::ui::Text;
+use crate::model::units::ByteSize;
 use crate::ops::remote::{self, RemoteAction, RemoteListReport, RemoteOptions, RemoteReport, RemoteRow};
+use crate::ops::remote_test::{self, Outcome, RemoteTestReport};
 
 /// Show and change the places where data is shared
 #[derive(clap::Args)]
@@ -24,6 +26,7 @@ enum RemoteCommand {
     List(ListArgs),
     #[command(visible_alias = "rm")]
     Remove(RemoveArgs),
+    Test(TestArgs),
 }
 
 impl RemoteArgs {
@@ -37,6 +40,7 @@ impl RemoteArgs {
             },
             RemoteCommand::List(args) => finish(cx, list(cx, &args)),
             RemoteCommand::Remove(args) => finish(cx, remove(cx, args)),
+            RemoteCommand::Test(args) => finish(cx, test(cx, &args)),
         }
     }
 }
@@ -170,6 +174,64 @@ struct RemoveArgs {
 
 fn remove(cx: &Context, args: RemoveArgs) -> Result<Changed, CliError> {
     change(cx, RemoteAction::Remove { name: args.name }, &args.level, &args.dry_run, Done::Removed)
+}
+
+/// Try out what a remote can do
+///
+/// Proves that the place keeps what mlv relies on, measures it, and says what follows. Writes one
+/// object of 1 MiB under a name of its own and removes it again, where that is allowed. Fails
+/// where something does not hold that mlv needs; rights that are not given are findings.
+#[derive(clap::Args)]
+#[command(after_help = help::after(&[
+    ("mlv remote test", "the default remote: credentials, rights, clock, speed"),
+    ("mlv remote test storage --json", "for a script"),
+], &[3, 4, 7]))]
+struct TestArgs {
+    /// The remote
+    name: Option<String>,
+}
+
+fn test(cx: &Context, args: &TestArgs) -> Result<RemoteTestReport, CliError> {
+    Ok(remote_test::run(cx.repo()?, args.name.as_deref())?)
+}
+
+impl Report for RemoteTestReport {
+    fn text(&self, out: &mut Text) {
+        for finding in &self.probe.checks {
+            match finding.result {
+                Outcome::Ok => out.put("ok"),
+                Outcome::No => out.warn("no"),
+                Outcome::Failed => out.bad("failed"),
+            };
+            out.tab().put(finding.check).tab().put(&finding.detail).end();
+        }
+    }
+
+    fn summary(&self, _took: Duration, out: &mut Text) {
+        out.put("Remote `").name(&self.name).put("` at `").name(&self.url).put("`");
+        if let Some(source) = &self.probe.credentials {
+            out.put(", credentials: ").put(source);
+        }
+        let measured = [("reads", self.probe.read_rate), ("writes", self.probe.write_rate)];
+        for (what, rate) in measured {
+            if let Some(rate) = rate {
+                out.put(format!(", {what} {}/s", ByteSize(rate)));
+            }
+        }
+        if let Some(took) = self.probe.round_trip_us {
+            out.put(format!(", round trip {}.{} ms", took / 1_000, took % 1_000 / 100));
+        }
+        out.put(".").end();
+        for advice in &self.probe.advice {
+            out.hint(advice);
+        }
+    }
+
+    fn failures(&self) -> Vec<Failure> {
+        let failed =
+            self.probe.checks.iter().filter_map(|finding| Some((finding.check, finding.error.as_ref()?)));
+        failed.map(|(check, error)| Failure::of(check, error)).collect()
+    }
 }
 
 /// A change of the settings.

@@ -58,7 +58,7 @@ pub(super) fn export(
 }
 
 /// The program `name` in an absolute folder of PATH: none is taken from the work tree (R11).
-fn in_path(name: &str) -> Option<PathBuf> {
+pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let mut folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
     folders.find_map(|folder| Some(folder.join(name)).filter(|program| program.is_file()))

@@ -64,6 +64,40 @@ impl Access for Unmanaged {
     }
 }
 
+/// Credentials that the vendor's client fetches and renews by itself; asked beforehand, so that
+/// a missing one is told as such.
+pub(super) struct Asked<C> {
+    pub(super) provider: Arc<dyn CredentialProvider<Credential = C>>,
+    pub(super) source: &'static str,
+    /// What the user can do where there are none.
+    pub(super) hint: String,
+}
+
+impl<C: Send + Sync> Access for Asked<C> {
+    fn prepare(&self) -> Result<(), AccessError> {
+        match wait(self.provider.get_credential()) {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => {
+                let reason = broken_below(&error).map(|broken| format!(": {broken}")).unwrap_or_default();
+                let text = format!("{}{reason}", self.source);
+                let situation = Situation::CredentialsMissing;
+                Err(AccessError { situation, text, remedy: Some(self.hint.clone()) })
+            }
+            Err(situation) => Err(AccessError { situation, text: situation.to_string(), remedy: None }),
+        }
+    }
+
+    fn renew(&self) {}
+
+    fn source(&self) -> String {
+        self.source.to_owned()
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some(self.hint.clone())
+    }
+}
+
 /// What signs the requests at this moment.
 pub(super) struct Signer(RwLock<Option<Arc<AwsCredential>>>);
 

@@ -147,3 +147,18 @@ fn hostile_names_and_places_are_refused_or_escaped() {
         assert!(!text.contains(['\x1b', '\u{202e}']), "{text:?}");
     }
 }
+
+#[test]
+fn remote_test_proves_what_a_folder_keeps() {
+    let env = TestEnv::ready();
+    env.mlv(&["remote", "add", "-d", "storage", "../storage"]).success();
+    let report = env.mlv(&["remote", "test", "--json"]).success().json();
+    let checks: Vec<_> =
+        report["checks"].as_array().expect("a list").iter().map(|row| row["result"].clone()).collect();
+    assert_eq!(checks, vec![json!("ok"); 10], "{report:#}");
+    assert!(env.snapshot_of("../storage").lines().all(|line| !line.contains("probe-")), "nothing is left");
+    env.write("../storage/mlv-remote", "<html>Please log in</html>");
+    let failed = env.mlv(&["remote", "test", "storage"]).code(7);
+    assert!(failed.stdout().contains("failed\tread\t"), "{failed}");
+    assert_eq!(env.mlv(&["remote", "test", "nosuch", "--json"]).code(2).error_kind(), "no_remote");
+}

@@ -7,7 +7,7 @@ use mlv::remote::conformance::check;
 use mlv::remote::registry::{RemoteSpec, SpecOption};
 use mlv::remote::retry::{Patience, Retrying};
 
-use crate::support::servers::Moto;
+use crate::support::servers::{Azurite, Gcs, Moto, azurite};
 
 fn spec(url: &str, options: &[(&str, &str)]) -> RemoteSpec {
     let option = |(name, value): &(&str, &str)| SpecOption {
@@ -43,4 +43,29 @@ fn s3_conforms() {
     ];
     conforms(&spec("s3://data", &[&options[..], &[("checksum", "sha256")]].concat()));
     conforms(&spec("s3://data/a/prefix", &options));
+}
+
+#[test]
+fn azure_conforms() {
+    let Some(server) = Azurite::start() else { return };
+    let endpoint = server.endpoint();
+    let options =
+        [("account_name", azurite::ACCOUNT), ("account_key", azurite::KEY), ("endpointurl", &endpoint)];
+    conforms(&spec("azure://data", &options));
+    let text =
+        format!("AccountName={};AccountKey={};BlobEndpoint={endpoint}", azurite::ACCOUNT, azurite::KEY);
+    conforms(&spec("azure://data/a/prefix", &[("connection_string", &text)]));
+}
+
+// A double of our own: see tests/it/support/servers/gcs.rs.
+#[test]
+fn gcs_conforms_as_far_as_a_double_can_show() {
+    let server = Gcs::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let account = folder.path().join("account.json");
+    let text = r#"{"client_email":"x","private_key":"x","private_key_id":"x","disable_oauth":true}"#;
+    std::fs::write(&account, text).expect("written");
+    let path = account.to_str().expect("a plain path");
+    conforms(&spec("gs://data", &[("endpointurl", &server.url), ("credentialpath", path)]));
+    conforms(&spec("gs://data/a/prefix", &[("endpointurl", &server.url), ("allow_anonymous_login", "true")]));
 }

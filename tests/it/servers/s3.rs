@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::servers::Moto;
+use crate::support::servers::{Keys, Moto};
 use crate::support::{Rng, TestEnv, seed};
 
 #[test]
@@ -89,4 +89,34 @@ fn request_budgets_hold_as_the_server_counts_them() {
     for (what, count, budget) in [&found[..], &[("pull 3,000", rest, 13), ("push ten", ten, 8)]].concat() {
         assert!(count <= budget, "{what}: {count} requests, the budget is {budget}: {:#?}", moto.requests());
     }
+}
+
+#[test]
+fn remote_test_tells_what_a_user_may_do() {
+    let users = [policy(&["s3:PutObject", "s3:DeleteObject"]), policy(&["s3:PutObject"]), policy(&[])];
+    let Some(moto) = Moto::with_users(&users) else { return };
+    let env = TestEnv::ready();
+    moto.add_remote(&env);
+    let results = |user: usize| {
+        moto.log_in(&env, &moto.users[user]);
+        let report = env.mlv(&["remote", "test", "--json"]).success().json();
+        assert_eq!(report["credentials"], "options of the remote", "{report:#}");
+        let checks = report["checks"].as_array().expect("a list").clone();
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        let line = |row: &Value| format!("{} {}", text(&row["check"]), text(&row["result"]));
+        checks.iter().map(line).collect::<Vec<String>>()
+    };
+    let all = ["read ok", "write ok", "clock ok", "list ok", "read_after_write ok", "range ok"];
+    let more = ["list_after_write ok", "write_again ok", "create_if_absent ok"];
+    assert_eq!(results(0), [&all[..], &more, &["delete ok"]].concat());
+    assert_eq!(results(1), [&all[..], &more, &["delete no"]].concat());
+    assert_eq!(results(2), ["read ok", "write no"], "nothing is there yet");
+    moto.log_in(&env, &moto.users[1]);
+    env.write("a", "one");
+    env.mlv(&["add", "a"]).success();
+    env.mlv(&["push"]).success();
+    assert_eq!(results(2), ["read ok", "write no", "clock ok", "list ok"]);
+    moto.log_in(&env, &Keys { id: moto.users[0].id.clone(), secret: "CANARY".to_owned() });
+    let refused = env.mlv(&["remote", "test"]).code(7);
+    assert!(!refused.to_string().contains("CANARY"), "{refused}");
 }

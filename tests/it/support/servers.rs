@@ -10,8 +10,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+pub(crate) mod azurite;
+mod gcs;
 mod moto;
 
+pub(crate) use azurite::Azurite;
+pub(crate) use gcs::Gcs;
 pub(crate) use moto::{Keys, Moto};
 
 /// The folder that `tests/run` installs servers into.

@@ -1,0 +1,203 @@
+//! A double of Google Cloud Storage: what mlv asks of its XML interface, in memory.
+//!
+//! No server that can be installed speaks it, so what is shown here is that mlv asks as Google's
+//! documentation has it, not that Google answers so.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+/// Keys in one answer to a listing, fewer than Google's thousand, so that there are pages.
+const PAGE: usize = 10;
+const DATE: &str = "%a, %d %b %Y %H:%M:%S GMT";
+
+struct Object {
+    bytes: Vec<u8>,
+    modified: String,
+    generation: u64,
+}
+
+/// The running double; its thread ends with the process.
+pub(crate) struct Gcs {
+    pub(crate) url: String,
+}
+
+type Objects = Arc<Mutex<BTreeMap<String, Object>>>;
+
+impl Gcs {
+    /// With one empty bucket, of any name.
+    pub(crate) fn start() -> Gcs {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let objects = Objects::default();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let objects = Arc::clone(&objects);
+                std::thread::spawn(move || serve(stream.expect("a connection"), &objects));
+            }
+        });
+        Gcs { url }
+    }
+}
+
+struct Request {
+    method: String,
+    path: String,
+    query: BTreeMap<String, String>,
+    headers: BTreeMap<String, String>,
+    body: Vec<u8>,
+}
+
+struct Answer {
+    status: &'static str,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn new(status: &'static str) -> Answer {
+        Answer { status, headers: Vec::new(), body: Vec::new() }
+    }
+}
+
+fn serve(stream: TcpStream, objects: &Objects) {
+    let mut reader = BufReader::new(stream.try_clone().expect("a handle"));
+    let mut stream = stream;
+    while let Some(request) = read_request(&mut reader) {
+        let answer = answer(&request, objects);
+        let is_head = request.method == "HEAD";
+        let mut head = format!("HTTP/1.1 {}\r\nDate: {}\r\n", answer.status, now().format(DATE));
+        for (name, value) in &answer.headers {
+            head += &format!("{name}: {value}\r\n");
+        }
+        if !is_head {
+            head += &format!("Content-Length: {}\r\n", answer.body.len());
+        }
+        let body = if is_head { &[][..] } else { &answer.body };
+        if stream.write_all(&[head.as_bytes(), b"\r\n", body].concat()).is_err() {
+            return;
+        }
+    }
+}
+
+fn now() -> chrono::DateTime<chrono::Utc> {
+    std::time::SystemTime::now().into()
+}
+
+fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Request> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok().filter(|count| *count > 0)?;
+    let mut words = line.split(' ');
+    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let mut headers = BTreeMap::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+        headers.insert(name.to_ascii_lowercase(), value.to_owned());
+    }
+    let len = headers.get("content-length").map_or(0, |len| len.parse().expect("a number"));
+    let mut body = vec![0; len];
+    reader.read_exact(&mut body).ok()?;
+    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let query = pairs.map(|(name, value)| (name.to_owned(), decoded(value))).collect();
+    // `/bucket/key`
+    let path = path.trim_start_matches('/').split_once('/').map_or(String::new(), |(_, key)| decoded(key));
+    Some(Request { method, path, query, headers, body })
+}
+
+/// Google's client escapes more than it must.
+fn decoded(text: &str) -> String {
+    let mut parts = text.split('%');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        plain.push(u8::from_str_radix(&part[..2], 16).expect("two digits").into());
+        plain += &part[2..];
+    }
+    plain
+}
+
+fn answer(request: &Request, objects: &Objects) -> Answer {
+    let mut objects = objects.lock().expect("no thread panics");
+    match request.method.as_str() {
+        "PUT" => put(request, &mut objects),
+        "GET" if request.query.contains_key("list-type") => list(request, &objects),
+        "GET" | "HEAD" => get(request, &objects),
+        "DELETE" if objects.remove(&request.path).is_some() => Answer::new("204 No Content"),
+        "DELETE" => Answer::new("404 Not Found"),
+        _ => Answer::new("405 Method Not Allowed"),
+    }
+}
+
+fn put(request: &Request, objects: &mut BTreeMap<String, Object>) -> Answer {
+    let before = objects.get(&request.path).map_or(0, |object| object.generation);
+    let wanted = request.headers.get("x-goog-if-generation-match");
+    if wanted.is_some_and(|wanted| *wanted != before.to_string()) {
+        return Answer::new("412 Precondition Failed");
+    }
+    let object = Object {
+        bytes: request.body.clone(),
+        modified: now().format(DATE).to_string(),
+        generation: before + 1,
+    };
+    let answer = Answer { headers: properties(&object), ..Answer::new("200 OK") };
+    objects.insert(request.path.clone(), object);
+    answer
+}
+
+fn properties(object: &Object) -> Vec<(&'static str, String)> {
+    vec![
+        ("ETag", format!("\"{}\"", object.generation)),
+        ("x-goog-generation", object.generation.to_string()),
+        ("Last-Modified", object.modified.clone()),
+    ]
+}
+
+fn get(request: &Request, objects: &BTreeMap<String, Object>) -> Answer {
+    let Some(object) = objects.get(&request.path) else { return Answer::new("404 Not Found") };
+    let len = object.bytes.len();
+    let mut answer = Answer { headers: properties(object), ..Answer::new("200 OK") };
+    answer.body = object.bytes.clone();
+    if let Some(range) = request.headers.get("range").and_then(|range| range.strip_prefix("bytes=")) {
+        let (start, end) = range.split_once('-').expect("a range");
+        let start: usize = start.parse().expect("a number");
+        let end = end.parse().map_or(len, |end: usize| len.min(end + 1));
+        if start >= len {
+            return Answer::new("416 Range Not Satisfiable");
+        }
+        answer.status = "206 Partial Content";
+        answer.headers.push(("Content-Range", format!("bytes {start}-{}/{len}", end - 1)));
+        answer.body = object.bytes[start..end].to_vec();
+    }
+    if request.method == "HEAD" {
+        answer.headers.push(("Content-Length", len.to_string()));
+    }
+    answer
+}
+
+fn list(request: &Request, objects: &BTreeMap<String, Object>) -> Answer {
+    let prefix = request.query.get("prefix").map_or("", String::as_str);
+    let after = request.query.get("continuation-token").cloned().unwrap_or_default();
+    let mut found = objects.iter().filter(|(key, _)| key.starts_with(prefix) && **key > after);
+    let mut body = String::from("<?xml version='1.0' encoding='UTF-8'?><ListBucketResult>");
+    let mut last = "";
+    for (key, object) in found.by_ref().take(PAGE) {
+        let (size, modified) = (object.bytes.len(), &object.modified);
+        let time = chrono::NaiveDateTime::parse_from_str(modified, DATE)
+            .expect("our own date")
+            .and_utc()
+            .to_rfc3339();
+        body += &format!(
+            "<Contents><Key>{key}</Key><LastModified>{time}</LastModified><ETag>\"1\"</ETag><Size>{size}</Size></Contents>"
+        );
+        last = key;
+    }
+    if found.next().is_some() {
+        body +=
+            &format!("<IsTruncated>true</IsTruncated><NextContinuationToken>{last}</NextContinuationToken>");
+    }
+    body += "</ListBucketResult>";
+    Answer { body: body.into_bytes(), ..Answer::new("200 OK") }
+}
