@@ -57,7 +57,7 @@ pub struct Recording<'a> {
 
 /// Where what is new goes.
 enum Destination<'a> {
-    Cache(CacheWriter<'a>),
+    Cache(Box<CacheWriter<'a>>),
     /// Nowhere: it is counted, each file once.
     Nowhere {
         known: Presence,
@@ -107,7 +107,7 @@ pub struct Published<'a> {
 impl<'a> Recording<'a> {
     /// Starts a recording into the repository's cache.
     pub fn begin(repo: &'a Repo, reporter: &'a dyn Reporter) -> Result<Recording<'a>, OpError> {
-        Ok(Recording::to(Destination::Cache(repo.cache()?.writer()?), repo, reporter))
+        Ok(Recording::to(Destination::Cache(Box::new(repo.cache()?.writer()?)), repo, reporter))
     }
 
     /// A recording that only says what it would record, and writes nothing.
