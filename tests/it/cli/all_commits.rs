@@ -61,7 +61,7 @@ fn history_is_pushed_and_fetched_as_far_as_it_is_asked_for() {
         let of_push = env.duplicate();
         of_push.mlv(&[&["push"], flags].concat()).success();
         let clone = clone_of(&of_push, "clone");
-        clone.mlv(&["fetch", "-A"]);
+        let _ = clone.mlv(&["fetch", "-A"]);
         assert_eq!(checked_out(&clone), expected, "push {flags:?}");
 
         let of_fetch = env.duplicate();
