@@ -16,7 +16,7 @@ pub fn files<'a>(pipelines: impl IntoIterator<Item = &'a Pipeline>) -> BTreeSet<
     for pipeline in pipelines {
         files.extend(pipeline.metrics.iter().cloned());
         let outs = pipeline.stages.iter().flat_map(|stage| &stage.outs);
-        files.extend(outs.filter(|out| out.metric).map(|out| out.path.clone()));
+        files.extend(outs.filter(|out| out.is_metric()).map(|out| out.path.clone()));
     }
     files
 }

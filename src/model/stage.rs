@@ -16,6 +16,10 @@ pub struct Pipeline {
     pub metrics: Vec<RepoPath>,
     /// Files that templates take values from, sorted.
     pub values: Vec<RepoPath>,
+    /// Plots that the file defines at the top; those of stages are outputs.
+    pub plots: Vec<Plot>,
+    /// Outputs that have a name for others, sorted by it.
+    pub artifacts: Vec<Artifact>,
 }
 
 impl Pipeline {
@@ -27,6 +31,8 @@ impl Pipeline {
             params: Vec::new(),
             metrics: Vec::new(),
             values: Vec::new(),
+            plots: Vec::new(),
+            artifacts: Vec::new(),
         }
     }
 }
@@ -117,8 +123,75 @@ pub struct Out {
     pub push: bool,
     /// The remote that it goes to instead of the default one.
     pub remote: Option<Box<str>>,
+    /// Whether the next run finds it as the last one left it.
+    pub persist: bool,
+    /// What it is for.
+    pub role: Role,
+    /// What people wrote about it.
+    pub notes: Notes,
+}
+
+impl Out {
     /// Whether it holds numbers for `metrics`.
-    pub metric: bool,
+    pub fn is_metric(&self) -> bool {
+        self.role == Role::Metric
+    }
+}
+
+/// What an output is for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// Nothing that mlv knows of.
+    #[default]
+    Data,
+    /// Numbers for `metrics`.
+    Metric,
+    /// Points or pictures for `plots`.
+    Plot(Box<Plot>),
+}
+
+/// What is drawn, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plot {
+    /// Its name; the path of its only file as it is written, if it has no other name.
+    pub id: Box<str>,
+    /// The file that columns belong to which name none.
+    pub file: Option<RepoPath>,
+    /// What goes to the right.
+    pub x: Axis,
+    /// What goes up.
+    pub y: Axis,
+    /// What stands at the axis to the right.
+    pub x_label: Option<Box<str>>,
+    /// What stands at the axis up.
+    pub y_label: Option<Box<str>>,
+    /// What stands above.
+    pub title: Option<Box<str>>,
+    /// How it is drawn: the name of a template.
+    pub template: Option<Box<str>>,
+    /// Whether the first line of a table names its columns.
+    pub header: bool,
+}
+
+/// Columns of files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Axis {
+    /// What the drawing code thinks best.
+    #[default]
+    Unset,
+    /// These, of the plot's file or of the other axis' files.
+    Columns(Vec<Box<str>>),
+    /// These, by file, in the order of the pipeline file.
+    Files(Vec<(RepoPath, Vec<Box<str>>)>),
+}
+
+/// An output that has a name for others, such as a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Artifact {
+    /// Its name, unique in the file.
+    pub name: Box<str>,
+    /// The file or directory.
+    pub path: RepoPath,
     /// What people wrote about it.
     pub notes: Notes,
 }

@@ -10,8 +10,12 @@ pub use crate::model::value::keypath::{KeyPath, KeyPathError};
 
 mod json;
 mod keypath;
+mod python;
+mod toml;
 
 pub use crate::model::value::json::{JsonProblem, parse_json};
+pub use crate::model::value::python::{PythonProblem, parse_python};
+pub use crate::model::value::toml::{TomlProblem, parse_toml};
 
 /// Keys and their values: each key once.
 pub type Entries = Vec<(Box<str>, Value)>;

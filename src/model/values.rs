@@ -1,4 +1,4 @@
-//! Files of values, YAML or JSON: reading them, and what changed between two states of them.
+//! Files of values, YAML, JSON, TOML or Python: reading them, and what changed between two states of them.
 //!
 //! Parameters and metrics are both such files. The bytes are passed in, from the work tree or
 //! from a revision.
@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use crate::model::path::RepoPath;
 use crate::model::place::{Located, Problem};
-use crate::model::value::{JsonProblem, Value, ValueChange, diff, parse_json};
+use crate::model::value::{
+    JsonProblem, PythonProblem, TomlProblem, Value, ValueChange, diff, parse_json, parse_python, parse_toml,
+};
 use crate::model::yaml::{Limits, YamlProblem, load, text_of};
 
 /// Why a file of values cannot be read.
@@ -20,6 +22,12 @@ pub enum ValuesProblem {
     /// It is refused as JSON.
     #[error(transparent)]
     Json(#[from] JsonProblem),
+    /// It is refused as TOML.
+    #[error(transparent)]
+    Toml(#[from] TomlProblem),
+    /// It is refused as Python.
+    #[error(transparent)]
+    Python(#[from] PythonProblem),
 }
 
 impl Problem for ValuesProblem {
@@ -27,6 +35,8 @@ impl Problem for ValuesProblem {
         match self {
             ValuesProblem::Yaml(problem) => problem.hint(),
             ValuesProblem::Json(problem) => problem.hint(),
+            ValuesProblem::Toml(problem) => problem.hint(),
+            ValuesProblem::Python(problem) => problem.hint(),
         }
     }
 }
@@ -40,7 +50,8 @@ pub type ValuesByFile = BTreeMap<RepoPath, Value>;
 /// What changed, by file and key: DVC's `{file: {key: {old, new, diff}}}`.
 pub type ChangesByFile = BTreeMap<RepoPath, BTreeMap<String, ValueChange>>;
 
-/// The values of `file` with the contents `bytes`: JSON by its name (`.json`), otherwise YAML.
+/// The values of `file` with the contents `bytes`: JSON, TOML or Python by its name (`.json`, `.toml`,
+/// `.py`), otherwise YAML.
 /// A file without a value is null.
 pub fn read(file: &RepoPath, bytes: &[u8]) -> Result<Value, ValuesError> {
     let name = file.as_str();
@@ -48,6 +59,12 @@ pub fn read(file: &RepoPath, bytes: &[u8]) -> Result<Value, ValuesError> {
     let text = text_of(name, bytes, limits).map_err(|error| error.map(Into::into))?;
     if is_json(file) {
         return parse_json(name, text, limits).map_err(|error| error.map(Into::into));
+    }
+    if has_suffix(file, ".toml") {
+        return parse_toml(name, text, limits).map_err(|error| error.map(Into::into));
+    }
+    if has_suffix(file, ".py") {
+        return parse_python(name, text, limits).map_err(|error| error.map(Into::into));
     }
     match load(name, text, limits) {
         Ok(root) => Ok(Value::of(&root)),
@@ -58,7 +75,11 @@ pub fn read(file: &RepoPath, bytes: &[u8]) -> Result<Value, ValuesError> {
 
 /// Whether the file is read as JSON.
 pub fn is_json(file: &RepoPath) -> bool {
-    file.file_name().to_ascii_lowercase().ends_with(".json")
+    has_suffix(file, ".json")
+}
+
+fn has_suffix(file: &RepoPath, suffix: &str) -> bool {
+    file.file_name().to_ascii_lowercase().ends_with(suffix)
 }
 
 /// What differs between two states; files and keys without a difference only with `all`.
@@ -92,6 +113,8 @@ mod tests {
         assert_eq!(read(&at("p.yaml"), b"a: 1\n").unwrap().get("a"), Some(&Value::Int(1)));
         assert_eq!(read(&at("p.JSON"), b"{\"a\": 1}").unwrap().get("a"), Some(&Value::Int(1)));
         assert_eq!(read(&at("p.yaml"), b"").unwrap(), Value::Null);
+        assert_eq!(read(&at("p.toml"), b"a = 1\n").unwrap().get("a"), Some(&Value::Int(1)));
+        assert_eq!(read(&at("p.py"), b"a = 1\n").unwrap().get("a"), Some(&Value::Int(1)));
         assert_eq!(read(&at("p.yaml"), b"\xef\xbb\xbfa: 1\r\n").unwrap().get("a"), Some(&Value::Int(1)));
     }
 

@@ -45,6 +45,15 @@ impl CopyIn {
         Ok(CopyIn { source, out, kind })
     }
 
+    /// A copy of what stands at `path` of `folder`, to the same path of the work tree.
+    pub fn from_folder(folder: &Dir, path: &RepoPath) -> Result<CopyIn, OpError> {
+        // Not a link: one into the cache could not be written to.
+        let given = folder.full(path);
+        let source = given.canonicalize().map_err(|error| fs::at(&given, "read")(error))?;
+        let kind = if source.is_dir() { FileKind::Dir } else { FileKind::File };
+        Ok(CopyIn { source, out: path.clone(), kind })
+    }
+
     /// The name of the copy.
     pub fn out(&self) -> &RepoPath {
         &self.out

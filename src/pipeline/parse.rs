@@ -13,6 +13,8 @@ use crate::pipeline::parse::problem::{Failure, Refusal};
 use crate::pipeline::template::{self, Budget, Scope, ValueFiles, Values, VarsReader, expand};
 
 pub(super) mod keys;
+mod outs;
+mod plots;
 pub(super) mod problem;
 mod stage;
 
@@ -64,6 +66,12 @@ impl Parser<'_> {
         let mut pipeline = Pipeline::empty(self.file);
         pipeline.params = self.files(top, "params", scope)?;
         pipeline.metrics = self.files(top, "metrics", scope)?;
+        if let Some(node) = top.get("plots").filter(|node| !node.is_null()) {
+            pipeline.plots = plots::plots(&scope.node(node, false)?, &self.folder)?;
+        }
+        if let Some(node) = top.get("artifacts").filter(|node| !node.is_null()) {
+            pipeline.artifacts = plots::artifacts(&scope.node(node, false)?, &self.folder)?;
+        }
         for (key, node) in definitions(top)? {
             let name = key.text.as_ref();
             check_name(name)

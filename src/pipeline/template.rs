@@ -33,7 +33,7 @@ pub(super) struct Budget {
 /// Stages that `foreach` and `matrix` make.
 const MAX_STAGES: usize = 10_000;
 /// Bytes of text that templates make, of all stages.
-const MAX_BYTES: usize = 16 << 20;
+const MAX_BYTES: usize = 8 << 20;
 /// Values and keys of all definitions after `foreach` and `matrix`.
 const MAX_NODES: usize = 500_000;
 /// Keys and values that are looked at to find what templates name.

@@ -56,7 +56,7 @@ const USERS: &[(&str, &[&str])] = &[
     ("zstd", &["pack/"]),
     ("fastcdc", &["chunk/"]),
     ("blake3", &["model/digest.rs"]),
-    ("toml_edit", &["config/"]),
+    ("toml_edit", &["config/", "model/value/toml.rs"]),
     ("granit_parser", &["model/yaml"]),
     ("process_wrap", &["pipeline/exec"]),
     ("rayon", &["par.rs"]),

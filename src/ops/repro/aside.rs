@@ -12,12 +12,14 @@ use crate::model::lockfile::StageLock;
 use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
 use crate::model::stage::{Out, Stage};
+use crate::ops::copy_in::CopyIn;
 use crate::ops::lock_entries::{AsideOut, Record};
 use crate::ops::present::WorkTreeState;
 use crate::ops::scan::Present;
 use crate::ops::{OpError, recover, trees};
 use crate::pipeline::plan::State;
 use crate::repo::Repo;
+use crate::report::Reporter;
 
 /// What stood at the outputs of one stage.
 pub(super) struct Aside {
@@ -65,6 +67,21 @@ impl Aside {
             }
         }
         Ok(aside)
+    }
+
+    /// Gives the command copies of what it wants to find: outputs with `persist`. What lies aside stays
+    /// there, for a run that fails must not have changed it.
+    pub(super) fn copy_persistent(
+        &self,
+        repo: &Repo,
+        stage: &Stage,
+        reporter: &dyn Reporter,
+    ) -> Result<(), OpError> {
+        let outs = stage.outs.iter().zip(&self.outs);
+        for (_, previous) in outs.filter(|(out, previous)| out.persist && !previous.present.is_absent()) {
+            CopyIn::from_folder(&self.folder, &previous.path)?.copy(repo, reporter)?;
+        }
+        Ok(())
     }
 
     /// Puts everything back, and what the command made instead to rescue; returns that.

@@ -52,7 +52,10 @@ impl Session<'_> {
         let command = stage.command.scripts().join("\n");
         self.reporter.event(&Event::StageStarted { stage: target.clone(), command });
         let start = Instant::now();
-        let outcome = self.execute(stage, &target).and_then(|()| self.accept(stage, &target, before));
+        let outcome = aside
+            .copy_persistent(repo, stage, self.reporter)
+            .and_then(|()| self.execute(stage, &target))
+            .and_then(|()| self.accept(stage, &target, before));
         self.state.forget_params();
         match outcome {
             Ok(entry) => self.finish(index, entry, aside, start.elapsed()),

@@ -14,8 +14,8 @@ pub(in crate::pipeline) struct Keys {
 
 pub(in crate::pipeline) const TOP: Keys = Keys {
     of: "a pipeline",
-    known: &["stages", "params", "metrics", "vars"],
-    later: &["plots", "artifacts", "datasets", "shell"],
+    known: &["stages", "params", "metrics", "vars", "plots", "artifacts"],
+    later: &["datasets", "shell"],
 };
 
 pub(in crate::pipeline) const STAGE: Keys = Keys {
@@ -32,8 +32,9 @@ pub(in crate::pipeline) const STAGE: Keys = Keys {
         "desc",
         "meta",
         "vars",
+        "plots",
     ],
-    later: &["plots", "shell", "env", "env_deps", "resources", "timeout", "retries", "needs"],
+    later: &["shell", "env", "env_deps", "resources", "timeout", "retries", "needs"],
 };
 
 pub(in crate::pipeline) const FOREACH: Keys =
@@ -44,6 +45,24 @@ pub(in crate::pipeline) const OUT: Keys = Keys {
     known: &["cache", "push", "remote", "desc", "type", "labels", "meta", "persist"],
     later: &["checkpoint"],
 };
+
+pub(in crate::pipeline) const PLOT_OUT: Keys = Keys {
+    of: "a plot",
+    known: &[
+        "cache", "push", "remote", "desc", "type", "labels", "meta", "persist", "x", "y", "x_label",
+        "y_label", "title", "template", "header",
+    ],
+    later: &["checkpoint"],
+};
+
+pub(in crate::pipeline) const PLOT: Keys = Keys {
+    of: "a plot",
+    known: &["x", "y", "x_label", "y_label", "title", "template", "header"],
+    later: &[],
+};
+
+pub(in crate::pipeline) const ARTIFACT: Keys =
+    Keys { of: "an artifact", known: &["path", "desc", "type", "labels", "meta"], later: &[] };
 
 /// Refuses the first key that is not known.
 pub(in crate::pipeline) fn check(map: &Map<'_>, keys: &Keys) -> Result<(), Refusal> {

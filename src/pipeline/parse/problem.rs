@@ -110,6 +110,12 @@ pub enum PipelineProblem {
         /// As written.
         path: Box<str>,
     },
+    /// An artifact's name.
+    #[error("the artifact's name `{name}` is refused: one has letters, digits, `_`, `-`, `.` and `/`, once")]
+    ArtifactName {
+        /// The name.
+        name: Box<str>,
+    },
     /// A `${` without a key and a `}` behind it.
     #[error("`{written}` is no template: one is `${{key}}` or `${{key.sub[0]}}`")]
     TemplateSyntax {

@@ -3,14 +3,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::model::path::{RepoPath, check_output_name};
-use crate::model::place::{Mark, short};
-use crate::model::stage::{Command, Notes, Out, ParamDep, ParamKeys, Stage};
+use crate::model::path::RepoPath;
+use crate::model::place::short;
+use crate::model::stage::{Command, ParamDep, ParamKeys, Stage};
 use crate::model::value::KeyPath;
 use crate::model::yaml::{Key, Map, Node};
 use crate::pipeline::parse::problem::{Failure, PipelineProblem, Refusal};
-use crate::pipeline::parse::{Parser, bool, keys, list, map_of, path, refused_name, text, text_at, value};
-use crate::pipeline::paths::PathMap;
+use crate::pipeline::parse::{Parser, bool, keys, list, outs, path, text, text_at, value};
 use crate::pipeline::template::Scope;
 
 /// Where parameters without a file come from, in the stage's folder.
@@ -69,35 +68,8 @@ fn build(parser: &Parser<'_>, (key, name): (&Key<'_>, &str), map: &Map<'_>) -> R
         desc: text(map, "desc")?,
         wdir,
     };
-    stage.outs = outs(parser.file, &stage, map)?;
+    stage.outs = outs::outs(parser.file, &stage, map)?;
     Ok(stage)
-}
-
-fn outs(file: &RepoPath, stage: &Stage, map: &Map<'_>) -> Result<Vec<Out>, Refusal> {
-    let mut inputs = PathMap::default();
-    for input in stage.deps.iter().chain(stage.params.iter().map(|params| &params.file)) {
-        inputs.insert(input.clone(), input.clone());
-    }
-    let place = Place { file, stage: &stage.name, wdir: &stage.wdir, inputs };
-    let mut outs = BTreeMap::new();
-    for (key, metric) in [("outs", false), ("metrics", true)] {
-        for item in list(map, key)? {
-            let (mark, out) = self::out(&place, item, key, metric)?;
-            let path = out.path.clone();
-            if outs.insert(path.clone(), out).is_some() {
-                return Err((mark, PipelineProblem::OutTwice { path: short(path.as_str()) }));
-            }
-        }
-    }
-    Ok(outs.into_values().collect())
-}
-
-/// What an output must not collide with.
-struct Place<'a> {
-    file: &'a RepoPath,
-    stage: &'a str,
-    wdir: &'a RepoPath,
-    inputs: PathMap<RepoPath>,
 }
 
 fn command(node: &Node<'_>) -> Result<Command, Refusal> {
@@ -144,7 +116,6 @@ fn params(map: &Map<'_>, wdir: &RepoPath) -> Result<Vec<ParamDep>, Refusal> {
         };
         for (file, keys) in &named.entries {
             let path = path(wdir, file.mark, &file.text)?;
-            check_param_file(&path).map_err(|problem| (file.mark, problem))?;
             add(&mut files, path, param_keys(keys)?);
         }
     }
@@ -153,14 +124,6 @@ fn params(map: &Map<'_>, wdir: &RepoPath) -> Result<Vec<ParamDep>, Refusal> {
 
 fn param_file(wdir: &RepoPath, node: &Node<'_>, written: &str) -> Result<RepoPath, Refusal> {
     path(wdir, node.mark, written)
-}
-
-fn check_param_file(path: &RepoPath) -> Result<(), PipelineProblem> {
-    let name = path.file_name();
-    if name.ends_with(".toml") || name.ends_with(".py") {
-        return Err(PipelineProblem::NotSupported { what: format!("the parameter file `{path}`").into() });
-    }
-    Ok(())
 }
 
 /// The keys of one file; `None` means all.
@@ -192,58 +155,4 @@ fn add(files: &mut BTreeMap<RepoPath, ParamKeys>, file: RepoPath, keys: Option<V
         (entry, None) => *entry = ParamKeys::All,
         (ParamKeys::All, Some(_)) => {}
     }
-}
-
-fn out(place: &Place<'_>, node: &Node<'_>, key: &'static str, metric: bool) -> Result<(Mark, Out), Refusal> {
-    const EXPECTED: &str = "a list of paths, each with options or not";
-    let (mark, written, options) = match node.map() {
-        None => (node.mark, text_at(node, key, EXPECTED)?, None),
-        Some(map) => match &map.entries[..] {
-            [(path, options)] => (path.mark, path.text.as_ref(), Some(options)),
-            _ => return Err(value(node, key, EXPECTED)),
-        },
-    };
-    let path = path(place.wdir, mark, written)?;
-    check_output_name(&path).map_err(|error| refused_name(mark, written, error))?;
-    check_place(place, &path, written).map_err(|problem| (mark, problem))?;
-    let mut out = Out { path, cache: true, push: true, remote: None, metric, notes: Notes::default() };
-    if let Some(options) = options.filter(|options| !options.is_null()) {
-        out_options(&mut out, options)?;
-    }
-    Ok((mark, out))
-}
-
-fn check_place(place: &Place<'_>, path: &RepoPath, written: &str) -> Result<(), PipelineProblem> {
-    if place.wdir.starts_with(path) {
-        return Err(PipelineProblem::RunsInside { path: short(written) });
-    }
-    if place.file.starts_with(path) {
-        return Err(PipelineProblem::ContainsPipeline { path: short(written) });
-    }
-    match place.inputs.overlapping(path) {
-        Some(input) => Err(PipelineProblem::OwnInput {
-            stage: place.stage.into(),
-            out: path.clone(),
-            input: input.clone(),
-        }),
-        None => Ok(()),
-    }
-}
-
-fn out_options(out: &mut Out, node: &Node<'_>) -> Result<(), Refusal> {
-    let map = map_of(node, "what follows an output")?;
-    keys::check(map, &keys::OUT)?;
-    if let Some((key, _)) = map.entry("persist")
-        && bool(map, "persist")? == Some(true)
-    {
-        return Err((key.mark, PipelineProblem::NotSupported { what: "`persist`".into() }));
-    }
-    out.cache = bool(map, "cache")?.unwrap_or(true);
-    out.push = bool(map, "push")?.unwrap_or(true);
-    out.remote = text(map, "remote")?;
-    out.notes = Notes { desc: text(map, "desc")?, kind: text(map, "type")?, labels: Vec::new() };
-    for label in list(map, "labels")? {
-        out.notes.labels.push(text_at(label, "labels", "a list of texts")?.into());
-    }
-    Ok(())
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::model::place::Problem;
-use crate::model::stage::{Command, ParamKeys};
+use crate::model::stage::{Axis, Command, ParamKeys, Role};
 use crate::pipeline::template::NoValues;
 
 fn at(path: &str) -> RepoPath {
@@ -27,7 +27,7 @@ fn the_demo_is_a_pipeline() {
     let names: Vec<&str> = pipeline.stages.iter().map(|stage| &*stage.name).collect();
     assert_eq!(names, ["prepare-train", "prepare-test", "train", "evaluate"]);
     let evaluate = &pipeline.stages[3];
-    assert!(evaluate.outs[0].metric && !evaluate.outs[0].cache);
+    assert!(evaluate.outs[0].is_metric() && !evaluate.outs[0].cache);
     assert_eq!(evaluate.line, 37);
 }
 
@@ -82,7 +82,7 @@ stages:
         ParamKeys::Named(vec!["epochs".parse().unwrap(), "lr".parse().unwrap()])
     );
     assert_eq!(stage.params[2].keys, ParamKeys::All);
-    let outs: Vec<_> = stage.outs.iter().map(|out| (out.path.as_str(), out.metric)).collect();
+    let outs: Vec<_> = stage.outs.iter().map(|out| (out.path.as_str(), out.is_metric())).collect();
     assert_eq!(outs, [("p/sub/m.json", true), ("p/sub/o1", false), ("p/sub/o2", false), ("p/sub/o3", false)]);
     let o2 = &stage.outs[2];
     assert!(!o2.cache && !o2.push && o2.remote.as_deref() == Some("r"));
@@ -108,12 +108,65 @@ fn unknown_keys_are_refused_with_line_and_the_nearest_key() {
 
 #[test]
 fn what_a_later_version_brings_is_refused_by_name() {
-    insta::assert_snapshot!(stage_error("    plots: [p.csv]\n"), @"p/mlv.yaml:4:5: `plots` is not supported by this version of mlv");
     insta::assert_snapshot!(stage_error("    deps: ['s3://b/k']\n"), @"p/mlv.yaml:4:12: the external path `s3://b/k` is not supported by this version of mlv");
-    insta::assert_snapshot!(stage_error("    outs:\n    - o: {persist: true}\n"), @"p/mlv.yaml:5:11: `persist` is not supported by this version of mlv");
-    insta::assert_snapshot!(stage_error("    params:\n    - p.toml: [a]\n"), @"p/mlv.yaml:5:7: the parameter file `p/p.toml` is not supported by this version of mlv");
     let escaped = read("stages:\n  s:\n    cmd: echo \\${HOME} $HOME\n").unwrap();
     assert_eq!(escaped.stages[0].command, Command::Script("echo ${HOME} $HOME".into()));
+}
+
+#[test]
+fn plots_of_stages_are_outputs_with_a_way_to_draw_them() {
+    let lines = "    plots:\n    - p.csv\n    - d/q.json: {x: a, y: [b, c], x_label: A, y_label: B, title: T, template: smooth, header: false, cache: false, persist: true}\n";
+    let pipeline = read(&format!("stages:\n  s:\n    cmd: x\n{lines}")).unwrap();
+    let [q, p] = &pipeline.stages[0].outs[..] else { panic!("two") };
+    assert_eq!((p.path.as_str(), q.path.as_str()), ("p/p.csv", "p/d/q.json"));
+    assert!(p.cache && !p.persist && !q.cache && q.persist && !q.is_metric());
+    let Role::Plot(plain) = &p.role else { panic!("a plot") };
+    assert_eq!((&*plain.id, plain.file.as_ref(), plain.header), ("p.csv", Some(&at("p/p.csv")), true));
+    let Role::Plot(plot) = &q.role else { panic!("a plot") };
+    assert_eq!(plot.x, Axis::Columns(vec!["a".into()]));
+    assert_eq!(plot.y, Axis::Columns(vec!["b".into(), "c".into()]));
+    assert_eq!(
+        (plot.title.as_deref(), plot.template.as_deref(), plot.header),
+        (Some("T"), Some("smooth"), false)
+    );
+    insta::assert_snapshot!(stage_error("    plots: [p.csv: {z: a}]\n"), @"p/mlv.yaml:4:21: a plot has no key `z`");
+    insta::assert_snapshot!(stage_error("    plots: [p.csv: {x: {q: }}]\n"), @"p/mlv.yaml:4:26: `x` must be a column, a list of columns, or a map of files to columns, this is nothing");
+    insta::assert_snapshot!(stage_error("    outs: [o: {x: a}]\n"), @"p/mlv.yaml:4:16: an output has no key `x`");
+    insta::assert_snapshot!(stage_error("    outs: [o]\n    plots: [o]\n"), @"p/mlv.yaml:5:13: the output `p/o` stands here a second time");
+}
+
+#[test]
+fn plots_and_artifacts_at_the_top_are_named() {
+    let text = "\
+vars: [n: model]
+plots:
+- a.csv
+- logs/: {x: step}
+- roc:
+    x: fpr
+    y: {t.csv: tpr, u.csv: [k, l]}
+    title: ${n}
+artifacts:
+  ${n}/b: {path: m.bin, type: model, desc: d, labels: [x]}
+  a: {path: ../a}
+";
+    let pipeline = read(text).unwrap();
+    let ids: Vec<_> =
+        pipeline.plots.iter().map(|plot| (&*plot.id, plot.file.as_ref().map(RepoPath::as_str))).collect();
+    assert_eq!(ids, [("a.csv", Some("p/a.csv")), ("logs/", Some("p/logs")), ("roc", None)]);
+    let roc = &pipeline.plots[2];
+    assert_eq!((&roc.x, roc.title.as_deref()), (&Axis::Columns(vec!["fpr".into()]), Some("model")));
+    let files = vec![(at("p/t.csv"), vec!["tpr".into()]), (at("p/u.csv"), vec!["k".into(), "l".into()])];
+    assert_eq!(roc.y, Axis::Files(files));
+    let artifacts: Vec<_> = pipeline.artifacts.iter().map(|one| (&*one.name, one.path.as_str())).collect();
+    assert_eq!(artifacts, [("a", "a"), ("model/b", "p/m.bin")]);
+    assert_eq!(pipeline.artifacts[1].notes.kind.as_deref(), Some("model"));
+    assert_eq!(read("plots: {a.csv: {x: q}, b.csv: }\n").unwrap().plots.len(), 2);
+    insta::assert_snapshot!(error("plots: [../../x.csv]\n"), @"p/mlv.yaml:1:9: the path `../../x.csv` is refused: it lies outside the repository");
+    insta::assert_snapshot!(error("plots: [r: {y: {../../x.csv: a}}]\n"), @"p/mlv.yaml:1:17: the path `../../x.csv` is refused: it lies outside the repository");
+    insta::assert_snapshot!(error("artifacts: {a: {type: model}}\n"), @"p/mlv.yaml:1:13: `path` is missing");
+    insta::assert_snapshot!(error("artifacts: {'a b': {path: m}}\n"), @"p/mlv.yaml:1:13: the artifact's name `a b` is refused: one has letters, digits, `_`, `-`, `.` and `/`, once");
+    insta::assert_snapshot!(error("artifacts: {a: {path: /etc}}\n"), @"p/mlv.yaml:1:23: the path `/etc` is refused: it is absolute; paths here are relative");
 }
 
 #[test]

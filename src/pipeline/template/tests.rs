@@ -212,7 +212,7 @@ fn groups_that_make_no_sense_are_refused() {
     insta::assert_snapshot!(group("    matrix: {}\n    cmd: x\n"), @"p/mlv.yaml:3:13: `matrix` must be a map of lists, not empty, this is a map");
     insta::assert_snapshot!(group("    foreach: [a, a]\n    do: {cmd: x}\n"), @"p/mlv.yaml:3:14: the stage `b@a` is generated twice");
     insta::assert_snapshot!(group("    matrix: {a: [x-y, x], b: [z, y-z]}\n    cmd: x\n"), @"p/mlv.yaml:3:13: the stage `b@x-y-z` is generated twice");
-    insta::assert_snapshot!(group("    foreach: [\"a\\nb\"]\n    do: {cmd: x}\n"), @"XX");
+    insta::assert_snapshot!(group("    foreach: [\"a\\nb\"]\n    do: {cmd: x}\n"), @"p/mlv.yaml:3:14: the stage name `b@a\nb` is refused: a name has letters, digits, `_`, `-` and single spaces");
     insta::assert_snapshot!(group("    foreach: [a]\n    do: {cmd: '${item.b}'}\n"), @"p/mlv.yaml:4:15: `${item.b}` has no value");
     insta::assert_snapshot!(group("    foreach: [a]\n    do: {cmd: '${key}'}\n"), @"p/mlv.yaml:4:15: `${key}` has no value");
 }

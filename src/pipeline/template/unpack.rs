@@ -5,6 +5,9 @@ use crate::model::value::{Entries, Value};
 use crate::pipeline::parse::problem::{PipelineProblem, Refusal};
 use crate::pipeline::template::{Scope, kind, scalar_text};
 
+/// What an option costs besides its text, in bytes: it is made of several small texts.
+const OPTION: usize = 32;
+
 impl Scope<'_> {
     /// Appends the options that `entries` stand for. Costs of what is appended are the caller's;
     /// of the names of nested maps, which it may have to make very often, this function's.
@@ -25,7 +28,7 @@ impl Scope<'_> {
         for (key, value) in entries {
             self.budget.steps(mark, 1)?;
             let name = if prefix.is_empty() { key.to_string() } else { format!("{prefix}.{key}") };
-            self.budget.bytes(mark, name.len())?;
+            self.budget.bytes(mark, OPTION + name.len())?;
             let option = format!("--{}", word(&name));
             match value {
                 Value::Map(inner) => self.options(mark, inner, &name, options)?,

@@ -18,6 +18,7 @@ mod jobs;
 mod json;
 mod metrics;
 mod other_file_system;
+mod pipelines;
 mod places;
 mod push_pull;
 mod relink;

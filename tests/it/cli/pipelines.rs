@@ -1,0 +1,132 @@
+//! What a stage may say, beyond commands, inputs and outputs: each with a pipeline that runs.
+
+use serde_json::json;
+
+use crate::support::TestEnv;
+
+impl TestEnv {
+    /// The lines of `log` since the last look.
+    pub(super) fn take_log(&self) -> Vec<String> {
+        let log = if self.exists("log") { self.read_text("log") } else { String::new() };
+        self.write("log", "");
+        log.lines().map(str::to_owned).collect()
+    }
+}
+
+// DVC 76 K
+#[test]
+fn persistent_output_is_there_for_the_next_run() {
+    let env = TestEnv::ready();
+    env.write("in", "1\n");
+    let pipeline = "stages:\n  s:\n    cmd: cat in >> model; cat in >> d/parts; cat in > other\n    deps: [in]\n    \
+                    outs:\n    - model: {persist: true}\n    - d: {persist: true}\n    - other\n";
+    env.write(
+        "mlv.yaml",
+        pipeline.replace("cat in >> model", "mkdir -p d; test ! -e other; cat in >> model"),
+    );
+    env.mlv(&["repro"]).success();
+    assert_eq!(env.read_text("model"), "1\n");
+    env.write("in", "2\n");
+    env.mlv(&["repro"]).success();
+    assert_eq!((env.read_text("model"), env.read_text("d/parts")), ("1\n2\n".into(), "1\n2\n".into()));
+    env.mlv(&["repro"]).success();
+    assert_eq!(env.read_text("model"), "1\n2\n");
+    env.assert_sound();
+}
+
+// DVC 76 K, R21
+#[test]
+fn failed_run_does_not_change_a_persistent_output() {
+    let env = TestEnv::ready();
+    env.write("in", "1\n");
+    let pipeline =
+        "stages:\n  s:\n    cmd: cat in >> model\n    deps: [in]\n    outs: [model: {persist: true}]\n";
+    env.write("mlv.yaml", pipeline);
+    // Links into the cache are made writable copies.
+    env.mlv(&["config", "cache.type", "symlink"]).success();
+    env.mlv(&["repro"]).success();
+    env.mlv(&["checkout", "--relink"]).success();
+    env.write("in", "2\n");
+    env.write("mlv.yaml", pipeline.replace(">> model", ">> model; exit 3"));
+    env.mlv(&["repro"]).code(8);
+    assert_eq!(env.read_text("model"), "1\n");
+    env.write("mlv.yaml", pipeline);
+    env.mlv(&["repro"]).success();
+    assert_eq!(env.read_text("model"), "1\n2\n");
+    env.assert_sound();
+}
+
+#[test]
+fn parameters_come_from_toml_and_python_too() {
+    let env = TestEnv::ready();
+    let pipeline = "stages:\n  s:\n    cmd: echo ran >> log\n    params:\n    - conf.toml: [train.lr]\n    - \
+                    conf.py: [SEED, Train.layers]\n    - all.toml:\n    outs: [o]\n";
+    env.write("mlv.yaml", pipeline.replace("echo ran", "touch o; echo ran"));
+    let toml =
+        |lr: &str, other: u32| env.write("conf.toml", format!("[train]\nlr = {lr}\nother = {other}\n"));
+    let python = |seed: u32, local: u32| {
+        let text = format!(
+            "SEED = {seed}\nclass Train:\n    def __init__(self):\n        self.layers = [1]\n        x = {local}\n"
+        );
+        env.write("conf.py", text);
+    };
+    toml("0.5", 1);
+    python(1, 1);
+    env.write("all.toml", "a = 1\n");
+    env.mlv(&["repro"]).success();
+    env.commit("run");
+    assert_eq!(env.take_log(), ["ran"]);
+    toml("0.50", 2);
+    python(1, 2);
+    env.mlv(&["repro"]).success();
+    assert_eq!(env.take_log(), Vec::<String>::new());
+    for change in
+        [&|| toml("0.25", 2) as _, &|| python(2, 2), &|| env.write("all.toml", "a = 2\n")] as [&dyn Fn(); 3]
+    {
+        change();
+        env.mlv(&["repro"]).success();
+        assert_eq!(env.take_log(), ["ran"]);
+    }
+    let document = env.json(&["params", "diff"]);
+    assert_eq!(document["conf.toml"]["train.lr"], json!({"old": 0.5, "new": 0.25, "diff": -0.25}));
+    assert_eq!(document["conf.py"]["SEED"], json!({"old": 1, "new": 2, "diff": 1}));
+    env.write("conf.toml", "a = [\n");
+    assert!(env.json_error(&["repro"], 4).1.to_string().contains("conf.toml:"));
+}
+
+#[test]
+fn plots_are_outputs() {
+    let env = TestEnv::ready();
+    env.write("mlv.yaml", "stages:\n  s:\n    cmd: echo 1 > p.csv; echo 2 > q.csv\n    plots:\n    - p.csv\n    - q.csv: {x: a, cache: false}\n");
+    env.mlv(&["repro"]).success();
+    assert!(env.git_ignores("p.csv") && !env.git_ignores("q.csv"));
+    env.remove("p.csv");
+    env.mlv(&["repro"]).success();
+    assert_eq!(env.read_text("p.csv"), "1\n");
+    assert!(!env.json_error(&["repro", "nosuch"], 2).0.is_empty());
+}
+
+#[test]
+fn several_pipelines_of_one_repository_are_one_graph() {
+    let env = TestEnv::ready();
+    env.write(
+        "mlv.yaml",
+        "stages:\n  top: {cmd: cat sub/o > o; echo top >> log, deps: [sub/o], outs: [o]}\n",
+    );
+    env.write(
+        "sub/mlv.yaml",
+        "stages:\n  low: {cmd: cat in > o; echo low >> ../log, deps: [in], outs: [o]}\n",
+    );
+    env.write("sub/in", "1\n");
+    env.write("apart/mlv.yaml", "stages:\n  top: {cmd: echo apart >> ../log; touch o, outs: [o]}\n");
+    env.mlv(&["repro", "top"]).success();
+    assert_eq!(env.take_log(), ["low", "top"]);
+    env.mlv(&["repro", "apart/mlv.yaml:top"]).success();
+    assert_eq!(env.take_log(), ["apart"]);
+    assert!(env.exists("sub/mlv.lock") && env.exists("apart/mlv.lock"));
+    env.write("sub/in", "2\n");
+    env.mlv(&["repro"]).success();
+    assert_eq!(env.take_log(), ["low", "top"]);
+    env.at("sub").mlv(&["repro", "low"]).success();
+    assert_eq!(env.take_log(), Vec::<String>::new());
+}
