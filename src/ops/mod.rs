@@ -13,6 +13,7 @@ pub mod diff;
 mod error;
 pub mod fetch;
 pub mod fsck;
+pub mod fsck_remote;
 pub mod git_files;
 pub mod held;
 pub mod init;

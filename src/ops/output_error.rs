@@ -201,6 +201,14 @@ pub enum OutputError {
         /// How many.
         count: usize,
     },
+    /// What other commits or clones need and a remote cannot give.
+    #[error("`{remote}` cannot give {count} of what other commits or clones need")]
+    LostThere {
+        /// How much.
+        count: usize,
+        /// The remote.
+        remote: String,
+    },
     /// A tree that is not the one that its entries give, or sums that are not theirs.
     #[error("the list of files of `{path}` is not what its name or its pointer say")]
     OtherTree {
@@ -273,6 +281,7 @@ impl OutputError {
         match self {
             OutputError::WholeRepository
             | OutputError::DamagedRecords { .. }
+            | OutputError::LostThere { .. }
             | OutputError::External { .. } => None,
             OutputError::WouldOverwrite { paths, .. } | OutputError::NowhereToPush { paths, .. } => {
                 paths.first()
@@ -328,6 +337,7 @@ impl Advice for OutputError {
             OutputError::DamagedThere { .. }
             | OutputError::DamagedHere { .. }
             | OutputError::DamagedRecords { .. }
+            | OutputError::LostThere { .. }
             | OutputError::OtherTree { .. }
             | OutputError::OtherSize { .. } => ErrorKind::Damaged,
             OutputError::BadTree { source, .. } => match &**source {
@@ -383,6 +393,9 @@ impl Advice for OutputError {
             OutputError::NowhereToPush { .. } => "mlv fetch".to_owned(),
             OutputError::MissingThere { .. } | OutputError::DamagedThere { .. } => {
                 "run `mlv push` in a clone that has the data".to_owned()
+            }
+            OutputError::LostThere { .. } => {
+                "run `mlv fsck --remote --repair` in a clone that has the data".to_owned()
             }
             OutputError::WouldOverwrite { keep, force, .. } => {
                 format!("run `{keep}` to keep them, or `{force}` to put them into `.mlv/rescue`")

@@ -121,39 +121,41 @@ fn push_to(
 fn wants(cache: &Cache, wishes: &[Wish]) -> Result<WantList, OpError> {
     let mut wants = WantList::new();
     for wish in wishes {
-        let id = match wish.info.id {
-            ContentId::File(id) => {
-                wants.file(id, wish.info.size, wish.output.as_str());
-                continue;
-            }
-            ContentId::Tree(id) => id,
-        };
-        let mut pages = Vec::new();
-        let mut files = Vec::new();
-        let mut read = |page: TreeId| {
-            pages.push(page);
-            cache.read_record(RecordKey { hash: page.digest(), kind: RecordKind::TreePage })
-        };
-        let mut each = |entry: tree::TreeEntry| {
-            if entry.kind.has_object() {
-                files.push(entry);
-            }
-            Ok(())
-        };
-        match tree::visit(id, &mut read, &mut each) {
-            Ok(()) => {}
-            // The remote may have what this clone lacks: it is asked for the root page at least.
-            Err(error) => {
-                let error = OutputError::of_tree(&wish.output, id, error);
-                return Err(error.into());
-            }
-        }
-        pages.into_iter().for_each(|page| wants.page(page));
-        for entry in files {
-            wants.file(entry.hash.into(), entry.size, &entry.path);
+        match wish.info.id {
+            ContentId::File(id) => wants.file(id, wish.info.size, wish.output.as_str()),
+            ContentId::Tree(id) => want_tree(cache, &wish.output, id, &mut wants)?,
         }
     }
     Ok(wants)
+}
+
+/// The pages of a tree, and the files that it lists.
+///
+/// Fails with `TreeNotDownloaded` if a page is not in the cache: the remote may have it.
+pub(super) fn want_tree(
+    cache: &Cache,
+    output: &RepoPath,
+    id: TreeId,
+    wants: &mut WantList,
+) -> Result<(), OpError> {
+    let mut pages = Vec::new();
+    let mut files = Vec::new();
+    let mut read = |page: TreeId| {
+        pages.push(page);
+        cache.read_record(RecordKey { hash: page.digest(), kind: RecordKind::TreePage })
+    };
+    let mut each = |entry: tree::TreeEntry| {
+        if entry.kind.has_object() {
+            files.push(entry);
+        }
+        Ok(())
+    };
+    tree::visit(id, &mut read, &mut each).map_err(|error| OutputError::of_tree(output, id, error))?;
+    pages.into_iter().for_each(|page| wants.page(page));
+    for entry in files {
+        wants.file(entry.hash.into(), entry.size, &entry.path);
+    }
+    Ok(())
 }
 
 /// The paths of what is neither here nor there.
@@ -183,7 +185,7 @@ fn name_missing(cache: &Cache, wishes: &[Wish], missing: &[RecordKey], remote: &
 }
 
 /// Whose push it is, and what it is about.
-fn request(repo: &Repo, wishes: &[Wish], reporter: &dyn Reporter) -> Result<PushRequest, OpError> {
+pub(super) fn request(repo: &Repo, wishes: &[Wish], reporter: &dyn Reporter) -> Result<PushRequest, OpError> {
     let held = surroundings::lock(repo, reporter)?;
     let client = repo.client_id(&held)?;
     drop(held);

@@ -9,6 +9,7 @@ pub mod backend;
 
 pub mod catalog;
 pub mod census;
+pub mod check;
 mod collection;
 #[cfg(any(test, feature = "fault"))]
 pub mod conformance;
@@ -17,6 +18,7 @@ pub(crate) mod credentials;
 pub mod error;
 pub mod folder;
 pub mod memory;
+pub(crate) mod mend;
 mod merge;
 pub mod names;
 pub mod object_store;
@@ -24,7 +26,6 @@ pub mod open;
 pub mod probe;
 pub mod records;
 pub mod registry;
-mod reindex;
 pub mod retry;
 mod state;
 pub mod transfer;

@@ -148,6 +148,11 @@ impl Remote {
         &self.line
     }
 
+    /// Whether this program knows all that a writer to this remote has to know.
+    pub(crate) fn may_be_written(&self) -> bool {
+        self.format.as_ref().is_none_or(|format| format.permit(Operation::Write).is_ok())
+    }
+
     /// Brings the catalogue up to date; tells which segments are damaged.
     pub fn refresh(&mut self, reporter: &dyn Reporter) -> Result<Refreshed, BackendError> {
         let refreshed = self.catalog.refresh(&self.line, &self.state)?;

@@ -9,25 +9,63 @@ use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::model::units::{ByteSize, Span};
 use crate::ops::fsck;
+use crate::ops::fsck_remote::{self, FsckRemoteOptions, FsckRemoteReport};
 
 /// Check that everything is what its name says
 ///
 /// Reads the whole cache, all pointers, pipelines and locks, and the lists of files that they name.
 /// Damaged data is taken out of use, so that `mlv fetch` or `mlv commit` stores it anew. What was
 /// never downloaded is no damage.
+///
+/// With `--remote` it checks a remote instead: its indexes, what each clone said it needs, the lists of
+/// files, and that every file is there; with `--read-data` also every byte.
 #[derive(clap::Args)]
 #[command(after_help = help::after(&[
     ("mlv fsck", "read everything"),
     ("mlv fsck && mlv push", "before other copies are deleted"),
-], &[3, 4, 5]))]
+    ("mlv fsck --remote", "whether the default remote holds all that was pushed"),
+    ("mlv fsck --remote storage --read-data=5%", "and whether a part of the data, chosen by lot, is right"),
+    ("mlv fsck --remote --read-data --repair", "read all, and send again what this clone has"),
+], &[3, 4, 5, 7]))]
 pub(crate) struct FsckArgs {
+    /// Check the remote NAME, or the default one, instead of the cache
+    #[arg(long, short, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
+    remote: Option<String>,
+    /// Read the data on the remote too, all or so many percent of the packs
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "100",
+        requires = "remote",
+        value_parser = percent
+    )]
+    read_data: Option<u8>,
+    /// Index again what no index names, and send again what is damaged or lost and this clone has
+    #[arg(long, requires = "remote")]
+    repair: bool,
     #[command(flatten)]
     jobs: JobsArgs,
 }
 
-/// What was found, and from where to look at it.
+/// `5`, `5%`.
+fn percent(text: &str) -> Result<u8, String> {
+    let number: Option<u8> = text.strip_suffix('%').unwrap_or(text).parse().ok();
+    number.filter(|number| (1..=100).contains(number)).ok_or_else(|| "from 1% to 100%".to_owned())
+}
+
+/// What was found in the cache or on a remote.
 #[derive(serde::Serialize)]
-pub(crate) struct FsckReport {
+#[serde(untagged)]
+pub(crate) enum FsckReport {
+    Cache(CacheReport),
+    Remote(RemoteReport),
+}
+
+/// What was found in the cache, and from where to look at it.
+#[derive(serde::Serialize)]
+pub(crate) struct CacheReport {
     #[serde(flatten)]
     report: fsck::FsckReport,
     #[serde(skip)]
@@ -36,10 +74,36 @@ pub(crate) struct FsckReport {
 
 pub(crate) fn run(cx: &Context, args: &FsckArgs) -> Result<FsckReport, CliError> {
     let repo = cx.repo_with(args.jobs.number())?;
-    Ok(FsckReport { report: fsck::run(repo, cx.reporter())?, view: Viewpoint::of(repo) })
+    let view = Viewpoint::of(repo);
+    let Some(remote) = &args.remote else {
+        return Ok(FsckReport::Cache(CacheReport { report: fsck::run(repo, cx.reporter())?, view }));
+    };
+    let options = FsckRemoteOptions {
+        remote: Some(remote.clone()).filter(|name| !name.is_empty()),
+        read_data: args.read_data.unwrap_or_default(),
+        repair: args.repair,
+    };
+    let report = fsck_remote::run(repo, &options, cx.reporter())?;
+    Ok(FsckReport::Remote(RemoteReport { report, view }))
 }
 
 impl Report for FsckReport {
+    fn summary(&self, took: Duration, out: &mut Text) {
+        match self {
+            FsckReport::Cache(report) => report.summary(took, out),
+            FsckReport::Remote(report) => report.summary(took, out),
+        }
+    }
+
+    fn failures(&self) -> Vec<Failure> {
+        match self {
+            FsckReport::Cache(report) => report.failures(),
+            FsckReport::Remote(report) => report.failures(),
+        }
+    }
+}
+
+impl CacheReport {
     fn summary(&self, took: Duration, out: &mut Text) {
         let report = &self.report;
         if report.adopted > 0 {
@@ -62,6 +126,50 @@ impl Report for FsckReport {
         if !report.damaged.is_empty() {
             out.hint("`mlv fetch` brings back what a remote has, `mlv commit` what the work tree has");
         }
+    }
+
+    fn failures(&self) -> Vec<Failure> {
+        let failed = self.report.failed.iter();
+        failed.map(|(path, error)| Failure::of(self.view.path(path.as_str()), error)).collect()
+    }
+}
+
+/// What was found on a remote, and from where to look at it.
+#[derive(serde::Serialize)]
+pub(crate) struct RemoteReport {
+    #[serde(flatten)]
+    report: FsckRemoteReport,
+    #[serde(skip)]
+    view: Viewpoint,
+}
+
+impl RemoteReport {
+    fn summary(&self, took: Duration, out: &mut Text) {
+        let report = &self.report;
+        if report.sent > 0 {
+            out.good("Sent").put(format!(" {} again.", count(report.sent, "record"))).end();
+        }
+        for object in &report.damaged {
+            out.bad("damaged").put(" ").name(&object.key).put(": ").put(&object.why).end();
+        }
+        for hash in &report.bad {
+            out.bad("damaged").put(" blake3:").put(hash).end();
+        }
+        if report.failed.is_empty() && report.damaged.len() + report.bad.len() > 0 {
+            out.put("Of all that is damaged there is another copy.").end();
+        }
+        if report.unindexed > 0 {
+            out.put(format!("{} without an index.", count(report.unindexed, "pack"))).end();
+        }
+        let (packs, roots) = (count(report.packs, "pack"), count(report.roots, "output"));
+        let records = count(report.records, "record");
+        out.put(format!("Checked {packs}, {roots}, {records} on `")).name(&report.remote);
+        let read = match report.packs_read {
+            0 => String::new(),
+            packs => format!(", read {} ({})", count(packs, "pack"), ByteSize(report.bytes_read)),
+        };
+        let end = if report.failed.is_empty() { ": all can be fetched." } else { "." };
+        out.put(format!("`{read} in {}{end}", Span(took))).end();
     }
 
     fn failures(&self) -> Vec<Failure> {

@@ -5,6 +5,7 @@ pub mod bring;
 pub mod gather;
 
 use std::io::Read;
+use std::path::Path;
 
 use crate::config::{Level, OptionValue, RemoteConfig};
 use crate::model::digest::ObjectId;
@@ -31,9 +32,23 @@ pub struct NamedRemote {
 ///
 /// Fails with `NoRemote` where none is configured.
 pub fn open(repo: &Repo, name: Option<&str>, operation: Operation) -> Result<NamedRemote, OpError> {
+    open_with(repo, name, operation, Some(repo.cache()?.root()))
+}
+
+/// The same, with nothing remembered of earlier: all is read from the remote.
+pub fn open_anew(repo: &Repo, name: Option<&str>, operation: Operation) -> Result<NamedRemote, OpError> {
+    open_with(repo, name, operation, None)
+}
+
+fn open_with(
+    repo: &Repo,
+    name: Option<&str>,
+    operation: Operation,
+    memory: Option<&Path>,
+) -> Result<NamedRemote, OpError> {
     let config = repo.config().remote(name)?;
     let backend = spec_of(&config).open(repo.root()).map_err(Box::new)?;
-    let mut options = OpenOptions::new(config.url(), Some(repo.cache()?.root()), operation);
+    let mut options = OpenOptions::new(config.url(), memory, operation);
     options.jobs = repo.transfer_jobs()?;
     Ok(NamedRemote { name: config.name, remote: Remote::open(backend, options)? })
 }

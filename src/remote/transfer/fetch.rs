@@ -5,32 +5,21 @@
 //! nowhere is told, and the rest still comes (R14). Memory does not grow with the data: reads
 //! are streamed, and a large file has a bounded read-ahead.
 
-use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeSet;
 
 use crate::model::digest::PackId;
 use crate::model::object::{RecordKey, RecordKind};
-use crate::remote::backend::{Backend, RoundTrip};
+use crate::remote::backend::Backend;
 use crate::remote::catalog::{Catalog, Place, SortedKeys};
 use crate::remote::error::Error;
-use crate::remote::names::{Nonce, NoteName, ShortId};
+use crate::remote::mend::{note_damage, replace_damaged};
 use crate::remote::open::Remote;
-use crate::remote::records::NOTE;
-use crate::remote::reindex::replace_damaged;
 use crate::remote::transfer::RecordSink;
 use crate::remote::transfer::large::fetch_files;
-use crate::remote::transfer::ranges::{Located, RangeRead, plan_reads};
-use crate::remote::transfer::stream::read_records;
+use crate::remote::transfer::ranges::Located;
+use crate::remote::transfer::reading::{Brought, Put, Reading};
 use crate::remote::wants::WantList;
-use crate::report::{Meter, Reporter, Task, Unit, interrupted};
-
-/// Reads at once from a server; a folder needs no more than there are processors.
-const NETWORK_READS: usize = 8;
-/// A read from a folder may be cut at so many bytes, so that all processors have work.
-const LOCAL_READ: u64 = 4 << 20;
-/// So many notes of damage are left by one fetch; where more is wrong, the rest is found by the next.
-const MAX_NOTES: usize = 256;
+use crate::report::{Meter, Reporter, Task, Unit};
 
 /// What a fetch brought, and what it did not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,7 +44,7 @@ impl FetchReport {
         self.missing.is_empty() && self.damaged.is_empty()
     }
 
-    fn add(&mut self, other: FetchReport) {
+    pub(super) fn add(&mut self, other: FetchReport) {
         self.records += other.records;
         self.files += other.files;
         self.chunks += other.chunks;
@@ -66,7 +55,7 @@ impl FetchReport {
 }
 
 /// Places at which something was found not to be.
-pub(super) type Bad = HashSet<(RecordKey, PackId)>;
+pub(super) type Bad = BTreeSet<(RecordKey, PackId)>;
 
 /// What a fetch works with.
 pub(super) struct Fetching<'a> {
@@ -137,28 +126,6 @@ pub fn fetch(
     Ok(report)
 }
 
-/// Leaves a note about each record that is good nowhere, so that whoever still has the bytes sends
-/// them again: a push sees packs that are gone or cut, but not what is wrong inside of one.
-///
-/// The note carries the start of the pack's id, so that one finding is noted once. Best effort:
-/// a reader may have no right to write.
-fn note_damage(remote: &Remote, bad: &Bad) {
-    let is_good = |key| {
-        let mut places = remote.catalog.places(key);
-        places.any(|place| !bad.contains(&(key, remote.catalog.pack(place.pack).0)))
-    };
-    let mut found: Vec<_> = bad.iter().filter(|(key, _)| !is_good(*key)).collect();
-    found.sort_unstable();
-    for (key, pack) in found.into_iter().take(MAX_NOTES) {
-        let ShortId(start) = ShortId::of(pack.digest());
-        let note = NoteName { hash: key.hash, nonce: Nonce((start >> 64) as u64) };
-        if let Err(error) = remote.backend().put(&note.key(), &[NOTE.as_bytes()]) {
-            tracing::debug!(%error, "cannot leave a note of damage");
-            return;
-        }
-    }
-}
-
 fn recipe_key(key: RecordKey) -> RecordKey {
     RecordKey { kind: RecordKind::Recipe, ..key }
 }
@@ -224,102 +191,7 @@ impl Fetching<'_> {
         records: Vec<Located>,
         put: &Put<'_>,
     ) -> Result<Brought, Error> {
-        let round_trip = self.backend.round_trip();
-        let (limit, threads) = match round_trip {
-            RoundTrip::Local => {
-                let total: u64 = records.iter().map(|record| u64::from(record.place.stored_len)).sum();
-                (LOCAL_READ.max(total / self.threads as u64), self.threads)
-            }
-            RoundTrip::Network => (u64::MAX, NETWORK_READS),
-        };
-        let reads = plan_reads(records, round_trip, limit);
-        let next = AtomicUsize::new(0);
-        let stop = AtomicBool::new(false);
-        let outcome = Mutex::new((Brought::default(), None));
-        let work = || {
-            let mut mine = Brought::default();
-            while !stop.load(Ordering::Relaxed) {
-                let Some(read) = reads.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
-                let interrupted = interrupted().then_some(Error::Interrupted);
-                let done = interrupted.map_or_else(|| self.read(key_of, read, put, &mut mine), Err);
-                if let Err(error) = done {
-                    stop.store(true, Ordering::Relaxed);
-                    lock(&outcome).1.get_or_insert(error);
-                }
-            }
-            lock(&outcome).0.add(mine);
-        };
-        match threads.min(reads.len()) {
-            0 => {}
-            1 => work(),
-            threads => std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work)))),
-        }
-        let (mut brought, error) = outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
-        brought.failed.sort_unstable();
-        error.map_or(Ok(brought), Err)
+        let reading = Reading { backend: self.backend, catalog: self.catalog, threads: self.threads };
+        reading.records(key_of, records, put)
     }
-
-    fn read(
-        &self,
-        key_of: &(dyn Fn(&Located) -> RecordKey + Sync),
-        read: &RangeRead,
-        put: &Put<'_>,
-        brought: &mut Brought,
-    ) -> Result<(), Error> {
-        let (pack, _) = self.catalog.pack(read.pack);
-        let mut failure = None;
-        let mut done = 0;
-        let ended = read_records(self.backend, pack, read, key_of, &mut |record, raw| {
-            done += 1;
-            let Some(raw) = raw else {
-                brought.fail(key_of(record), record.index, pack);
-                return true;
-            };
-            brought.report.records += 1;
-            brought.report.bytes += raw.len() as u64;
-            failure = put(record, raw).err();
-            failure.is_none()
-        });
-        if let Some(error) = failure {
-            return Err(error);
-        }
-        match ended {
-            // Gone, or shorter than the catalogue says: what was still to come is not there.
-            Err(error) if !error.is_absence() => return Err(error.into()),
-            _ => read.records[done..]
-                .iter()
-                .for_each(|record| brought.fail(key_of(record), record.index, pack)),
-        }
-        Ok(())
-    }
-}
-
-/// Gets a record that was read and verified. Called from several threads.
-pub(super) type Put<'a> = dyn Fn(&Located, &[u8]) -> Result<(), Error> + Sync + 'a;
-
-/// What reading brought.
-#[derive(Default)]
-pub(super) struct Brought {
-    pub(super) report: FetchReport,
-    /// Positions of what did not come, sorted.
-    pub(super) failed: Vec<u32>,
-    /// Where it was not.
-    pub(super) bad: Vec<(RecordKey, PackId)>,
-}
-
-impl Brought {
-    fn fail(&mut self, key: RecordKey, index: u32, pack: PackId) {
-        self.failed.push(index);
-        self.bad.push((key, pack));
-    }
-
-    fn add(&mut self, other: Brought) {
-        self.report.add(other.report);
-        self.failed.extend(other.failed);
-        self.bad.extend(other.bad);
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

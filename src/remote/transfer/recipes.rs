@@ -13,7 +13,7 @@ use crate::remote::names::pack_key;
 /// The verified bytes of the record for `key` at one of `places`; `None` if none of them has it.
 ///
 /// Fails only where the backend fails for another reason than that a pack is gone or short.
-pub(super) fn read_record(
+pub(crate) fn read_record(
     backend: &dyn Backend,
     catalog: &Catalog,
     places: impl IntoIterator<Item = Place>,
@@ -41,13 +41,13 @@ pub(super) fn read_record(
 const MAX_CHUNKS: u64 = 1 << 24;
 
 /// A recipe as it stands on a remote.
-pub(super) struct Found {
+pub(crate) struct Found {
     /// The file's length in bytes.
-    pub(super) len: u64,
+    pub(crate) len: u64,
     /// Its chunks in the order of the file.
-    pub(super) chunks: Vec<ChunkRef>,
+    pub(crate) chunks: Vec<ChunkRef>,
     /// Where the recipe's pages lie, if it has any.
-    pub(super) pages: Vec<Place>,
+    pub(crate) pages: Vec<Place>,
 }
 
 /// Reads the recipe record `bytes` of a file of `size` bytes (0: not known), and its pages, each from
@@ -55,7 +55,7 @@ pub(super) struct Found {
 ///
 /// `None` if it is no recipe of this file, or a page is absent or damaged. Its sums are checked, its
 /// chunks are not looked for.
-pub(super) fn expand<P: IntoIterator<Item = Place>>(
+pub(crate) fn expand<P: IntoIterator<Item = Place>>(
     (backend, catalog): (&dyn Backend, &Catalog),
     places: &dyn Fn(RecordKey) -> P,
     (file, size): (ObjectId, u64),

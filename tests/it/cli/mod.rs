@@ -13,6 +13,7 @@ mod config;
 mod demo;
 mod diff;
 mod fsck;
+mod fsck_remote;
 mod init;
 mod jobs;
 mod json;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::remote::backend::{list_sorted, read};
+use crate::remote::conformance::faulty::FaultyBackend;
 use crate::remote::folder::FolderBackend;
 use crate::remote::names::{RootRecordName, format_key};
 use crate::remote::records::{MAX_FORMAT, RemoteFormat, RootRecord};
@@ -244,6 +245,53 @@ fn segments_are_merged_and_a_new_clone_reads_few() {
     assert!(requests.get < 40 + 1 + 2 + 8 + 2, "{requests:?}");
     let (_, requests) = clone.push(&backend).expect("pushes");
     assert_eq!(requests.total(), 5, "the clone that merged knows its own segments");
+}
+
+/// What tidies up decides about nothing: when it begins, the push has proven that all is there.
+#[test]
+fn a_push_whose_merge_fails_is_a_success() {
+    let sixteenth = |dead_from| {
+        let backend = memory();
+        let mut clone = Clone::new(1);
+        for number in 0..15u64 {
+            clone.add_file("x", noise(number, 1_000));
+            clone.push(&backend).expect("pushes");
+        }
+        clone.add_file("x", noise(15, 1_000));
+        let faulty = Arc::new(FaultyBackend::dead_from(Arc::clone(&backend), dead_from));
+        clone.push(&faulty).expect("pushes");
+        assert_fetchable(&backend, &clone);
+        (faulty.calls(), list_sorted(&backend, "ix/").expect("memory").len())
+    };
+    let (calls, segments) = sixteenth(u64::MAX);
+    assert_eq!(segments, 17);
+    // The last call writes the merged segment.
+    assert_eq!(sixteenth(calls).1, 16);
+}
+
+/// A remote that only newer programs may write to is not written to by a read that finds damage.
+#[test]
+fn a_fetch_leaves_no_note_where_it_may_not_write() {
+    for may_write in [true, false] {
+        let backend = memory();
+        let clone = mixed(1);
+        clone.push(&backend).expect("pushes");
+        let mut format = RemoteFormat::new(crate::remote::names::RepoId(5));
+        if !may_write {
+            format.write.push("locks".into());
+        }
+        backend.replace(&format_key(), format.encode());
+        for key in backend.keys().into_iter().filter(|key| key.as_str().starts_with("pk/")) {
+            let mut bytes = read(&backend, &key, u64::MAX).expect("reads");
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            backend.replace(&key, bytes);
+        }
+        let before = backend.keys().len();
+        let (report, _) = Clone::new(2).fetch(&backend, &clone.wants).expect("fetches");
+        assert!(!report.damaged.is_empty());
+        assert_eq!(backend.keys().len() > before, may_write);
+    }
 }
 
 /// R4: a record that is damaged at one place of the source is taken from another.

@@ -1,24 +1,32 @@
-//! The index of packs that no segment names any more, from the tables in the packs themselves.
+//! What can be mended on a remote without the data: an index of packs that no segment names, from the
+//! tables in the packs themselves, and notes of damage for those who have the data.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::model::digest::PackId;
+use crate::model::object::RecordKey;
 use crate::pack::segment::{Segment, SegmentBuilder};
 use crate::remote::backend::list_sorted;
 use crate::remote::census;
 use crate::remote::error::{Cause, Error};
 use crate::remote::merge::MAX_PUT_ENTRIES;
-use crate::remote::names::{PACKS, parse_pack_key, segment_key};
+use crate::remote::names::{Nonce, NoteName, PACKS, ShortId, parse_pack_key, segment_key};
 use crate::remote::open::Remote;
+use crate::remote::records::NOTE;
+
+/// So many notes of damage are left at once; where more is wrong, the rest is found the next time.
+const MAX_NOTES: usize = 256;
 
 /// Adds what stands in packs that the catalogue does not know, and writes it to the remote in place of
 /// the segments that cannot be read, if this user may; false if there is no such segment or pack.
 ///
 /// A pack whose table is damaged too is left out. Fails where the remote cannot be read.
 pub(crate) fn replace_damaged(remote: &mut Remote) -> Result<bool, Error> {
-    if remote.unreadable.is_empty() {
-        return Ok(false);
-    }
+    if remote.unreadable.is_empty() { Ok(false) } else { index_unknown_packs(remote) }
+}
+
+/// The same where no segment is known to be damaged, too.
+pub(crate) fn index_unknown_packs(remote: &mut Remote) -> Result<bool, Error> {
     let own_fault = |error| Error::Source(Cause::new(error));
     let mut builders = read_tables(remote)?;
     if let Some(last) = builders.last_mut() {
@@ -28,7 +36,9 @@ pub(crate) fn replace_damaged(remote: &mut Remote) -> Result<bool, Error> {
     for builder in &builders {
         let built = builder.build(0, (0, 0), crate::fs::random_bytes()).map_err(own_fault)?;
         let Some((name, bytes)) = built else { continue };
-        if let Err(error) = remote.backend().put(&segment_key(&name), &[&bytes]) {
+        if remote.may_be_written()
+            && let Err(error) = remote.backend().put(&segment_key(&name), &[&bytes])
+        {
             tracing::debug!(%error, "cannot write the index that was made again");
         }
         remote.catalog.hold(name, Segment::parse(bytes).map_err(own_fault)?);
@@ -61,4 +71,27 @@ fn read_tables(remote: &Remote) -> Result<Vec<SegmentBuilder>, Error> {
         }
     }
     Ok(builders)
+}
+
+/// Leaves a note about each record that is good nowhere, so that whoever still has the bytes sends
+/// them again: a push sees packs that are gone or cut, but not what is wrong inside of one.
+///
+/// The note carries the start of the pack's id, so that one finding is noted once. Best effort:
+/// a reader may have no right to write.
+pub(crate) fn note_damage(remote: &Remote, bad: &BTreeSet<(RecordKey, PackId)>) {
+    if !remote.may_be_written() {
+        return;
+    }
+    let is_good = |key| {
+        let mut places = remote.catalog.places(key);
+        places.any(|place| !bad.contains(&(key, remote.catalog.pack(place.pack).0)))
+    };
+    for (key, pack) in bad.iter().filter(|(key, _)| !is_good(*key)).take(MAX_NOTES) {
+        let ShortId(start) = ShortId::of(pack.digest());
+        let note = NoteName { hash: key.hash, nonce: Nonce((start >> 64) as u64) };
+        if let Err(error) = remote.backend().put(&note.key(), &[NOTE.as_bytes()]) {
+            tracing::debug!(%error, "cannot leave a note of damage");
+            return;
+        }
+    }
 }

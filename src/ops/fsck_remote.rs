@@ -1,0 +1,195 @@
+//! `fsck --remote`: whether a remote holds all that it should, and mending it from this clone.
+
+use std::collections::HashMap;
+
+use crate::model::object::{ContentId, RecordKind};
+use crate::model::path::RepoPath;
+use crate::ops::share::gather::{Item, Selection, gather};
+use crate::ops::share::{self, FromCache};
+use crate::ops::{OpError, OutputError, push};
+use crate::remote::check::{self, Lost, RemoteCheck};
+use crate::remote::mend;
+use crate::remote::names::ROOTS;
+use crate::remote::records::{Operation, Root};
+use crate::remote::transfer::plan::plan_push;
+use crate::remote::transfer::{self, RecordSource};
+use crate::remote::wants::WantList;
+use crate::repo::Repo;
+use crate::report::Reporter;
+
+/// What to check.
+#[derive(Clone, Debug, Default)]
+pub struct FsckRemoteOptions {
+    /// The remote; the default one if none is named.
+    pub remote: Option<String>,
+    /// Of how many percent of the packs the data is read, 0 to 100.
+    pub read_data: u8,
+    /// Whether what can be mended is.
+    pub repair: bool,
+}
+
+/// An object of the remote that is not what its name says.
+#[derive(Debug, serde::Serialize)]
+pub struct DamagedObject {
+    /// Its key.
+    pub key: String,
+    /// What is wrong.
+    pub why: String,
+}
+
+/// What `fsck --remote` found; after a repair, what is still so.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct FsckRemoteReport {
+    /// The remote's name.
+    pub remote: String,
+    /// Packs that are there.
+    pub packs: u64,
+    /// Packs of which every record was read.
+    pub packs_read: u64,
+    /// Bytes of those.
+    pub bytes_read: u64,
+    /// Outputs and runs that clones said they need.
+    pub roots: u64,
+    /// Records that these need.
+    pub records: u64,
+    /// Objects that are not what their names say.
+    pub damaged: Vec<DamagedObject>,
+    /// Hashes of records that are damaged in some pack.
+    pub bad: Vec<String>,
+    /// Packs that no index names.
+    pub unindexed: u64,
+    /// Outputs that cannot be fetched whole, by path or hash.
+    pub lost: Vec<String>,
+    /// Records that were sent again.
+    pub sent: u64,
+    /// What is wrong, by output.
+    #[serde(skip)]
+    pub failed: Vec<(RepoPath, OpError)>,
+}
+
+/// Reads the remote's lists, indexes, root records and pages, and as much data as asked for.
+///
+/// With `repair` the index is made again for what none names, and what is damaged or lost is sent again as
+/// far as this cache has it. Nothing is deleted.
+pub fn run(
+    repo: &Repo,
+    options: &FsckRemoteOptions,
+    reporter: &dyn Reporter,
+) -> Result<FsckRemoteReport, OpError> {
+    let name = options.remote.as_deref();
+    let mut to = share::open_anew(repo, name, Operation::Read)?;
+    let mut found = check::check(&mut to.remote, options.read_data, reporter)?;
+    let mut sent = 0;
+    if options.repair && !found.is_clean() {
+        mend::index_unknown_packs(&mut to.remote)?;
+        mend::note_damage(&to.remote, &found.bad);
+        sent = send_again(repo, name, &found, reporter)?;
+        to = share::open_anew(repo, name, Operation::Read)?;
+        found = check::check(&mut to.remote, options.read_data, reporter)?;
+    }
+    report(repo, &to.name, found, sent, reporter)
+}
+
+/// Sends what was lost and is in the cache; returns how many records that were.
+fn send_again(
+    repo: &Repo,
+    remote: Option<&str>,
+    found: &RemoteCheck,
+    reporter: &dyn Reporter,
+) -> Result<u64, OpError> {
+    let cache = repo.cache()?;
+    let source = FromCache::new(cache);
+    let mut wants = WantList::new();
+    for Lost { key, size, path, .. } in found.lost.values().flatten().filter(|lost| source.holds(lost.key)) {
+        match key.kind {
+            RecordKind::File => wants.file(key.hash.into(), *size, path),
+            // What a page lists could not be checked without it.
+            RecordKind::TreePage => {
+                let below = push::want_tree(cache, &RepoPath::root(), key.hash.into(), &mut wants);
+                if below.is_err() {
+                    wants.record(*key);
+                }
+            }
+            _ => wants.record(*key),
+        }
+    }
+    if wants.is_empty() {
+        return Ok(0);
+    }
+    let mut to = share::open(repo, remote, Operation::Write)?;
+    let plan = plan_push(&mut to.remote, &wants, &source)?;
+    let wishes: Vec<_> =
+        gather(repo, &Selection::default(), reporter)?.items.into_iter().map(|item| item.wish).collect();
+    let request = push::request(repo, &wishes, reporter)?;
+    let sent = transfer::push::push(&mut to.remote, plan, &wants, &source, &request, reporter)?;
+    Ok(sent.objects + sent.pages)
+}
+
+fn report(
+    repo: &Repo,
+    remote: &str,
+    found: RemoteCheck,
+    sent: u64,
+    reporter: &dyn Reporter,
+) -> Result<FsckRemoteReport, OpError> {
+    let mut report = FsckRemoteReport {
+        remote: remote.to_owned(),
+        packs: found.packs,
+        packs_read: found.packs_read,
+        bytes_read: found.bytes_read,
+        roots: found.roots,
+        records: found.records,
+        unindexed: found.unindexed.len() as u64,
+        sent,
+        ..FsckRemoteReport::default()
+    };
+    let outputs: HashMap<ContentId, RepoPath> = gather(repo, &Selection::default(), reporter)?
+        .items
+        .into_iter()
+        .map(|Item { wish, .. }| (wish.info.id, wish.output))
+        .collect();
+    let mut elsewhere = found.unindexed.len();
+    for (root, lost) in &found.lost {
+        let Some(output) = content_of(root).and_then(|id| outputs.get(&id)) else {
+            elsewhere += lost.len();
+            report.lost.push(name_of(root));
+            continue;
+        };
+        for one in lost {
+            let path = if one.path.is_empty() { output.clone() } else { output.join_entry(&one.path) };
+            let error = OutputError::DamagedThere { path: path.clone(), remote: remote.to_owned() };
+            report.lost.push(path.to_string());
+            report.failed.push((path, error.into()));
+        }
+    }
+    // A root record that cannot be read may have needed anything. Other damage has a good copy.
+    elsewhere += found.damaged.iter().filter(|(key, _)| key.as_str().starts_with(ROOTS)).count();
+    if elsewhere > 0 {
+        let error = OutputError::LostThere { count: elsewhere, remote: remote.to_owned() };
+        report.failed.push((RepoPath::root(), error.into()));
+    }
+    report.damaged = found
+        .damaged
+        .into_iter()
+        .map(|(key, why)| DamagedObject { key: key.as_str().to_owned(), why })
+        .collect();
+    report.bad = found.bad.iter().map(|(key, _)| key.hash.to_string()).collect();
+    report.failed.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(report)
+}
+
+fn content_of(root: &Root) -> Option<ContentId> {
+    match root {
+        Root::File { id, .. } => Some(ContentId::File(*id)),
+        Root::Tree { id, .. } => Some(ContentId::Tree(*id)),
+        Root::Run(_) => None,
+    }
+}
+
+fn name_of(root: &Root) -> String {
+    match root {
+        Root::File { id, .. } => ContentId::File(*id).to_string(),
+        Root::Tree { id, .. } => ContentId::Tree(*id).to_string(),
+        Root::Run(key) => format!("run {}", key.digest()),
+    }
+}

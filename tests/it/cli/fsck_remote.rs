@@ -1,0 +1,129 @@
+//! `fsck --remote`: finds what a remote lost or holds damaged, and sends it again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::{TestEnv, files_below, random_bytes, texts};
+
+/// A large file, a small one, a directory; pushed.
+fn pushed() -> TestEnv {
+    let env = TestEnv::shared();
+    env.write("large", random_bytes(3, 5 << 20));
+    env.write("a", "alpha");
+    for at in 0..70 {
+        env.write(format!("d/{at}"), format!("file number {at}"));
+    }
+    env.mlv(&["add", "large", "a", "d"]).success();
+    env.commit("data");
+    env.mlv(&["push"]).success();
+    env
+}
+
+/// The remote's files below `folder`, smallest first.
+fn stored(env: &TestEnv, folder: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    files_below(&env.root().join("remote").join(folder), &mut found);
+    found.sort_by_key(|path| fs::metadata(path).expect("it is there").len());
+    found
+}
+
+fn flip(path: &Path, at: usize) {
+    let mut bytes = fs::read(path).expect("it is there");
+    bytes[at] ^= 4;
+    fs::remove_file(path).expect("it can be removed");
+    fs::write(path, bytes).expect("it can be written");
+}
+
+// R4, R9
+#[test]
+fn sound_remote_is_read_as_far_as_asked() {
+    let env = pushed();
+    let before = crate::support::snapshot(&env.root().join("remote"), &[]);
+    let lists = env.json(&["fsck", "--remote"]);
+    assert_eq!((lists["packs_read"].as_u64(), lists["roots"].as_u64()), (Some(0), Some(3)), "{lists}");
+    let all = env.json(&["fsck", "--remote", "storage", "--read-data"]);
+    assert_eq!(all["packs_read"], all["packs"], "{all}");
+    let size: u64 =
+        stored(&env, "pk").iter().map(|path| fs::metadata(path).expect("it is there").len()).sum();
+    assert_eq!(all["bytes_read"].as_u64(), Some(size));
+    env.mlv(&["fsck", "--remote", "--read-data=1%"]).success();
+    assert_eq!(crate::support::snapshot(&env.root().join("remote"), &[]), before, "a check writes nothing");
+    for wrong in ["0%", "101%", "x"] {
+        env.mlv(&["fsck", "--remote", &format!("--read-data={wrong}")]).code(2);
+    }
+    env.mlv(&["fsck", "--repair"]).code(2);
+    env.mlv(&["fsck", "--remote", "nosuch"]).code(2);
+}
+
+// R4, R9: with every kind of object gone or damaged, the check says so, and the clone with the data mends it.
+#[test]
+fn what_is_lost_is_found_and_sent_again() {
+    let base = pushed();
+    for (what, break_it) in [
+        (
+            "a pack is gone",
+            (|env| fs::remove_file(&stored(env, "pk")[0]).expect("it can be removed")) as fn(&TestEnv),
+        ),
+        ("a pack is cut", |env| {
+            let pack = stored(env, "pk").pop().expect("a pack");
+            let bytes = fs::read(&pack).expect("it is there");
+            fs::remove_file(&pack).expect("it can be removed");
+            fs::write(&pack, &bytes[..bytes.len() - 9]).expect("it can be written");
+        }),
+        ("bytes in a pack", |env| {
+            let pack = stored(env, "pk").pop().expect("a pack");
+            let middle = fs::metadata(&pack).expect("it is there").len() as usize / 2;
+            flip(&pack, middle);
+        }),
+        ("the index is gone", |env| {
+            stored(env, "ix").iter().for_each(|path| fs::remove_file(path).expect("it can be removed"))
+        }),
+        ("the index is damaged", |env| flip(&stored(env, "ix")[0], 400)),
+    ] {
+        let env = base.duplicate();
+        break_it(&env);
+        let fresh = env.clone_to("fresh");
+        let (kind, document) = env.json_error(&["fsck", "--remote", "--read-data"], 5);
+        assert_eq!(kind, "damaged", "{what}: {document}");
+        // Who has no data can mend the index, and nothing else.
+        let by_the_index = what.starts_with("the index");
+        let code = fresh.mlv(&["fsck", "--remote", "--repair"]).exit_code();
+        assert!(
+            if by_the_index { code == 0 } else { code == 5 || what.starts_with("bytes") },
+            "{what}: {code}"
+        );
+        let report = env.json(&["fsck", "--remote", "--read-data", "--repair"]);
+        assert_eq!(report["sent"].as_u64() > Some(0), !by_the_index, "{what}: {report}");
+        assert!(texts(&report["lost"]).is_empty(), "{what}: {report}");
+        env.mlv(&["fsck", "--remote", "--read-data"]).success();
+        fresh.mlv(&["pull"]).success();
+        assert_eq!(fresh.snapshot(), env.snapshot(), "{what}");
+    }
+}
+
+#[test]
+fn root_record_that_is_damaged_is_told() {
+    let env = pushed();
+    flip(&stored(&env, "rt")[0], 40);
+    let (kind, document) = env.json_error(&["fsck", "--remote"], 5);
+    assert_eq!(kind, "damaged", "{document}");
+    assert!(document["damaged"][0]["key"].as_str().is_some_and(|key| key.starts_with("rt/")), "{document}");
+}
+
+// What another commit needs and nobody has any more is named by its hash.
+#[test]
+fn loss_of_what_an_old_commit_needs_is_told() {
+    let env = pushed();
+    env.write("a", "version 2");
+    env.mlv(&["add", "a"]).success();
+    env.commit("version 2");
+    let first = stored(&env, "pk");
+    env.mlv(&["push"]).success();
+    let other = env.clone_to("other");
+    for pack in first {
+        fs::remove_file(pack).expect("it can be removed");
+    }
+    let (_, document) = other.json_error(&["fsck", "--remote"], 5);
+    assert!(texts(&document["lost"]).contains(&"large"), "{document}");
+    assert!(texts(&document["lost"]).iter().any(|name| name.starts_with("blake3:")), "{document}");
+}
