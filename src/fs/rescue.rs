@@ -1,8 +1,8 @@
 //! Where user files go that mlv had to move out of the way (R2), and how they come back.
 //!
 //! ```text
-//! .mlv/rescue/20261121T101500Z-1a2b3c4d/data/train/007.png   the file, at its own path
-//! .mlv/rescue/20261121T101500Z-1a2b3c4d.jsonl                one line a displaced file
+//! .mlv/rescue/20261121T101500.250000Z-1a2b3c4d/data/train/007.png   the file, at its own path
+//! .mlv/rescue/20261121T101500.250000Z-1a2b3c4d.jsonl                one line a displaced file
 //! ```
 //! The line is durable before the file moves. Losing the log loses hashes and the command's
 //! name, never a file: the path is that below the operation's folder. Nothing but
@@ -357,9 +357,11 @@ fn own(path: &str) -> RepoPath {
     RepoPath::parse(path).unwrap_or_else(|_| RepoPath::root())
 }
 
-/// `20261121T101500Z`
+/// `20261121T101500.250000Z`: with microseconds, so that names sort by time where a script runs
+/// several commands in a second.
 fn compact_time(now: SystemTime) -> String {
-    time(now).replace(['-', ':'], "")
+    let micros = now.duration_since(UNIX_EPOCH).map_or(0, |age| age.subsec_micros());
+    time(now).replace(['-', ':'], "").replace('Z', &format!(".{micros:06}Z"))
 }
 
 /// RFC 3339 UTC with seconds: `2026-11-21T10:15:00Z`.

@@ -1,9 +1,15 @@
 //! `rescue`: lists what commands displaced, brings it back, and deletes it when told to.
 
+use crate::fs::place::{Examined, Placer};
 use crate::fs::rescue::{self, Kept, Rescue, RescueOperation};
+use crate::fs::staging::Staging;
+use crate::fs::stamp::FileKind;
+use crate::model::digest::Digest;
 use crate::model::path::RepoPath;
+use crate::ops::scan::Scanner;
 use crate::ops::{OpError, OutputError, targets};
 use crate::repo::Repo;
+use crate::report::Reporter;
 
 /// What lies in rescue, oldest first.
 #[derive(Debug, serde::Serialize)]
@@ -45,8 +51,13 @@ pub struct RestoreReport {
 
 /// Brings displaced files back to where they were. They leave rescue by that.
 ///
-/// Fails with `WouldOverwrite` before anything is moved if a path is taken and `force` is not given.
-pub fn restore(repo: &Repo, options: &RestoreOptions) -> Result<RestoreReport, OpError> {
+/// A file in the way whose bytes the cache has is removed. Fails with `WouldOverwrite` before anything
+/// is moved if anything else is in the way and `force` is not given.
+pub fn restore(
+    repo: &Repo,
+    options: &RestoreOptions,
+    reporter: &dyn Reporter,
+) -> Result<RestoreReport, OpError> {
     let operation = find(repo, options.operation.as_deref())?;
     let wanted = targets::paths(repo, &options.paths, false)?;
     let mut files = Vec::new();
@@ -63,16 +74,22 @@ pub fn restore(repo: &Repo, options: &RestoreOptions) -> Result<RestoreReport, O
         let target = options.paths.first().cloned().unwrap_or_default();
         return Err(OpError::NoMatch { target });
     }
-    let mut taken = Vec::new();
+    let mut in_the_way = Vec::new();
+    let index = repo.stat_index();
+    let (scanner, presence) = (Scanner::new(repo, &index, reporter), repo.cache()?.snapshot());
     for (path, _) in &files {
-        if repo.dir().stat(path)?.is_some() {
-            taken.push(path.clone());
+        if let Some(stamp) = repo.dir().stat(path)? {
+            let hash = hash_of_file(&scanner, path, stamp.kind)?;
+            let is_saved = hash.is_some_and(|hash| presence.has_object(hash));
+            in_the_way.push((path.clone(), Examined { stamp, is_saved, hash }));
         }
     }
-    if !taken.is_empty() && !options.force {
+    let unsaved = in_the_way.iter().filter(|(_, found)| !found.is_saved);
+    let unsaved: Vec<RepoPath> = unsaved.map(|(path, _)| path.clone()).collect();
+    if !unsaved.is_empty() && !options.force {
         let (keep, force) =
             ("mlv add PATH".to_owned(), format!("mlv rescue restore --force {}", operation.name));
-        return Err(OutputError::WouldOverwrite { paths: taken, keep, force }.into());
+        return Err(OutputError::WouldOverwrite { paths: unsaved, keep, force }.into());
     }
     if options.dry_run {
         let mut restored: Vec<String> = files.iter().map(|(path, _)| path.to_string()).collect();
@@ -80,9 +97,16 @@ pub fn restore(repo: &Repo, options: &RestoreOptions) -> Result<RestoreReport, O
         return Ok(RestoreReport { operation: operation.name, restored, rescued: Vec::new(), dry_run: true });
     }
     let displacing = Rescue::new(repo.mlv().clone(), "mlv rescue restore");
-    for path in &taken {
-        displacing.displace(repo.dir(), path, None)?;
+    let staging = Staging::create(repo.temporary()?)?;
+    let mut placer = Placer::new(repo.dir(), &staging, &displacing);
+    for (path, found) in &in_the_way {
+        if found.is_saved {
+            placer.remove(path, found)?;
+        } else {
+            displacing.displace(repo.dir(), path, found.hash)?;
+        }
     }
+    drop(placer);
     let mut restored = Vec::new();
     for (path, stored) in files {
         rescue::restore(repo.mlv(), repo.dir(), &operation.name, &stored, &path)?;
@@ -90,6 +114,16 @@ pub fn restore(repo: &Repo, options: &RestoreOptions) -> Result<RestoreReport, O
     }
     restored.sort();
     Ok(RestoreReport { operation: operation.name, restored, rescued: displacing.finish(), dry_run: false })
+}
+
+/// The hash of the file at `path`; nothing if it is none.
+fn hash_of_file(scanner: &Scanner<'_>, path: &RepoPath, kind: FileKind) -> Result<Option<Digest>, OpError> {
+    if kind != FileKind::File {
+        return Ok(None);
+    }
+    let mut present = scanner.look(path)?;
+    scanner.hash(path, &mut present, None)?;
+    Ok(present.entries().first().and_then(|entry| entry.hash))
 }
 
 /// What was deleted.

@@ -4,7 +4,7 @@ use crate::cli::args::DryRun;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::help;
-use crate::cli::render::{Viewpoint, count, git_error, git_files};
+use crate::cli::render::{Viewpoint, count, git_error, git_files, rescued};
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::ops::remove::{self, RemoveOptions};
@@ -65,9 +65,7 @@ impl Report for RemoveReport {
         for stage in &report.stages {
             out.put(verb).put(" stage `").name(stage).put("`").end();
         }
-        for kept in &report.rescued {
-            out.warn("rescued").put(" `").name(view.path(&kept.path)).put("`").end();
-        }
+        rescued(&report.rescued, view, out);
         if report.deleted > 0 {
             out.put(format!("Took {} out of the work tree.", count(report.deleted, "file"))).end();
         }

@@ -4,7 +4,7 @@ use crate::cli::args::DryRun;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::help;
-use crate::cli::render::{Viewpoint, count, git_error, git_files};
+use crate::cli::render::{Viewpoint, count, git_error, git_files, rescued};
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::model::units::Span;
@@ -106,12 +106,7 @@ impl Report for ReproReport {
 
     fn summary(&self, took: Duration, out: &mut Text) {
         let ReproReport { report, view } = self;
-        if let Some(first) = report.rescued.first() {
-            let what = count(report.rescued.len() as u64, "output");
-            out.warn("rescued").put(format!(" {what} that nothing else has: first `"));
-            out.name(view.path(&first.path)).put("`").end();
-            out.hint(format!("mlv rescue restore {}", first.operation));
-        }
+        rescued(&report.rescued, view, out);
         if report.dry_run {
             return;
         }

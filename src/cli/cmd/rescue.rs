@@ -4,7 +4,7 @@ use crate::cli::args::DryRun;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::help;
-use crate::cli::render::{Viewpoint, count};
+use crate::cli::render::{Viewpoint, count, rescued};
 use crate::cli::report::{Report, finish};
 use crate::cli::ui::Text;
 use crate::model::units::ByteSize;
@@ -48,11 +48,11 @@ struct ListArgs {}
 
 /// Bring displaced files back to where they were
 ///
-/// What stands there now stops it; with `--force` that goes to rescue itself.
+/// What stands there now stops it unless the cache has it; with `--force` that goes to rescue itself.
 #[derive(clap::Args)]
 #[command(after_help = help::after(&[
     ("mlv rescue restore", "all that the last command displaced"),
-    ("mlv rescue restore 20261121T101500Z-1a2b3c4d data/a.csv", "one file of an earlier one"),
+    ("mlv rescue restore 20261121T101500.250000Z-1a2b3c4d data/a.csv", "one file of an earlier one"),
 ], &[2, 3]))]
 struct RestoreArgs {
     /// The operation, as `mlv rescue list` names it; the last one if none is given
@@ -70,7 +70,7 @@ struct RestoreArgs {
 
 /// Delete all that an operation displaced, for good
 #[derive(clap::Args)]
-#[command(after_help = help::after(&[("mlv rescue drop 20261121T101500Z-1a2b3c4d", "its bytes are gone")], &[2, 3]))]
+#[command(after_help = help::after(&[("mlv rescue drop 20261121T101500.250000Z-1a2b3c4d", "its bytes are gone")], &[2, 3]))]
 struct DropArgs {
     /// The operation, as `mlv rescue list` names it
     #[arg(value_name = "OPERATION")]
@@ -130,14 +130,12 @@ fn restore(cx: &Context, args: RestoreArgs) -> Result<RestoreReport, CliError> {
     let repo = cx.repo()?;
     let RestoreArgs { operation, paths, force, dry_run: DryRun { dry_run } } = args;
     let options = RestoreOptions { operation, paths, force, dry_run };
-    Ok(RestoreReport { report: rescue::restore(repo, &options)?, view: Viewpoint::of(repo) })
+    Ok(RestoreReport { report: rescue::restore(repo, &options, cx.reporter())?, view: Viewpoint::of(repo) })
 }
 
 impl Report for RestoreReport {
     fn summary(&self, _took: Duration, out: &mut Text) {
-        for kept in &self.report.rescued {
-            out.warn("rescued").put(" `").name(self.view.path(&kept.path)).put("`").end();
-        }
+        rescued(&self.report.rescued, &self.view, out);
         for path in &self.report.restored {
             out.good(if self.report.dry_run { "would restore" } else { "restored" })
                 .put(" `")

@@ -2,11 +2,13 @@
 //! [`crate::model::units::ByteSize`] and [`crate::model::units::Span`].
 
 mod git_files;
+mod rescued;
 pub(crate) mod status;
 pub(crate) mod values;
 mod viewpoint;
 
 pub(crate) use git_files::{git_error, git_files};
+pub(crate) use rescued::rescued;
 pub(crate) use viewpoint::Viewpoint;
 
 use crate::cli::escape::escape;

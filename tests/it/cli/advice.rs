@@ -85,13 +85,14 @@ fn rescue_says_first_what_it_would_do() {
     env.mlv(&["add", "a"]).success();
     env.write("a", "edit");
     env.mlv(&["checkout", "--force"]).success();
+    env.write("a", "another edit");
     let before = env.snapshot_of(".mlv/rescue");
     env.mlv(&["rescue", "restore", "--dry-run"]).code(2);
     let promised = env.json(&["rescue", "restore", "--dry-run", "--force"]);
     assert_eq!((&promised["restored"][0], &promised["dry_run"]), (&"a".into(), &true.into()));
     let name = promised["operation"].as_str().expect("a name");
     assert_eq!(env.json(&["rescue", "drop", "-n", name])["bytes"], 4);
-    assert_eq!((env.snapshot_of(".mlv/rescue"), env.read_text("a")), (before, "1".into()));
+    assert_eq!((env.snapshot_of(".mlv/rescue"), env.read_text("a")), (before, "another edit".into()));
     env.mlv(&["rescue", "drop", name]).success();
     assert!(!env.has_rescued(b"edit"));
 }

@@ -77,3 +77,63 @@ fn lost_log_loses_no_file() {
     env.mlv(&["rescue", "restore", "--force"]).success();
     assert_eq!((env.read_text("a"), env.read_text("d/1")), ("edited".into(), "edited too".into()));
 }
+
+/// The command of the first hint in `said`, without `mlv`.
+fn hinted(said: &str) -> Vec<String> {
+    let hint = said.lines().find_map(|line| line.strip_prefix("hint: mlv ")).expect("a hint");
+    hint.split(' ').map(str::to_owned).collect()
+}
+
+#[test]
+fn the_hint_after_a_forced_checkout_brings_the_edit_back() {
+    let env = TestEnv::ready();
+    env.write("d/1", "first");
+    env.mlv(&["add", "d"]).success();
+    env.write("d/1", "edited");
+    let said = env.mlv(&["checkout", "--force", "d"]).success().stderr();
+    let args = hinted(&said);
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    env.mlv(&args).success();
+    assert_eq!(env.read_text("d/1"), "edited");
+    env.mlv(&["checkout", "--force", "d"]).success();
+    assert_eq!(env.read_text("d/1"), "first", "its bytes were in the cache");
+}
+
+#[test]
+fn the_last_operation_is_the_last_also_within_a_second() {
+    let env = TestEnv::ready();
+    env.write("a", "0");
+    env.mlv(&["add", "a"]).success();
+    for edit in 1..=8 {
+        env.write("a", format!("edit {edit}"));
+        env.mlv(&["checkout", "--force"]).success();
+    }
+    let list = env.json(&["rescue", "list"]);
+    let operations = list["operations"].as_array().expect("a list");
+    let last = operations.last().expect("eight of them")["name"].as_str().expect("a name").to_owned();
+    assert_eq!(env.read_text(format!(".mlv/rescue/{last}/a")), "edit 8");
+    env.mlv(&["rescue", "restore"]).success();
+    assert_eq!(env.read_text("a"), "edit 8");
+}
+
+#[test]
+fn repro_names_every_operation_that_it_made() {
+    let env = TestEnv::ready();
+    env.write(
+        "mlv.yaml",
+        "stages:\n  x: {cmd: echo x > ox, outs: [ox]}\n  y: {cmd: echo y > oy, outs: [oy]}\n",
+    );
+    env.mlv(&["repro"]).success();
+    env.write("ox", "edit of x");
+    env.write("oy", "edit of y");
+    let said = env.mlv(&["repro", "--force"]).success().stderr();
+    for command in said.lines().filter_map(|line| line.strip_prefix("hint: mlv rescue ")) {
+        let args: Vec<&str> = std::iter::once("rescue").chain(command.split(' ')).collect();
+        env.mlv(&args).success();
+    }
+    assert_eq!(
+        (env.read_text("ox"), env.read_text("oy")),
+        ("edit of x".into(), "edit of y".into()),
+        "{said}"
+    );
+}
