@@ -8,9 +8,14 @@ use std::fmt::Display;
 
 use serde_json::{Value, json};
 
-use crate::cli::render::{Viewpoint, count, shell_word};
+use crate::cli::render::{Viewpoint, count, shell_word, thousands};
 use crate::cli::ui::Text;
 use crate::error::{Advice, ErrorKind, Hint};
+
+/// More failures than this are counted instead of listed, for people; the document has them all.
+const LISTED: usize = 20;
+/// How many remedies are shown where failures have different ones.
+const HINTED: usize = 3;
 
 /// A failed command.
 #[derive(Debug)]
@@ -39,7 +44,11 @@ pub(crate) struct Failure {
     pub(crate) kind: ErrorKind,
     /// Why, for people: the message and its causes on one line.
     pub(crate) message: String,
-    /// The paths that the message quotes relative to the repository's root.
+    /// The path or object that the message names, if it names one.
+    subject: Option<String>,
+    /// What to do about it.
+    hints: Vec<Hint>,
+    /// The paths that message and hints quote relative to the repository's root.
     quoted: Vec<String>,
 }
 
@@ -48,7 +57,9 @@ impl Failure {
     pub(crate) fn of(path: impl Display, error: &dyn Advice) -> Failure {
         let (message, causes) = chain(error);
         let message = one_line(&message, &causes);
-        Failure { path: path.to_string(), kind: error.kind(), message, quoted: error.quoted() }
+        let (kind, subject) = (error.kind(), error.subject());
+        let (hints, quoted) = (error.hints(), error.quoted());
+        Failure { path: path.to_string(), kind, message, subject, hints, quoted }
     }
 
     fn document(&self) -> Value {
@@ -76,7 +87,14 @@ impl CliError {
         let (message, causes) = chain(error);
         let (kind, subject, hints) = (error.kind(), error.subject(), error.hints());
         let quoted = error.quoted();
-        let failure = |(path, message)| Failure { path, kind, message, quoted: Vec::new() };
+        let failure = |(path, message)| Failure {
+            path,
+            kind,
+            message,
+            subject: None,
+            hints: Vec::new(),
+            quoted: Vec::new(),
+        };
         let failures = error.affected().into_iter().map(failure).collect();
         CliError(Box::new(Parts { kind, message, causes, subject, hints, failures, is_said: false, quoted }))
     }
@@ -122,15 +140,44 @@ impl CliError {
         self
     }
 
-    /// Several failures as one: their kind if they share it, the list always.
+    /// The same with one remedy for all that failed.
+    pub(crate) fn with_hint(mut self, text: impl Into<String>) -> CliError {
+        self.0.hints = vec![Hint::new(text)];
+        self
+    }
+
+    /// Several failures as one: their kind if they share it, the list always. A single one is
+    /// the error itself.
     pub(crate) fn several(failures: Vec<Failure>) -> CliError {
+        if let [only] = &failures[..] {
+            return CliError::single(only).with_failures(failures);
+        }
         let mut kinds: Vec<ErrorKind> = failures.iter().map(|failure| failure.kind).collect();
         kinds.sort_unstable();
         kinds.dedup();
         let kind = if let [kind] = kinds[..] { kind } else { ErrorKind::Several };
         let message = format!("{} failed", count(failures.len() as u64, "path"));
         let mut error = CliError::new(kind, message);
+        for failure in &failures {
+            for hint in &failure.hints {
+                if error.0.hints.len() < HINTED && !error.0.hints.contains(hint) {
+                    error.0.hints.push(hint.clone());
+                    error.0.quoted.extend(failure.quoted.iter().cloned());
+                }
+            }
+        }
         error.0.failures = failures;
+        error
+    }
+
+    fn single(failure: &Failure) -> CliError {
+        let Failure { path, kind, message, subject, hints, quoted } = failure;
+        let is_named = subject.is_some() || path.is_empty() || message.contains(&**path);
+        let message = if is_named { message.clone() } else { format!("`{path}`: {message}") };
+        let mut error = CliError::new(*kind, message);
+        error.0.subject = subject.clone().or_else(|| (!path.is_empty()).then(|| path.clone()));
+        error.0.hints.clone_from(hints);
+        error.0.quoted.clone_from(quoted);
         error
     }
 
@@ -157,8 +204,13 @@ impl CliError {
     /// The text form, for stderr. A message is one line whatever names it quotes; a cause may be
     /// what another program said.
     pub(crate) fn render(&self, out: &mut Text) {
-        for failure in self.0.failures.iter().filter(|_| !self.0.is_said) {
+        let listed = if self.0.is_said { &[][..] } else { &self.0.failures[..] };
+        for failure in listed.iter().take(LISTED) {
             out.bad("failed").put(": `").put(&failure.path).put("`: ").put(&failure.message).end();
+        }
+        if listed.len() > LISTED {
+            let more = thousands((listed.len() - LISTED) as u64);
+            out.bad("failed").put(format!(": … and {more} more")).end();
         }
         out.bad("error").put(": ").put(&self.0.message).end();
         for cause in &self.0.causes {
@@ -276,6 +328,8 @@ mod tests {
             path: "x".into(),
             kind: ErrorKind::Damaged,
             message: "does not match".into(),
+            subject: None,
+            hints: Vec::new(),
             quoted: Vec::new(),
         };
         assert_eq!(CliError::several(vec![damaged.clone(), damaged.clone()]).exit_code(), 5);
@@ -287,6 +341,28 @@ mod tests {
         failed: `x`: does not match
         failed: `y`: cannot rename `a`: no storage space
         error: 2 paths failed
+        hint: free some space
         ");
+    }
+
+    #[test]
+    fn a_single_failure_is_the_error_itself() {
+        let error = CliError::several(vec![Failure::of("x", &full())]);
+        let mut text = Text::new(false);
+        error.render(&mut text);
+        insta::assert_snapshot!(text.as_str(), @r"
+        error: cannot rename `a`: no storage space
+        hint: free some space
+        ");
+        insta::assert_snapshot!(error.document(), @r#"{"error":{"kind":"no_space","message":"cannot rename `a`: no storage space","path":"a","hints":["free some space"],"retry":true},"failed":[{"path":"x","kind":"no_space","message":"cannot rename `a`: no storage space"}]}"#);
+    }
+
+    #[test]
+    fn long_lists_end_in_a_count() {
+        let failures = (0..1500).map(|number| Failure::of(number, &full())).collect();
+        let mut text = Text::new(false);
+        CliError::several(failures).render(&mut text);
+        assert_eq!(text.as_str().lines().count(), 20 + 3, "{}", text.as_str());
+        assert!(text.as_str().contains("failed: … and 1,480 more\nerror: 1,500 paths failed\n"));
     }
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::fs::rescue::Kept;
 use crate::model::path::RepoPath;
-use crate::ops::OpError;
 use crate::ops::place::{Manner, OutputPlan, Placed, Planner, Wanted};
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::Tracked;
+use crate::ops::{OpError, trees};
 use crate::repo::Repo;
 use crate::report::Reporter;
 use crate::store::here::Held;
@@ -92,6 +92,7 @@ pub fn plan<'a>(
         wanted.retain_mut(|wanted| confine(&planner, wanted));
     } else {
         wanted.iter().try_for_each(|wanted| planner.check_parts(wanted))?;
+        wanted.iter_mut().filter(|_| !options.whole).for_each(|wanted| stay_partial(repo, &planner, wanted));
     }
     let mut failed = targets::problems(repo, &mut tracked, &options.targets);
     if options.targets.targets.is_empty() && failed.is_empty() {
@@ -130,20 +131,64 @@ fn wanted_outputs(repo: &Repo, tracked: &Tracked, options: &CheckoutOptions) -> 
 ///
 /// Like git's sparse checkout: which part is here is a state, and only a target or `pull` changes it.
 fn confine(planner: &Planner<'_>, wanted: &mut Wanted) -> bool {
-    let here = planner.here();
-    let claims: Vec<&Held> = match here.get(&wanted.output) {
-        Some(known) => vec![&known.held],
-        None => here.underway(&wanted.output).iter().map(|known| &known.held).collect(),
-    };
-    let mut parts = BTreeSet::new();
-    for held in &claims {
-        match held {
-            Held::All => return true,
-            Held::Paths(paths) => parts.extend(paths),
+    match parts_here(planner, &wanted.output) {
+        Parts::Unknown | Parts::All => true,
+        Parts::Some(parts) => {
+            wanted.inside = parts.into_iter().map(Into::into).collect();
+            !wanted.inside.is_empty()
         }
     }
-    wanted.inside = parts.into_iter().map(|path| path.as_str().into()).collect();
-    claims.is_empty() || !wanted.inside.is_empty()
+}
+
+/// Confines what a target means of an output that is partly here to what is here of it, where the
+/// cache lacks more: that it is partial is a state, no failure.
+fn stay_partial(repo: &Repo, planner: &Planner<'_>, wanted: &mut Wanted) {
+    let (Some(info), Parts::Some(parts)) = (&wanted.info, parts_here(planner, &wanted.output)) else {
+        return;
+    };
+    let inside = &wanted.inside;
+    let is_meant = |path: &str| inside.is_empty() || inside.iter().any(|part| trees::is_within(path, part));
+    let is_here = |path: &str| parts.iter().any(|part| trees::is_within(path, part));
+    let mut both: BTreeSet<Box<str>> =
+        parts.iter().copied().filter(|part| is_meant(part)).map(Into::into).collect();
+    both.extend(inside.iter().filter(|part| is_here(part)).cloned());
+    let is_in_cache = match trees::read_content(repo, info, &wanted.output) {
+        Ok(entries) => entries
+            .iter()
+            .filter(|entry| entry.kind.has_object() && is_meant(entry.bare_path()))
+            .all(|entry| planner.presence().has_object(entry.hash)),
+        // Whoever plans reads it again, and tells of any other failure.
+        Err(error) => !error.is_not_downloaded(),
+    };
+    if !both.is_empty() && !is_in_cache {
+        wanted.inside = both.into_iter().collect();
+    }
+}
+
+/// What is remembered to be here of an output.
+enum Parts<'p> {
+    Unknown,
+    All,
+    Some(BTreeSet<&'p str>),
+}
+
+fn parts_here<'p>(planner: &'p Planner<'_>, output: &RepoPath) -> Parts<'p> {
+    let here = planner.here();
+    let claims: Vec<&Held> = match here.get(output) {
+        Some(known) => vec![&known.held],
+        None => here.underway(output).iter().map(|known| &known.held).collect(),
+    };
+    if claims.is_empty() {
+        return Parts::Unknown;
+    }
+    let mut parts = BTreeSet::new();
+    for held in claims {
+        match held {
+            Held::All => return Parts::All,
+            Held::Paths(paths) => parts.extend(paths.iter().map(String::as_str)),
+        }
+    }
+    Parts::Some(parts)
 }
 
 /// Outputs that mlv put here and that nothing tracks any more: their unchanged files go.

@@ -116,6 +116,11 @@ impl<'a> Planner<'a> {
         &self.here
     }
 
+    /// What the cache holds.
+    pub fn presence(&self) -> &Presence {
+        &self.presence
+    }
+
     /// Decides what to do to one output.
     ///
     /// Fails with `TreeNotDownloaded` where the recorded tree is not in the cache.

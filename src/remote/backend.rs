@@ -406,7 +406,7 @@ impl Situation {
 
 /// A failed call of a backend. It never holds a credential.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {action} `{key}` at `{place}`: {situation}")]
+#[error("cannot {action} {}: {situation}", named(key, place))]
 pub struct BackendError {
     /// Why it failed.
     pub situation: Situation,
@@ -421,6 +421,11 @@ pub struct BackendError {
     /// What lies below, if anything does.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// The object, or the place as a whole.
+fn named(key: &str, place: &str) -> String {
+    if key.is_empty() { format!("`{place}`") } else { format!("`{key}` at `{place}`") }
 }
 
 impl BackendError {

@@ -4,11 +4,12 @@ use crate::cli::args::{DryRun, JobsArgs, TargetArgs};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::help;
-use crate::cli::render::{Viewpoint, count};
+use crate::cli::render::{Viewpoint, count, rescued};
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::model::units::{ByteSize, Span};
 use crate::ops::checkout::{self, CheckoutOptions};
+use crate::ops::{OpError, trees};
 
 /// Make the data in the work tree what pointers and locks name
 ///
@@ -73,6 +74,8 @@ pub(crate) fn run(cx: &Context, args: CheckoutArgs) -> Result<CheckoutReport, Cl
 
 /// More entries of one output than this are counted instead of listed.
 const LISTED: usize = 20;
+/// More outputs than this are not named in a remedy.
+const HINTED: usize = 5;
 
 impl Report for CheckoutReport {
     fn text(&self, out: &mut Text) {
@@ -102,12 +105,7 @@ impl Report for CheckoutReport {
             let files = count(extra.len() as u64, "file");
             out.put(format!("{files} not recorded, left as it is: first `{}`", view.path(first))).end();
         }
-        for kept in report.rescued.iter().take(LISTED) {
-            out.warn("rescued").put(" `").name(view.path(&kept.path)).put("`").end();
-        }
-        if let Some(kept) = report.rescued.first() {
-            out.hint(format!("mlv rescue restore {}", kept.operation));
-        }
+        rescued(&report.rescued, view, out);
         let deleted: usize = report.outputs.iter().map(|output| output.deleted.len()).sum();
         let relinked: usize = report.outputs.iter().map(|output| output.relinked.len()).sum();
         match (report.dry_run, report.files + deleted as u64) {
@@ -144,5 +142,20 @@ impl Report for CheckoutReport {
             .iter()
             .map(|(path, error)| Failure::of(self.view.path(path.as_str()), error))
             .collect()
+    }
+
+    fn error(&self) -> Option<CliError> {
+        let failed = &self.report.failed;
+        let is_missing = |error: &OpError| error.is_not_downloaded();
+        let error = (!failed.is_empty()).then(|| CliError::several(self.failures()))?;
+        if failed.len() == 1 || !failed.iter().all(|(_, error)| is_missing(error)) {
+            return Some(error);
+        }
+        let outputs = &self.report.outputs;
+        let is_at = |output: &str| failed.iter().any(|(path, _)| trees::is_within(path.as_str(), output));
+        let outputs: Vec<String> =
+            outputs.iter().map(|one| one.path.clone()).filter(|path| is_at(path)).collect();
+        let words = if outputs.len() > HINTED { String::new() } else { self.view.words(&outputs) };
+        Some(error.with_hint(format!("mlv pull {words}").trim_end()))
     }
 }

@@ -12,6 +12,7 @@ mod commit_stages;
 mod config;
 mod demo;
 mod diff;
+mod failures;
 mod fsck;
 mod fsck_remote;
 mod init;
