@@ -163,6 +163,7 @@ pub const REMOTE_OPTIONS: &[KeyInfo] = &[
     key("sse_customer_algorithm", Kind::Text, "S3: the algorithm of your own key"),
     key("sse_customer_key", Kind::Secret, "S3: your own key"),
     key("sse_kms_key_id", Kind::Text, "S3: the key of the key service"),
+    private("ssh_command", Kind::Text, "SSH: the program to run instead of the `ssh` in PATH"),
     private(
         "ssl_verify",
         Kind::BoolOrPath,

@@ -27,6 +27,7 @@ pub mod probe;
 pub mod records;
 pub mod registry;
 pub mod retry;
+pub mod sftp;
 mod state;
 pub mod transfer;
 pub mod wants;

@@ -7,6 +7,7 @@ use crate::model::secret::Secret;
 use crate::remote::backend::Backend;
 use crate::remote::folder::FolderBackend;
 use crate::remote::object_store::{open_azure, open_gcs, open_s3};
+use crate::remote::sftp::open_sftp;
 
 /// A remote as the configuration names it. No `Debug`: URL and options may hold credentials.
 #[derive(Clone, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub enum Place {
     Gcs,
     /// A container of Azure Blob Storage.
     Azure,
+    /// A folder on a server that is reached by SSH.
+    Ssh,
 }
 
 /// Why a remote cannot be opened.
@@ -156,6 +159,7 @@ impl RemoteSpec {
             Some("s3") => Ok(Place::S3),
             Some("gs" | "gcs") => Ok(Place::Gcs),
             Some("azure" | "az") => Ok(Place::Azure),
+            Some("ssh" | "sftp") => Ok(Place::Ssh),
             Some(scheme) => Err(SpecError::Scheme { name: name(), scheme: scheme.to_owned() }),
         }
     }
@@ -167,6 +171,7 @@ impl RemoteSpec {
             Place::S3 => Ok(Box::new(open_s3(self)?)),
             Place::Gcs => Ok(Box::new(open_gcs(self)?)),
             Place::Azure => Ok(Box::new(open_azure(self)?)),
+            Place::Ssh => Ok(Box::new(open_sftp(self)?)),
         }
     }
 
@@ -292,7 +297,7 @@ mod tests {
 
     #[test]
     fn other_schemes_are_named_in_the_refusal() {
-        for (url, expected) in [("hdfs://bucket/x", "hdfs"), ("oss://b", "oss"), ("ssh://h/x", "ssh")] {
+        for (url, expected) in [("hdfs://bucket/x", "hdfs"), ("oss://b", "oss"), ("webdav://h/x", "webdav")] {
             match spec(url).place(Path::new("/")) {
                 Err(SpecError::Scheme { scheme, .. }) => assert_eq!(scheme, expected),
                 other => panic!("{url}: {other:?}"),

@@ -63,7 +63,10 @@ const USERS: &[(&str, &[&str])] = &[
     ("crossbeam_channel", &["par.rs", "remote/", "store/"]),
     ("std::fs", &["fs/"]),
     ("File::create", &["fs/"]),
-    ("std::process::Command", &["git/", "pipeline/exec", "cli/cmd/demo.rs", "remote/credentials/process.rs"]),
+    (
+        "std::process::Command",
+        &["git/", "pipeline/exec", "cli/cmd/demo.rs", "remote/credentials/process.rs", "remote/sftp"],
+    ),
     ("io::stdout", &["cli/ui.rs"]),
     ("io::stderr", &["cli/ui.rs", "cli/log.rs", "cli/progress.rs"]),
 ];

@@ -7,7 +7,7 @@ use mlv::remote::conformance::check;
 use mlv::remote::registry::{RemoteSpec, SpecOption};
 use mlv::remote::retry::{Patience, Retrying};
 
-use crate::support::servers::{Azurite, Gcs, Moto, azurite};
+use crate::support::servers::{Azurite, Gcs, Moto, Sshd, azurite};
 
 fn spec(url: &str, options: &[(&str, &str)]) -> RemoteSpec {
     let option = |(name, value): &(&str, &str)| SpecOption {
@@ -68,4 +68,12 @@ fn gcs_conforms_as_far_as_a_double_can_show() {
     let path = account.to_str().expect("a plain path");
     conforms(&spec("gs://data", &[("endpointurl", &server.url), ("credentialpath", path)]));
     conforms(&spec("gs://data/a/prefix", &[("endpointurl", &server.url), ("allow_anonymous_login", "true")]));
+}
+
+#[test]
+fn sftp_conforms() {
+    let Some(server) = Sshd::start() else { return };
+    conforms(&spec(&server.url("new/remote"), &[("ssh_command", &server.ssh())]));
+    let left = std::fs::read_dir(server.path("new/remote/.stage")).expect("a folder").count();
+    assert_eq!(left, 0, "nothing stays under construction");
 }

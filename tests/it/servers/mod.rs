@@ -3,3 +3,4 @@
 mod conformance;
 mod credentials;
 mod s3;
+mod ssh;

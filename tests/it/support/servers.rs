@@ -13,10 +13,14 @@ use std::time::{Duration, Instant};
 pub(crate) mod azurite;
 mod gcs;
 mod moto;
+mod nginx;
+mod sshd;
 
 pub(crate) use azurite::Azurite;
 pub(crate) use gcs::Gcs;
 pub(crate) use moto::{Keys, Moto};
+pub(crate) use nginx::Nginx;
+pub(crate) use sshd::Sshd;
 
 /// The folder that `tests/run` installs servers into.
 fn tools() -> PathBuf {

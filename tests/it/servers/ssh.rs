@@ -1,0 +1,45 @@
+//! A team on a server that they reach by SSH.
+
+use crate::support::TestEnv;
+use crate::support::servers::Sshd;
+
+fn on(server: &Sshd) -> TestEnv {
+    let env = TestEnv::ready();
+    env.mlv(&["remote", "add", "-d", "server", &server.url("remote")]).success();
+    env.mlv(&["remote", "modify", "--local", "server", "ssh_command", &server.ssh()]).success();
+    env.write("a", "one");
+    env.write("d/1", "first");
+    env.write("d/big", vec![7; 9_000_000]);
+    env.mlv(&["add", "a", "d"]).success();
+    env.commit("add data");
+    env
+}
+
+#[test]
+fn what_one_clone_pushes_by_ssh_another_pulls() {
+    let Some(server) = Sshd::start() else { return };
+    let env = on(&server);
+    env.mlv(&["push"]).success();
+    let clone = env.clone_to("clone");
+    clone.mlv(&["remote", "modify", "--local", "server", "ssh_command", &server.ssh()]).success();
+    clone.mlv(&["pull"]).success();
+    assert_eq!(clone.snapshot(), env.snapshot());
+    // The layout is that of a folder remote: whoever mounts the disk needs no server.
+    let mounted = env.clone_to("mounted");
+    let folder = server.path("remote").display().to_string();
+    mounted.mlv(&["remote", "add", "--local", "-d", "disk", &folder]).success();
+    mounted.mlv(&["pull"]).success();
+    assert_eq!(mounted.snapshot(), env.snapshot());
+    env.mlv(&["remote", "test"]).success();
+}
+
+#[test]
+fn refused_login_says_what_ssh_says() {
+    let Some(server) = Sshd::start() else { return };
+    let env = on(&server);
+    server.lock_out();
+    let refused = env.mlv(&["push"]).code(7);
+    assert!(refused.stderr().contains("Permission denied (publickey)"), "{refused}");
+    let json = env.mlv(&["push", "--json"]).code(7);
+    assert_eq!(json.error_kind(), "access_denied");
+}
