@@ -3,7 +3,7 @@
 //! The library gets a `&dyn Reporter` and knows no terminal; `cli/progress.rs` has the
 //! implementations. A meter is a number that grows; an event is something that happened.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, LazyLock};
 
 /// The unit that a meter counts in.
@@ -128,13 +128,55 @@ impl Reporter for NoReport {
 
 // Shared with the signal handler, which outlives every borrow but a counted one.
 static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+static SIGNALLED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 /// The flag that the signal handler sets and long loops look at.
 pub fn interrupt_flag() -> &'static Arc<AtomicBool> {
     &INTERRUPTED
 }
 
+/// The flag that the signal handler sets before [`interrupt_flag`]: a signal that finds it set ends
+/// the process.
+pub fn signal_flag() -> &'static Arc<AtomicBool> {
+    &SIGNALLED
+}
+
 /// Whether the user asked to stop. Loops ask between two files or two chunks.
 pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
+}
+
+/// Whether running commands are to be ended, and how soon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// They are not.
+    None,
+    /// They get time to end.
+    Stop,
+    /// At once.
+    Kill,
+}
+
+/// What the user asked for so far, for those who run commands: these are to be ended before the
+/// process is. So the first who hears of a signal takes its effect away from the second one, which
+/// is then heard here too; the third ends the process.
+pub fn urgency() -> Urgency {
+    static HEARD: AtomicU8 = AtomicU8::new(0);
+    if !INTERRUPTED.load(Ordering::SeqCst) {
+        return Urgency::None;
+    }
+    match HEARD.load(Ordering::SeqCst) {
+        0 => {
+            // In this order: who finds the count at 1 must not take the first signal for the second.
+            SIGNALLED.store(false, Ordering::SeqCst);
+            let _ = HEARD.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst);
+            Urgency::Stop
+        }
+        1 if SIGNALLED.load(Ordering::SeqCst) => {
+            HEARD.store(2, Ordering::SeqCst);
+            Urgency::Kill
+        }
+        1 => Urgency::Stop,
+        _ => Urgency::Kill,
+    }
 }

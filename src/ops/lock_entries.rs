@@ -26,6 +26,11 @@ pub enum Record {
         /// Its outputs.
         outs: Vec<AsideOut>,
     },
+    /// A stage has not succeeded, and its outputs are what they were.
+    PutBack {
+        /// The stage's name as a target.
+        stage: String,
+    },
     /// A stage has run, and its outputs are in place.
     Finished {
         /// The stage's name as a target.
@@ -35,6 +40,13 @@ pub enum Record {
     },
     /// All entries so far are in the lock files.
     Written,
+}
+
+impl Record {
+    /// The record as a line of a journal, without its end.
+    pub fn line(&self) -> String {
+        serde_json::to_string(self).expect("records have text keys")
+    }
 }
 
 /// An output of a stage that is about to run.

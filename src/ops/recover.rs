@@ -40,9 +40,14 @@ fn put_back(
 ) -> Result<(), OpError> {
     let Some(aside) = left.aside()? else { return Ok(()) };
     let finished: BTreeSet<&str> = records.iter().filter_map(finished_stage).collect();
+    let settled: BTreeSet<&str> = records.iter().filter_map(settled_stage).collect();
     let rescue = Rescue::new(Arc::clone(repo.mlv()), "mlv repro");
     for record in records {
         let Record::Aside { stage, outs } = record else { continue };
+        // What stands there by now may be another run's.
+        if settled.contains(stage.as_str()) {
+            continue;
+        }
         let is_finished = finished.contains(stage.as_str());
         for out in outs {
             let Ok(path) = RepoPath::parse(&out.path) else { continue };
@@ -64,6 +69,13 @@ fn put_back(
 fn finished_stage(record: &Record) -> Option<&str> {
     match record {
         Record::Finished { stage, .. } => Some(stage),
+        _ => None,
+    }
+}
+
+fn settled_stage(record: &Record) -> Option<&str> {
+    match record {
+        Record::PutBack { stage } => Some(stage),
         _ => None,
     }
 }

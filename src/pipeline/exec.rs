@@ -15,7 +15,7 @@ use crate::error::{Advice, ErrorKind};
 use crate::fs::orphans::VARIABLE;
 use crate::model::stage::Command;
 use crate::pipeline::exec::output::{Output, Received};
-use crate::report::{Reporter, interrupted};
+use crate::report::{Reporter, Urgency, urgency};
 
 mod output;
 
@@ -43,18 +43,18 @@ pub struct Execution<'a> {
 
 /// How it is run.
 #[derive(Clone, Copy)]
-pub struct ExecOptions {
+pub struct ExecOptions<'a> {
     /// How long processes have between SIGTERM and SIGKILL.
     pub grace: Duration,
     /// The most bytes of output that the log takes.
     pub log_limit: u64,
-    /// Whether the user asked to stop.
-    pub interrupted: fn() -> bool,
+    /// Whether commands are to be ended, and how soon.
+    pub urgency: &'a (dyn Fn() -> Urgency + Sync),
 }
 
-impl Default for ExecOptions {
-    fn default() -> ExecOptions {
-        ExecOptions { grace: Duration::from_secs(5), log_limit: 64 << 20, interrupted }
+impl Default for ExecOptions<'_> {
+    fn default() -> Self {
+        ExecOptions { grace: Duration::from_secs(5), log_limit: 64 << 20, urgency: &urgency }
     }
 }
 
@@ -117,7 +117,7 @@ pub fn run(
     execution: &Execution<'_>,
     log: &mut dyn Write,
     reporter: &dyn Reporter,
-    options: ExecOptions,
+    options: ExecOptions<'_>,
 ) -> Result<End, ExecError> {
     if !execution.folder.is_dir() {
         let folder = execution.folder.to_owned();
@@ -126,7 +126,7 @@ pub fn run(
     let mut output = Output::new(execution.stage, log, reporter, options.log_limit);
     let mut end = End::Success;
     for script in execution.command.scripts() {
-        if (options.interrupted)() {
+        if (options.urgency)() != Urgency::None {
             end = End::Interrupted;
         }
         if end != End::Success {
@@ -142,7 +142,7 @@ fn run_script(
     execution: &Execution<'_>,
     script: &str,
     output: &mut Output<'_>,
-    options: ExecOptions,
+    options: ExecOptions<'_>,
 ) -> Result<End, ExecError> {
     let failed = |source| ExecError::Start { stage: execution.stage.into(), source };
     let (reader, writer) = io::pipe().map_err(failed)?;
@@ -181,7 +181,7 @@ struct Running {
 }
 
 impl Running {
-    fn until_end(&mut self, output: &mut Output<'_>, options: ExecOptions) -> io::Result<End> {
+    fn until_end(&mut self, output: &mut Output<'_>, options: ExecOptions<'_>) -> io::Result<End> {
         let mut looked = Instant::now();
         let mut pause = Duration::from_micros(200);
         while self.status.is_none() {
@@ -210,14 +210,18 @@ impl Running {
         Ok(if interrupted { End::Interrupted } else { self.end() })
     }
 
-    /// Ends the group if the user asked for it: politely first.
-    fn obey(&mut self, options: ExecOptions) {
+    /// Ends the group if the user asked for it: politely first, at once the second time.
+    fn obey(&mut self, options: ExecOptions<'_>) {
+        if self.status.is_some() || self.killed {
+            return;
+        }
+        let urgency = (options.urgency)();
         match self.asked {
-            None if self.status.is_none() && (options.interrupted)() => {
+            None if urgency != Urgency::None => {
                 self.asked = Some(Instant::now());
                 signal(&*self.child, Signal::Term);
             }
-            Some(asked) if !self.killed && asked.elapsed() >= options.grace => {
+            Some(asked) if urgency == Urgency::Kill || asked.elapsed() >= options.grace => {
                 self.killed = true;
                 signal(&*self.child, Signal::Kill);
             }
@@ -233,13 +237,13 @@ impl Running {
     }
 
     /// Ends what is left of the group behind its leader; returns whether there was anything.
-    fn end_group(&mut self, options: ExecOptions) -> bool {
+    fn end_group(&mut self, options: ExecOptions<'_>) -> bool {
         if !signal(&*self.child, Signal::Term) {
             return false;
         }
         let start = Instant::now();
         let mut pause = Duration::from_millis(1);
-        while start.elapsed() < options.grace {
+        while start.elapsed() < options.grace && (options.urgency)() != Urgency::Kill {
             std::thread::sleep(pause);
             // Signals that arrive again do no harm; none arrives once the group is gone.
             if !signal(&*self.child, Signal::Term) {

@@ -1,3 +1,4 @@
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use crate::cli::args::DryRun;
@@ -7,8 +8,9 @@ use crate::cli::help;
 use crate::cli::render::{Viewpoint, count, git_error, git_files, rescued};
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
+use crate::error::{Advice, ErrorKind};
 use crate::model::units::Span;
-use crate::ops::repro::{self, Action, ReproOptions};
+use crate::ops::repro::{self, Action, OnFailure, ReproOptions};
 use crate::ops::targets::TargetOptions;
 
 /// Run the stages whose inputs changed, in dependency order
@@ -45,6 +47,12 @@ pub(crate) struct ReproArgs {
     /// After a failure go on with what does not depend on it
     #[arg(long, short)]
     keep_going: bool,
+    /// After a failure go on with everything, and exit with 0
+    #[arg(long, conflicts_with = "keep_going")]
+    ignore_errors: bool,
+    /// How many stages to run at once; one for each processor if it is not given
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    jobs: Option<u16>,
     /// Take data that is not here for unchanged where its pointer or lock entry is
     #[arg(long)]
     allow_missing: bool,
@@ -55,23 +63,37 @@ pub(crate) struct ReproArgs {
     dry_run: DryRun,
 }
 
+impl ReproArgs {
+    fn on_failure(&self) -> OnFailure {
+        match (self.keep_going, self.ignore_errors) {
+            (_, true) => OnFailure::Ignore,
+            (true, _) => OnFailure::KeepGoing,
+            _ => OnFailure::Stop,
+        }
+    }
+}
+
 /// What was run, and from where to look at it.
 #[derive(serde::Serialize)]
 pub(crate) struct ReproReport {
     #[serde(flatten)]
     report: repro::ReproReport,
     #[serde(skip)]
+    ignores_errors: bool,
+    #[serde(skip)]
     view: Viewpoint,
 }
 
 pub(crate) fn run(cx: &Context, args: ReproArgs) -> Result<ReproReport, CliError> {
     let repo = cx.repo()?;
+    let ignores_errors = args.ignore_errors;
     let options = ReproOptions {
+        on_failure: args.on_failure(),
+        jobs: args.jobs.and_then(|number| NonZeroUsize::new(number.into())),
         targets: TargetOptions { targets: args.targets, glob: args.glob, with_deps: false },
         force: args.force,
         single: args.single,
         downstream: args.downstream,
-        keep_going: args.keep_going,
         allow_missing: args.allow_missing,
         no_commit: args.no_commit,
     };
@@ -80,7 +102,7 @@ pub(crate) fn run(cx: &Context, args: ReproArgs) -> Result<ReproReport, CliError
     } else {
         repro::run(repo, &options, cx.reporter())?
     };
-    Ok(ReproReport { report, view: Viewpoint::of(repo) })
+    Ok(ReproReport { report, ignores_errors, view: Viewpoint::of(repo) })
 }
 
 impl Report for ReproReport {
@@ -105,7 +127,7 @@ impl Report for ReproReport {
     }
 
     fn summary(&self, took: Duration, out: &mut Text) {
-        let ReproReport { report, view } = self;
+        let ReproReport { report, view, .. } = self;
         rescued(&report.rescued, view, out);
         if report.dry_run {
             return;
@@ -123,13 +145,22 @@ impl Report for ReproReport {
                 out.put(format!(", skipped {skipped} in {}.", Span(took))).end()
             }
         };
+        for (stage, error) in report.failed.iter().filter(|_| self.ignores_errors) {
+            out.warn("ignored").put(": ").name(stage).put(": ").put(error).end();
+        }
         git_files(&report.git, view, out);
     }
 
     fn error(&self) -> Option<CliError> {
         let failed = &self.report.failed;
         let failures: Vec<Failure> = failed.iter().map(|(stage, error)| Failure::of(stage, error)).collect();
+        // Whatever else failed: the user asked to stop, and no option asks to go on then.
+        let interrupted = failed.iter().find(|(_, error)| error.kind() == ErrorKind::Interrupted);
+        if let Some((_, error)) = interrupted {
+            return Some(CliError::of(error).with_failures(failures));
+        }
         match &failed[..] {
+            _ if self.ignores_errors => git_error(&self.report.git, Vec::new()),
             [] => git_error(&self.report.git, Vec::new()),
             [(_, error)] => Some(CliError::of(error).with_failures(failures)),
             _ => Some(CliError::several(failures)),

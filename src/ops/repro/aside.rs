@@ -55,7 +55,7 @@ impl Aside {
             is_saved: out.is_saved,
         });
         let record = Record::Aside { stage: target.to_owned(), outs: noted.collect() };
-        journal.note(&serde_json::to_string(&record).expect("records have text keys"))?;
+        journal.note(&record.line())?;
         // With it the stages that finished before become durable.
         journal.sync()?;
         let rescue = Rescue::new(Arc::clone(repo.mlv()), "mlv repro");

@@ -1,14 +1,18 @@
 //! `repro`: runs the stages whose inputs changed, in dependency order, and skips the rest.
 //!
-//! [`crate::pipeline::plan`] decides, `session` goes through the stages, `run` runs one
-//! of them transactionally, `aside` keeps the outputs of before, `locks` knows what was
-//! recorded. A stage either succeeds as a whole, or is as if it had not been run (R21).
+//! [`crate::pipeline::plan`] decides what and [`crate::pipeline::schedule`] when, `session` goes
+//! through the stages, `run` runs one of them transactionally, `workers` has the threads, `aside`
+//! keeps the outputs of before, `locks` knows what was recorded. A stage either succeeds as a whole, or is as if it had not been run (R21).
 
 mod aside;
+mod decide;
 mod error;
 mod locks;
 mod run;
 mod session;
+mod workers;
+
+use std::num::NonZeroUsize;
 
 use crate::fs::rescue::Kept;
 use crate::ops::OpError;
@@ -18,11 +22,13 @@ use crate::ops::scan::Scanner;
 use crate::ops::stage_status::form;
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{Problem, Tracked};
+use crate::par;
 use crate::pipeline::graph::{Graph, Selection, StageIndex};
 use crate::pipeline::plan::{self, PlanOptions, Verdict};
 use crate::repo::Repo;
 use crate::report::{Event, Reporter};
 
+pub use crate::pipeline::schedule::OnFailure;
 pub use error::StageError;
 
 use locks::Locks;
@@ -39,12 +45,24 @@ pub struct ReproOptions {
     pub single: bool,
     /// The targets and all that builds on them.
     pub downstream: bool,
-    /// After a failure go on with what does not depend on it.
-    pub keep_going: bool,
+    /// What becomes of the others when a stage fails.
+    pub on_failure: OnFailure,
+    /// How many stages run at once; one for each processor if it is not said.
+    pub jobs: Option<NonZeroUsize>,
     /// Take what is neither here nor changed in any pointer as it was.
     pub allow_missing: bool,
     /// Leave storing the outputs in the cache to `mlv commit`.
     pub no_commit: bool,
+}
+
+impl ReproOptions {
+    fn plan(&self) -> PlanOptions {
+        PlanOptions { force: self.force, allow_missing: self.allow_missing }
+    }
+
+    fn jobs(&self) -> usize {
+        self.jobs.map_or_else(par::processors, NonZeroUsize::get)
+    }
 }
 
 /// What was done with a stage.
@@ -148,10 +166,9 @@ pub fn dry_run(repo: &Repo, options: &ReproOptions, reporter: &dyn Reporter) -> 
     let state =
         WorkTreeState::new(repo, &tracked, Scanner::new(repo, &index, reporter), Absent::OutputsMissing);
     let locks = Locks::new(repo, &tracked)?;
-    let plan_options = PlanOptions { force: options.force, allow_missing: options.allow_missing };
     let entry = |index: StageIndex| locks.entry(graph.address(index));
     let mut report = ReproReport { dry_run: true, ..ReproReport::default() };
-    for action in plan::plan(&graph, &order, entry, &state, plan_options)? {
+    for action in plan::plan(&graph, &order, entry, &state, options.plan())? {
         let (what, reasons) = match action.verdict {
             Verdict::Run { reasons } => (Action::WouldRun, form(&reasons)),
             Verdict::Restore { .. } => (Action::WouldRestore, Vec::new()),

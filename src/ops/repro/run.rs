@@ -3,12 +3,11 @@
 //! Inputs are looked at before anything is touched. The outputs lie aside while the command runs,
 //! and come back unless it succeeds, makes all it declares, and its inputs are what they were.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::error::Advice;
 use crate::fs::file::OutFile;
-use crate::fs::journal::Journal;
-use crate::fs::rescue::Kept;
+use crate::fs::lock::StageLease;
 use crate::model::lockfile::{LockOut, StageLock};
 use crate::model::path::RepoPath;
 use crate::model::stage::Stage;
@@ -16,26 +15,40 @@ use crate::ops::OpError;
 use crate::ops::leases;
 use crate::ops::lock_entries::Record;
 use crate::ops::record::Request;
+use crate::ops::repro::Action;
 use crate::ops::repro::aside::Aside;
 use crate::ops::repro::error::StageError;
 use crate::ops::repro::session::Session;
+use crate::ops::repro::workers::{Work, Workers};
 use crate::ops::stage_inputs::Inputs;
-use crate::pipeline::exec::{self, End, ExecError, ExecOptions, Execution};
+use crate::pipeline::exec::{End, ExecError};
 use crate::pipeline::graph::StageIndex;
 use crate::report::{Event, interrupted};
 
 /// Where the output of each stage's last run is kept, below mlv's own folder.
 const LOGS: &str = "logs";
 
-/// A run that succeeded.
-pub(super) struct Ran {
-    pub(super) took: Duration,
-    pub(super) kept: Vec<Kept>,
+/// A stage whose command runs.
+pub(super) struct Run {
+    /// What it reads, as it was before.
+    before: Inputs,
+    pub(super) aside: Aside,
+    /// The file with what it prints, relative to the root.
+    log: String,
+    started: Instant,
+    _lease: StageLease,
 }
 
 impl Session<'_> {
-    /// Runs the stage. After a failure its outputs are what they were before.
-    pub(super) fn run_stage(&mut self, index: StageIndex) -> Result<Ran, OpError> {
+    /// Begins to run a stage: its outputs go aside, and its command starts.
+    pub(super) fn begin(
+        &mut self,
+        index: StageIndex,
+        lease: StageLease,
+        workers: &Workers<'_, '_>,
+    ) -> Result<(), OpError> {
+        self.place_pending()?;
+        self.prepare()?;
         let (graph, repo) = (self.graph, self.repo);
         let (stage, address) = (graph.stage(index), graph.address(index));
         let target = address.to_string();
@@ -49,45 +62,56 @@ impl Session<'_> {
         self.journal()?;
         let Some(journal) = &mut self.journal else { return Err(OpError::Interrupted) };
         let aside = Aside::take(repo, &self.state, journal, (&target, stage, lock.as_ref()))?;
-        let command = stage.command.scripts().join("\n");
-        self.reporter.event(&Event::StageStarted { stage: target.clone(), command });
-        let start = Instant::now();
-        let outcome = aside
-            .copy_persistent(repo, stage, self.reporter)
-            .and_then(|()| self.execute(stage, &target))
-            .and_then(|()| self.accept(stage, &target, before));
-        self.state.forget_params();
-        match outcome {
-            Ok(entry) => self.finish(index, entry, aside, start.elapsed()),
+        let run = journal.name().to_owned();
+        let copied = aside.copy_persistent(repo, stage, self.reporter);
+        let started = copied.and_then(|()| self.log(&target)).and_then(|(log, log_path)| {
+            let command = stage.command.scripts().join("\n");
+            self.reporter.event(&Event::StageStarted { stage: target.clone(), command });
+            let command = stage.command.clone();
+            let root = repo.root().to_owned();
+            let work = Work { stage: index, target, command, folder, root, run, log };
+            workers.start(work).map_err(StageError::from)?;
+            Ok(log_path)
+        });
+        match started {
+            Ok(log) => {
+                let started = Instant::now();
+                self.running.insert(index, Run { before, aside, log, started, _lease: lease });
+                Ok(())
+            }
             Err(error) => {
-                self.state.forget_work_tree();
-                match aside.put_back(repo) {
-                    Ok(kept) => self.report.rescued.extend(kept),
-                    Err(problem) => self.leave_to_next(&problem),
-                }
+                self.put_back(index, aside);
                 Err(error)
             }
         }
     }
 
-    fn execute(&self, stage: &Stage, target: &str) -> Result<(), OpError> {
-        let repo = self.repo;
-        let (mut log, log_path) = self.log(target)?;
-        let execution = Execution {
-            stage: target,
-            command: &stage.command,
-            folder: &repo.dir().full(&stage.wdir),
-            root: repo.root(),
-            run: self.journal.as_ref().map(Journal::name).unwrap_or_default(),
-        };
-        let end = exec::run(&execution, &mut log, self.reporter, ExecOptions::default());
+    /// Takes what a command made, or puts back what was there before.
+    pub(super) fn conclude(
+        &mut self,
+        index: StageIndex,
+        run: Run,
+        end: Result<End, ExecError>,
+    ) -> Result<(), OpError> {
+        // A command may change what it did not declare, too.
         self.state.forget_work_tree();
-        let stage = || target.into();
+        let outcome = self.check_end(index, &run, end).and_then(|()| self.accept(index, &run.before));
+        match outcome {
+            Ok(entry) => self.finish(index, entry, run),
+            Err(error) => {
+                self.put_back(index, run.aside);
+                Err(error)
+            }
+        }
+    }
+
+    fn check_end(&self, index: StageIndex, run: &Run, end: Result<End, ExecError>) -> Result<(), OpError> {
+        let (stage, log) = (self.target(index).into(), run.log.clone());
         match end.map_err(StageError::from)? {
             End::Success if interrupted() => Err(OpError::Interrupted),
             End::Success => Ok(()),
-            End::Code(code) => Err(StageError::Code { stage: stage(), code, log: log_path }.into()),
-            End::Signal(signal) => Err(StageError::Signal { stage: stage(), signal, log: log_path }.into()),
+            End::Code(code) => Err(StageError::Code { stage, code, log }.into()),
+            End::Signal(signal) => Err(StageError::Signal { stage, signal, log }.into()),
             End::Interrupted => Err(OpError::Interrupted),
         }
     }
@@ -103,18 +127,19 @@ impl Session<'_> {
     }
 
     /// Checks what the command did, and takes its outputs into the cache.
-    fn accept(&mut self, stage: &Stage, target: &str, before: Inputs) -> Result<StageLock, OpError> {
+    fn accept(&mut self, index: StageIndex, before: &Inputs) -> Result<StageLock, OpError> {
+        let (stage, target) = (self.graph.stage(index), &self.target(index));
         for out in &stage.outs {
             if self.repo.dir().stat(&out.path)?.is_none() {
                 let path = out.path.clone();
-                return Err(StageError::MissingOutput { stage: target.into(), path }.into());
+                return Err(StageError::MissingOutput { stage: target.as_str().into(), path }.into());
             }
         }
         // R21: an input that changed is not what the outputs were made from.
-        if let Some(path) = self.changed_input(stage, target, &before)?
+        if let Some(path) = self.changed_input(stage, target, before)?
             && !crate::fs::fault::mutated("input-recheck")
         {
-            return Err(StageError::InputChanged { stage: target.into(), path }.into());
+            return Err(StageError::InputChanged { stage: target.as_str().into(), path }.into());
         }
         let mut outs = Vec::new();
         for out in &stage.outs {
@@ -124,7 +149,8 @@ impl Session<'_> {
             self.state.set(&out.path, content);
             outs.push(LockOut::new(out, content));
         }
-        Ok(StageLock::new(stage.command.clone(), before.deps, before.params, outs))
+        let (deps, params) = (before.deps.clone(), before.params.clone());
+        Ok(StageLock::new(stage.command.clone(), deps, params, outs))
     }
 
     fn changed_input(
@@ -144,25 +170,38 @@ impl Session<'_> {
     }
 
     /// Notes a run that succeeded, and lets the outputs before it go.
-    fn finish(
-        &mut self,
-        index: StageIndex,
-        entry: StageLock,
-        aside: Aside,
-        took: Duration,
-    ) -> Result<Ran, OpError> {
+    fn finish(&mut self, index: StageIndex, entry: StageLock, run: Run) -> Result<(), OpError> {
         let address = self.graph.address(index);
-        let record = self.locks.record(address, &entry);
-        if let (Some(journal), Some(entry)) = (&mut self.journal, record) {
-            let record = Record::Finished { stage: address.to_string(), entry };
-            journal.note(&serde_json::to_string(&record).expect("records have text keys"))?;
+        let target = address.to_string();
+        if let Some(entry) = self.locks.record(address, &entry) {
+            let record = Record::Finished { stage: target.clone(), entry };
+            self.journal()?.note(&record.line())?;
         }
         self.locks.put(address, entry);
-        let kept = aside.let_go().unwrap_or_else(|problem| {
-            self.leave_to_next(&problem);
-            Vec::new()
+        match run.aside.let_go() {
+            Ok(kept) => self.rescued(index, kept),
+            Err(problem) => self.leave_to_next(&problem),
+        }
+        let millis = u64::try_from(run.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.reporter.event(&Event::StageFinished { stage: target, millis });
+        let line = self.line(index);
+        line.action = Action::Run;
+        line.seconds = Some(millis as f64 / 1000.0);
+        Ok(())
+    }
+
+    /// Puts back what stood at the outputs of a stage that did not succeed.
+    pub(super) fn put_back(&mut self, index: StageIndex, aside: Aside) {
+        self.state.forget_work_tree();
+        let record = Record::PutBack { stage: self.target(index) };
+        let put_back = aside.put_back(self.repo).and_then(|kept| {
+            self.journal()?.note(&record.line())?;
+            Ok(kept)
         });
-        Ok(Ran { took, kept })
+        match put_back {
+            Ok(kept) => self.rescued(index, kept),
+            Err(problem) => self.leave_to_next(&problem),
+        }
     }
 
     /// Leaves the journal, so that the next command does what could not be done now.

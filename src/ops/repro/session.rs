@@ -1,29 +1,37 @@
-//! The stages of one `repro`, one after the other: decided when those above are done.
+//! The stages of one `repro`: each decided when those above it are done, several run at once.
+//!
+//! One thread decides, moves outputs, and writes journal and lock files; each command that runs
+//! has a thread of its own, which does nothing else (`workers`). So there is one order of steps,
+//! and a crash between any two of them is as if commands had run one after the other.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::error::{Advice, ErrorKind};
-use crate::fs;
 use crate::fs::journal::Journal;
-use crate::fs::lock::StageLease;
+use crate::fs::rescue::Kept;
 use crate::model::path::RepoPath;
 use crate::model::stage::Out;
 use crate::ops::lock_entries::Record;
-use crate::ops::place::{Manner, Planner, Wanted};
 use crate::ops::present::WorkTreeState;
-use crate::ops::record::{Recording, Request};
+use crate::ops::record::Recording;
+use crate::ops::repro::decide::{Pending, Taken};
 use crate::ops::repro::locks::Locks;
+use crate::ops::repro::run::Run;
+use crate::ops::repro::workers::Workers;
 use crate::ops::repro::{Action, ReproOptions, ReproReport, StageReport};
-use crate::ops::stage_status::form;
-use crate::ops::{OpError, git_files, leases, pointers, surroundings};
+use crate::ops::{OpError, git_files, pointers, surroundings};
+use crate::pipeline::exec::{End, ExecError};
 use crate::pipeline::graph::{Graph, StageIndex};
-use crate::pipeline::plan::{self, OutChange, PlanOptions, Repair, SkipReason, Verdict};
+use crate::pipeline::schedule::Schedule;
 use crate::repo::Repo;
-use crate::report::{Event, Reporter, interrupted};
+use crate::report::{Event, Reporter, Urgency, interrupted, urgency};
 
 /// The lock files are replaced at most so often while stages run (docs/formats.md, "In git").
 const FLUSH_EVERY: Duration = Duration::from_secs(2);
+/// How often stages are looked at that another process has.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// All that a run knows.
 pub(super) struct Session<'a> {
@@ -34,29 +42,24 @@ pub(super) struct Session<'a> {
     pub(super) order: &'a [StageIndex],
     pub(super) state: WorkTreeState<'a>,
     pub(super) locks: Locks<'a>,
+    pub(super) schedule: Schedule,
     pub(super) journal: Option<Journal>,
     pub(super) is_journal_kept: bool,
     pub(super) recording: Option<Recording<'a>>,
-    pub(super) report: ReproReport,
-    /// Files for git, in no order.
-    changed: Vec<RepoPath>,
+    /// The stages whose commands run.
+    pub(super) running: BTreeMap<StageIndex, Run>,
     /// Stages whose outputs will be brought back before the next command runs: one by one would
     /// cost several fsyncs each.
-    pending: Vec<Pending>,
+    pub(super) pending: Vec<Pending>,
+    /// Since when other processes have stages that this one needs; whether that was told.
+    pub(super) waits: BTreeMap<StageIndex, (Instant, bool)>,
+    lines: BTreeMap<StageIndex, StageReport>,
+    failed: BTreeMap<StageIndex, OpError>,
+    rescued: BTreeMap<StageIndex, Vec<Kept>>,
+    /// Files for git, in no order.
+    changed: Vec<RepoPath>,
     is_prepared: bool,
     written: Instant,
-    blocked: BTreeSet<StageIndex>,
-    /// Why the stage at hand runs, until it has its line in the report.
-    reasons: Vec<serde_json::Value>,
-}
-
-/// A stage whose outputs are to be brought back.
-struct Pending {
-    stage: StageIndex,
-    /// Its line in the report.
-    line: usize,
-    wanted: Vec<Wanted>,
-    _lease: StageLease,
 }
 
 impl<'a> Session<'a> {
@@ -74,229 +77,150 @@ impl<'a> Session<'a> {
             order,
             state,
             locks,
+            schedule: Schedule::new(graph, order, options.on_failure),
             journal: None,
             is_journal_kept: false,
             recording: None,
-            report: ReproReport::default(),
-            changed: Vec::new(),
+            running: BTreeMap::new(),
             pending: Vec::new(),
+            waits: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            rescued: BTreeMap::new(),
+            changed: Vec::new(),
             is_prepared: false,
             written: Instant::now(),
-            blocked: BTreeSet::new(),
-            reasons: Vec::new(),
         }
     }
 
     /// Goes through all stages, as far as failures allow, and writes what came of it.
     pub(super) fn all(mut self) -> Result<ReproReport, OpError> {
-        let mut is_stopped = false;
-        for &index in self.order {
-            if !is_stopped && interrupted() {
-                is_stopped = true;
-                self.report.failed.push((self.target(index), OpError::Interrupted));
+        let is_given_up = AtomicBool::new(false);
+        let urgency = || if is_given_up.load(Ordering::Relaxed) { Urgency::Kill } else { urgency() };
+        std::thread::scope(|scope| {
+            let mut workers = Workers::new(scope, self.reporter, &urgency);
+            let outcome = self.work(&mut workers);
+            if outcome.is_err() {
+                is_given_up.store(true, Ordering::Relaxed);
+                self.give_up(&mut workers);
             }
-            if is_stopped || self.graph.upstream(index).any(|above| self.blocked.contains(&above)) {
-                self.blocked.insert(index);
-                self.push(index, Action::NotRun);
-                continue;
-            }
-            if let Err(error) = self.stage(index) {
-                is_stopped = !self.options.keep_going || error.kind() == ErrorKind::Interrupted;
-                self.fail(index, error);
-            }
-            if self.written.elapsed() >= FLUSH_EVERY {
-                self.write()?;
-            }
-        }
-        self.place_pending()?;
+            outcome
+        })?;
         self.write()?;
         if let Some(journal) = self.journal.take()
             && !self.is_journal_kept
         {
             journal.end()?;
         }
-        self.report.git = git_files::of_changes(self.repo, self.changed, self.reporter)?;
-        Ok(self.report)
+        self.into_report()
     }
 
-    fn target(&self, index: StageIndex) -> String {
+    fn work(&mut self, workers: &mut Workers<'_, '_>) -> Result<(), OpError> {
+        loop {
+            self.begin_ready(workers);
+            // Who waits holds nothing that others wait for: two runs never wait for each other.
+            self.place_pending()?;
+            if self.schedule.is_finished() {
+                return Ok(());
+            }
+            match workers.next(self.patience()) {
+                Some((stage, end)) => self.ended(stage, end),
+                None => self.schedule.resume(),
+            }
+            if self.written.elapsed() >= FLUSH_EVERY {
+                self.write()?;
+            }
+        }
+    }
+
+    /// Does what needs no command, and begins commands as long as jobs are free.
+    fn begin_ready(&mut self, workers: &mut Workers<'_, '_>) {
+        while self.running.len() < self.options.jobs() {
+            if interrupted() {
+                let dropped = self.schedule.stop();
+                self.leave(&dropped);
+            }
+            let Some(index) = self.schedule.take() else { return };
+            match self.stage(index, workers) {
+                Ok(Taken::Done) => self.schedule.done(index),
+                Ok(Taken::Begun) => {}
+                Ok(Taken::PutOff) => self.schedule.put_off(index),
+                Err(error) => self.fail(index, error),
+            }
+        }
+    }
+
+    /// How long to wait for a command to end; for ever, if nothing else is to be done.
+    fn patience(&self) -> Option<Duration> {
+        let is_unwritten = self.recording.is_some() || self.locks.has_changes();
+        let until_write = is_unwritten.then(|| FLUSH_EVERY.saturating_sub(self.written.elapsed()));
+        let until_look = self.schedule.has_put_off().then_some(LOOK_EVERY);
+        [until_write, until_look].into_iter().flatten().min()
+    }
+
+    fn ended(&mut self, index: StageIndex, end: Result<End, ExecError>) {
+        let Some(run) = self.running.remove(&index) else { return };
+        match self.conclude(index, run, end) {
+            Ok(()) => self.schedule.done(index),
+            Err(error) => self.fail(index, error),
+        }
+    }
+
+    /// Ends the commands that run, because of an error that concerns all stages.
+    fn give_up(&mut self, workers: &mut Workers<'_, '_>) {
+        while !self.running.is_empty() {
+            let Some((index, _)) = workers.next(None) else { return };
+            if let Some(run) = self.running.remove(&index) {
+                self.put_back(index, run.aside);
+            }
+        }
+    }
+
+    pub(super) fn target(&self, index: StageIndex) -> String {
         self.graph.address(index).to_string()
     }
 
-    fn push(&mut self, index: StageIndex, action: Action) -> &mut StageReport {
-        let target = self.target(index);
-        self.report.push(StageReport::new(target, action))
+    /// The line of a stage in the report.
+    pub(super) fn line(&mut self, index: StageIndex) -> &mut StageReport {
+        let graph = self.graph;
+        let new = || StageReport::new(graph.address(index).to_string(), Action::NotRun);
+        self.lines.entry(index).or_insert_with(new)
     }
 
-    fn fail(&mut self, index: StageIndex, error: OpError) {
-        let stage = self.target(index);
-        self.blocked.insert(index);
-        let reasons = std::mem::take(&mut self.reasons);
-        let line = self.report.push(StageReport::new(stage.clone(), Action::Failed));
-        line.reasons = reasons;
+    /// Notes what went to rescue because of a stage.
+    pub(super) fn rescued(&mut self, index: StageIndex, kept: Vec<Kept>) {
+        self.rescued.entry(index).or_default().extend(kept);
+    }
+
+    pub(super) fn fail(&mut self, index: StageIndex, error: OpError) {
+        let line = self.line(index);
+        line.action = Action::Failed;
         if let OpError::Stage(error) = &error {
             line.exit_code = error.exit_code();
             line.log = error.log().map(str::to_owned);
         }
-        let code = line.exit_code;
+        let (stage, code) = (line.stage.clone(), line.exit_code);
         if error.kind() != ErrorKind::Interrupted {
-            self.reporter.event(&Event::StageFailed { stage: stage.clone(), code });
+            self.reporter.event(&Event::StageFailed { stage, code });
         }
-        self.report.failed.push((stage, error));
+        self.failed.insert(index, error);
+        let dropped = self.schedule.failed(index);
+        self.leave(&dropped);
     }
 
-    /// Decides what to do with a stage and does it.
-    fn stage(&mut self, index: StageIndex) -> Result<(), OpError> {
-        let (stage, address) = (self.graph.stage(index), self.graph.address(index));
-        let options = PlanOptions { force: self.options.force, allow_missing: self.options.allow_missing };
-        let mut lease = None;
-        loop {
-            let verdict = plan::decide(stage, self.locks.entry(address), &self.state, options)?;
-            if let Verdict::Skip { why } = verdict {
-                return self.skip(index, why);
-            }
-            let held = match lease.take() {
-                Some(held) => held,
-                None => {
-                    let (held, has_waited) = self.lease(&address.to_string())?;
-                    self.journal()?;
-                    let is_news = match &self.journal {
-                        Some(journal) => self.locks.refresh(address, journal)?,
-                        None => false,
-                    };
-                    if has_waited || is_news {
-                        // Somebody else may have done it.
-                        self.state.forget_all();
-                        lease = Some(held);
-                        continue;
-                    }
-                    held
-                }
-            };
-            return match verdict {
-                Verdict::Restore { repairs } => self.restore(index, repairs, held),
-                Verdict::Run { reasons } => {
-                    self.reasons = form(&reasons);
-                    self.run(index, held)
-                }
-                Verdict::Skip { .. } | Verdict::Waits { .. } => Ok(()),
-            };
-        }
-    }
-
-    /// The right to change what belongs to a stage, and whether somebody else had it.
-    fn lease(&mut self, target: &str) -> Result<(StageLease, bool), OpError> {
-        match leases::try_acquire(self.repo, target) {
-            Ok(lease) => return Ok((lease, false)),
-            Err(fs::Error::Busy { .. }) if self.repo.waits() => {}
-            Err(error) => return Err(error.into()),
-        }
-        // Who waits holds nothing: two runs never wait for each other.
-        self.place_pending()?;
-        Ok((leases::acquire(self.repo, target, self.reporter)?, true))
-    }
-
-    fn skip(&mut self, index: StageIndex, why: SkipReason) -> Result<(), OpError> {
-        self.update_flags(index);
-        let event = Event::StageSkipped { stage: self.target(index), why: why.as_str().to_owned() };
-        self.reporter.event(&event);
-        self.push(index, Action::Skipped).reasons.push(why.as_str().into());
-        Ok(())
-    }
-
-    /// Where outputs go may change without a run.
-    fn update_flags(&mut self, index: StageIndex) {
-        let address = self.graph.address(index);
-        let changed = self.locks.entry(address).and_then(|lock| lock.with_flags_of(self.graph.stage(index)));
-        if let Some(entry) = changed {
-            self.locks.put(address, entry);
-        }
-    }
-
-    fn run(&mut self, index: StageIndex, _lease: StageLease) -> Result<(), OpError> {
-        self.place_pending()?;
-        self.prepare()?;
-        let ran = self.run_stage(index)?;
-        let millis = u64::try_from(ran.took.as_millis()).unwrap_or(u64::MAX);
-        self.reporter.event(&Event::StageFinished { stage: self.target(index), millis });
-        self.report.rescued.extend(ran.kept);
-        let reasons = std::mem::take(&mut self.reasons);
-        let line = self.push(index, Action::Run);
-        line.reasons = reasons;
-        line.seconds = Some(millis as f64 / 1000.0);
-        Ok(())
-    }
-
-    fn restore(&mut self, index: StageIndex, repairs: Vec<Repair>, lease: StageLease) -> Result<(), OpError> {
-        let mut wanted = Vec::new();
-        for repair in &repairs {
-            if repair.change == OutChange::NotCached {
-                self.store_again(repair)?;
-            } else {
-                let info = Some(repair.content);
-                wanted.push(Wanted { output: repair.path.clone(), info, inside: Vec::new() });
-                self.state.set(&repair.path, repair.content);
+    /// Notes stages that will not be looked at.
+    fn leave(&mut self, stages: &[StageIndex]) {
+        for &index in stages {
+            self.line(index);
+            if interrupted() && self.failed.is_empty() && self.running.is_empty() {
+                // Else nothing would tell that not all was done.
+                self.failed.insert(index, OpError::Interrupted);
             }
         }
-        self.update_flags(index);
-        let from = if wanted.is_empty() { "work tree" } else { "cache" };
-        let event = Event::StageRestored { stage: self.target(index), from: from.to_owned() };
-        self.reporter.event(&event);
-        let line = self.push(index, Action::Restored);
-        line.reasons = form(&repairs.iter().map(reason_of).collect::<Vec<_>>());
-        if !wanted.is_empty() {
-            let line = self.report.stages.len() - 1;
-            self.pending.push(Pending { stage: index, line, wanted, _lease: lease });
-        }
-        Ok(())
-    }
-
-    /// An output that is what the lock says, and that the cache has lost.
-    fn store_again(&mut self, repair: &Repair) -> Result<(), OpError> {
-        if self.options.no_commit {
-            return Ok(());
-        }
-        let request = Request { output: &repair.path, known: None, inside: &[], store: true };
-        let recorded = self.recording()?.output(request)?;
-        if recorded.info.id != repair.content.id {
-            let path = self.repo.dir().full(&repair.path);
-            return Err(fs::Error::ChangedMeanwhile { path }.into());
-        }
-        Ok(())
-    }
-
-    /// Brings outputs back that the cache has.
-    fn place_pending(&mut self) -> Result<(), OpError> {
-        let pending = std::mem::take(&mut self.pending);
-        if pending.is_empty() {
-            return Ok(());
-        }
-        let planner = Planner::new(self.repo, self.reporter)?;
-        let (mut plans, mut failed) = (Vec::new(), Vec::new());
-        for wanted in pending.iter().flat_map(|one| &one.wanted) {
-            match planner.plan(wanted.clone(), Manner { force: true, clean: true, relink: false }) {
-                Ok(plan) => plans.push(plan),
-                Err(error) => failed.push((wanted.output.clone(), error)),
-            }
-        }
-        for placed in planner.apply(plans, "mlv repro")? {
-            self.report.rescued.extend(placed.kept);
-            let output = placed.output;
-            failed.extend(placed.failed.into_iter().map(|(_, error)| (output.clone(), error)));
-        }
-        for (path, error) in failed {
-            self.state.forget_work_tree();
-            let owner = pending.iter().find(|one| one.wanted.iter().any(|wanted| wanted.output == path));
-            let Some(owner) = owner else { continue };
-            self.blocked.insert(owner.stage);
-            self.report.stages[owner.line].action = Action::Failed;
-            self.report.failed.push((self.target(owner.stage), error));
-        }
-        Ok(())
     }
 
     /// Before the first command: git must not take what the stages will make.
-    fn prepare(&mut self) -> Result<(), OpError> {
+    pub(super) fn prepare(&mut self) -> Result<(), OpError> {
         if self.is_prepared {
             return Ok(());
         }
@@ -310,11 +234,11 @@ impl<'a> Session<'a> {
     }
 
     /// Makes sure that there is a journal.
-    pub(super) fn journal(&mut self) -> Result<(), OpError> {
-        if self.journal.is_none() {
-            self.journal = Some(Journal::begin(self.repo.mlv())?);
+    pub(super) fn journal(&mut self) -> Result<&mut Journal, OpError> {
+        match &mut self.journal {
+            Some(journal) => Ok(journal),
+            none => Ok(none.insert(Journal::begin(self.repo.mlv())?)),
         }
-        Ok(())
     }
 
     /// The recording of outputs until the next [`Session::write`].
@@ -334,7 +258,7 @@ impl<'a> Session<'a> {
             let changed = self.locks.write(self.graph, &held)?;
             self.changed.extend(changed);
             if let Some(journal) = &mut self.journal {
-                journal.note(&serde_json::to_string(&Record::Written).expect("a record is a word"))?;
+                journal.note(&Record::Written.line())?;
             }
         }
         let learned = self.state.take_update();
@@ -350,9 +274,16 @@ impl<'a> Session<'a> {
             }
         }
     }
-}
 
-/// A repair as the reason that it is.
-fn reason_of(repair: &Repair) -> plan::Reason {
-    plan::Reason::Out { path: repair.path.clone(), change: repair.change }
+    fn into_report(mut self) -> Result<ReproReport, OpError> {
+        let mut report = ReproReport::default();
+        for index in self.order {
+            report.stages.extend(self.lines.remove(index));
+            report.rescued.extend(self.rescued.remove(index).unwrap_or_default());
+            let failed = self.failed.remove(index);
+            report.failed.extend(failed.map(|error| (self.target(*index), error)));
+        }
+        report.git = git_files::of_changes(self.repo, self.changed, self.reporter)?;
+        Ok(report)
+    }
 }

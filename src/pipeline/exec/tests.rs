@@ -35,15 +35,11 @@ struct Ran {
     took: Duration,
 }
 
-fn never() -> bool {
-    false
+fn quick() -> ExecOptions<'static> {
+    ExecOptions { grace: Duration::from_millis(300), log_limit: 1 << 20, urgency: &|| Urgency::None }
 }
 
-fn quick() -> ExecOptions {
-    ExecOptions { grace: Duration::from_millis(300), log_limit: 1 << 20, interrupted: never }
-}
-
-fn run_in(folder: &Path, command: &Command, options: ExecOptions) -> Result<Ran, ExecError> {
+fn run_in(folder: &Path, command: &Command, options: ExecOptions<'_>) -> Result<Ran, ExecError> {
     let heard = Heard::default();
     let mut log = Vec::new();
     let execution =
@@ -155,14 +151,18 @@ fn a_command_that_closes_its_output_is_waited_for() {
 
 #[test]
 fn an_interrupt_ends_the_whole_group() {
-    static STOP: AtomicBool = AtomicBool::new(false);
     let folder = tempfile::tempdir().unwrap();
-    let options = ExecOptions { interrupted: || STOP.load(Ordering::Relaxed), ..quick() };
-    for text in [
-        "sleep 60 & echo $! > pid; wait",
-        "trap '' TERM; sh -c 'trap \"\" TERM; echo $$ > pid; sleep 60; sleep 60'; sleep 60",
+    let deaf = "trap '' TERM; sh -c 'trap \"\" TERM; echo $$ > pid; sleep 60; sleep 60'; sleep 60";
+    let polite = Duration::from_millis(300);
+    for (text, grace, asked) in [
+        ("sleep 60 & echo $! > pid; wait", polite, Urgency::Stop),
+        (deaf, polite, Urgency::Stop),
+        // Who asks twice does not wait for anybody.
+        (deaf, Duration::from_secs(600), Urgency::Kill),
     ] {
-        STOP.store(false, Ordering::Relaxed);
+        let stop = AtomicBool::new(false);
+        let urgency = || if stop.load(Ordering::Relaxed) { asked } else { Urgency::None };
+        let options = ExecOptions { grace, urgency: &urgency, ..quick() };
         let ran = std::thread::scope(|scope| {
             let command = Command::List(vec![text.into(), "echo never".into()]);
             let runner = scope.spawn(|| {
@@ -172,7 +172,7 @@ fn an_interrupt_ends_the_whole_group() {
             while !folder.path().join("pid").exists() {
                 std::thread::sleep(Duration::from_millis(5));
             }
-            STOP.store(true, Ordering::Relaxed);
+            stop.store(true, Ordering::Relaxed);
             runner.join().unwrap()
         });
         assert_eq!(ran.end, End::Interrupted);

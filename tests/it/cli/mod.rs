@@ -28,6 +28,7 @@ mod remote;
 mod remove;
 mod remove_parts;
 mod repro;
+mod repro_parallel;
 mod repro_together;
 mod rescue;
 mod root;

@@ -23,6 +23,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "push", args: &["push"], prepare: unpushed },
     Scenario { name: "pull", args: &["pull", "--force"], prepare: behind },
     Scenario { name: "repro", args: &["repro"], prepare: stale },
+    Scenario { name: "repro of two", args: &["repro", "--jobs", "2"], prepare: stale_side_by_side },
     Scenario { name: "remove", args: &["remove", "d"], prepare: edited },
     Scenario { name: "remove with data", args: &["remove", "--outs", "d"], prepare: edited },
 ];
@@ -104,6 +105,31 @@ fn stale() -> TestEnv {
     env.commit("version 1");
     env.write("in", "input, version 2");
     env.write("out/f", "output, edited by hand");
+    env
+}
+
+/// Two stages that read one file; each waits until the other runs, so both are open at once.
+fn stale_side_by_side() -> TestEnv {
+    let env = TestEnv::ready();
+    env.write("in", "input, version 1");
+    let stage = |name: &str, other: &str, make: &str| {
+        // The other may never come: this run may be one that is killed before.
+        let meet = format!(
+            "touch .mlv/tmp/at-{name}; n=0; while [ ! -e .mlv/tmp/at-{other} ] && [ $n -lt 20 ]; do sleep 0.01; n=$((n+1)); done"
+        );
+        format!("  {name}:\n    cmd: {meet}; {make}\n    deps: [in]\n    outs: [out-{name}]\n")
+    };
+    let left = stage("left", "right", "cat in > out-left; echo ' on the left' >> out-left");
+    let right =
+        stage("right", "left", "mkdir out-right; cat in > out-right/f; echo ' on the right' >> out-right/f");
+    env.write("mlv.yaml", format!("stages:\n{left}{right}"));
+    env.mlv(&["repro", "--jobs", "2"]).success();
+    env.commit("version 1");
+    env.remove(".mlv/tmp/at-left");
+    env.remove(".mlv/tmp/at-right");
+    env.write("in", "input, version 2");
+    env.write("out-left", "output on the left, edited by hand");
+    env.write("out-right/f", "output on the right, edited by hand");
     env
 }
 

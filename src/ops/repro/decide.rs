@@ -1,0 +1,201 @@
+//! What is done with one stage when those above it are done: nothing, bringing its outputs back,
+//! or a run.
+
+use std::time::{Duration, Instant};
+
+use crate::fs;
+use crate::fs::lock::StageLease;
+use crate::model::path::RepoPath;
+use crate::ops::place::{Manner, Planner, Wanted};
+use crate::ops::record::Request;
+use crate::ops::repro::Action;
+use crate::ops::repro::session::Session;
+use crate::ops::repro::workers::Workers;
+use crate::ops::stage_status::form;
+use crate::ops::{OpError, leases};
+use crate::pipeline::graph::StageIndex;
+use crate::pipeline::plan::{self, OutChange, Repair, SkipReason, Verdict};
+use crate::report::Event;
+
+/// Waiting is told after so long.
+const TELL_AFTER: Duration = Duration::from_secs(1);
+
+/// What became of a stage.
+pub(super) enum Taken {
+    /// Nothing is left to be done.
+    Done,
+    /// Its command runs.
+    Begun,
+    /// Another process has it.
+    PutOff,
+}
+
+/// A stage whose outputs are to be brought back.
+pub(super) struct Pending {
+    stage: StageIndex,
+    wanted: Vec<Wanted>,
+    _lease: StageLease,
+}
+
+impl Session<'_> {
+    /// Decides what to do with a stage and does it, or begins to.
+    pub(super) fn stage(&mut self, index: StageIndex, workers: &Workers<'_, '_>) -> Result<Taken, OpError> {
+        let mut verdict = self.decide(index)?;
+        if let Verdict::Skip { why } = verdict {
+            return Ok(self.skip(index, why));
+        }
+        let Some((lease, is_news)) = self.lease(index)? else { return Ok(Taken::PutOff) };
+        if is_news {
+            // Somebody else may have done it.
+            self.state.forget_all();
+            verdict = self.decide(index)?;
+        }
+        match verdict {
+            Verdict::Skip { why } => Ok(self.skip(index, why)),
+            Verdict::Restore { repairs } => self.restore(index, repairs, lease),
+            Verdict::Run { reasons } => {
+                self.line(index).reasons = form(&reasons);
+                self.begin(index, lease, workers)?;
+                Ok(Taken::Begun)
+            }
+            // Only a plan knows stages whose inputs nobody knows yet.
+            Verdict::Waits { .. } => Ok(Taken::Done),
+        }
+    }
+
+    fn decide(&self, index: StageIndex) -> Result<Verdict, OpError> {
+        let lock = self.locks.entry(self.graph.address(index));
+        plan::decide(self.graph.stage(index), lock, &self.state, self.options.plan())
+    }
+
+    /// The right to change what belongs to a stage, and whether its entry may be another by now;
+    /// nothing while another process has it.
+    fn lease(&mut self, index: StageIndex) -> Result<Option<(StageLease, bool)>, OpError> {
+        let address = self.graph.address(index);
+        let lease = match leases::try_acquire(self.repo, &address.to_string()) {
+            Ok(lease) => lease,
+            Err(fs::Error::Busy { holder, .. }) if self.repo.waits() => {
+                self.tell_of_waiting(index, holder);
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let has_waited = self.waits.remove(&index).is_some();
+        self.journal()?;
+        let is_news = match &self.journal {
+            Some(journal) => self.locks.refresh(address, journal)?,
+            None => false,
+        };
+        Ok(Some((lease, has_waited || is_news)))
+    }
+
+    fn tell_of_waiting(&mut self, index: StageIndex, holder: String) {
+        let (since, is_told) = self.waits.entry(index).or_insert_with(|| (Instant::now(), false));
+        if !*is_told && since.elapsed() >= TELL_AFTER {
+            *is_told = true;
+            self.reporter.event(&Event::Waiting { holder });
+        }
+    }
+
+    fn skip(&mut self, index: StageIndex, why: SkipReason) -> Taken {
+        self.update_flags(index);
+        let event = Event::StageSkipped { stage: self.target(index), why: why.as_str().to_owned() };
+        self.reporter.event(&event);
+        let line = self.line(index);
+        line.action = Action::Skipped;
+        line.reasons = vec![why.as_str().into()];
+        Taken::Done
+    }
+
+    /// Where outputs go may change without a run.
+    fn update_flags(&mut self, index: StageIndex) {
+        let address = self.graph.address(index);
+        let changed = self.locks.entry(address).and_then(|lock| lock.with_flags_of(self.graph.stage(index)));
+        if let Some(entry) = changed {
+            self.locks.put(address, entry);
+        }
+    }
+
+    fn restore(
+        &mut self,
+        index: StageIndex,
+        repairs: Vec<Repair>,
+        lease: StageLease,
+    ) -> Result<Taken, OpError> {
+        let mut wanted = Vec::new();
+        for repair in &repairs {
+            if repair.change == OutChange::NotCached {
+                self.store_again(repair)?;
+            } else {
+                let info = Some(repair.content);
+                wanted.push(Wanted { output: repair.path.clone(), info, inside: Vec::new() });
+                self.state.set(&repair.path, repair.content);
+            }
+        }
+        self.update_flags(index);
+        let from = if wanted.is_empty() { "work tree" } else { "cache" };
+        let event = Event::StageRestored { stage: self.target(index), from: from.to_owned() };
+        self.reporter.event(&event);
+        let line = self.line(index);
+        line.action = Action::Restored;
+        line.reasons = form(&repairs.iter().map(reason_of).collect::<Vec<_>>());
+        if !wanted.is_empty() {
+            self.pending.push(Pending { stage: index, wanted, _lease: lease });
+        }
+        Ok(Taken::Done)
+    }
+
+    /// An output that is what the lock says, and that the cache has lost.
+    fn store_again(&mut self, repair: &Repair) -> Result<(), OpError> {
+        if self.options.no_commit {
+            return Ok(());
+        }
+        let request = Request { output: &repair.path, known: None, inside: &[], store: true };
+        let recorded = self.recording()?.output(request)?;
+        if recorded.info.id != repair.content.id {
+            let path = self.repo.dir().full(&repair.path);
+            return Err(fs::Error::ChangedMeanwhile { path }.into());
+        }
+        Ok(())
+    }
+
+    /// Brings outputs back that the cache has.
+    pub(super) fn place_pending(&mut self) -> Result<(), OpError> {
+        let pending = std::mem::take(&mut self.pending);
+        if pending.is_empty() {
+            return Ok(());
+        }
+        let planner = Planner::new(self.repo, self.reporter)?;
+        let (mut plans, mut failed) = (Vec::new(), Vec::new());
+        for wanted in pending.iter().flat_map(|one| &one.wanted) {
+            match planner.plan(wanted.clone(), Manner { force: true, clean: true, relink: false }) {
+                Ok(plan) => plans.push(plan),
+                Err(error) => failed.push((wanted.output.clone(), error)),
+            }
+        }
+        let owner = |path: &RepoPath| {
+            let mut owners =
+                pending.iter().filter(|one| one.wanted.iter().any(|wanted| wanted.output == *path));
+            owners.next().map(|one| one.stage)
+        };
+        for placed in planner.apply(plans, "mlv repro")? {
+            if let Some(stage) = owner(&placed.output) {
+                self.rescued(stage, placed.kept);
+            }
+            let output = placed.output;
+            failed.extend(placed.failed.into_iter().map(|(_, error)| (output.clone(), error)));
+        }
+        for (path, error) in failed {
+            self.state.forget_work_tree();
+            if let Some(stage) = owner(&path) {
+                self.fail(stage, error);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A repair as the reason that it is.
+fn reason_of(repair: &Repair) -> plan::Reason {
+    plan::Reason::Out { path: repair.path.clone(), change: repair.change }
+}
