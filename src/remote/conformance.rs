@@ -30,6 +30,40 @@ pub fn check(backend: &dyn Backend) {
     many_threads_write_at_once(backend);
 }
 
+/// Runs the half of the suite that reads: `writer` fills the empty place behind `reader`, and
+/// `publish` does what must follow each change. Panics as [`check`] does.
+pub fn check_reading(writer: &dyn Backend, reader: &dyn Backend, publish: &dyn Fn()) {
+    let name = key("pk/00/big");
+    let bytes: Vec<u8> = (0..300_000u32).map(|number| (number * 7) as u8).collect();
+    writer.put(&name, &[&bytes]).expect("writes");
+    writer.put(&key("pk/00/empty"), &[]).expect("writes");
+    writer.put(&key("gc/1"), &[b"x"]).expect("writes");
+    publish();
+    assert_eq!(keys(reader, ""), ["gc/1", "pk/00/big", "pk/00/empty"]);
+    assert_eq!(keys(reader, "pk/00/b"), ["pk/00/big"]);
+    assert!(reader.list("../", &mut |_| ControlFlow::Continue(())).is_err());
+    assert!(read(reader, &name, 300_000).expect("reads") == bytes);
+    assert_eq!(read(reader, &key("pk/00/empty"), 0).expect("reads"), b"");
+    check_ranges(reader, &name, &bytes);
+    let stat = reader.head(&name).expect("no error").expect("it is there");
+    assert_eq!(stat.size, 300_000);
+    assert!(reader.now().expect("a clock") + Duration::from_secs(2) >= stat.modified);
+    assert_eq!(reader.head(&key("pk/00/none")).expect("no error"), None);
+    assert!(read(reader, &key("pk/00/none"), 10).expect_err("absent").is_not_found());
+}
+
+fn check_ranges(backend: &dyn Backend, name: &Key, bytes: &[u8]) {
+    let len = bytes.len() as u64;
+    for range in [0..1u64, 5..20, len - 1..len, 0..len, 7..7] {
+        let part = read_range(backend, name, range.clone()).expect("a range");
+        assert!(part == bytes[range.start as usize..range.end as usize], "{range:?}");
+    }
+    for range in [len - 1..len + 1, len + 1_000_000..len + 1_000_001] {
+        let error = read_range(backend, name, range).expect_err("past the end");
+        assert_eq!(error.situation, Situation::Invalid);
+    }
+}
+
 fn an_empty_place_is_empty(backend: &dyn Backend) {
     assert_eq!(keys(backend, ""), Vec::<String>::new());
     assert_eq!(keys(backend, "pk/"), Vec::<String>::new());
@@ -51,14 +85,7 @@ fn objects_come_back_whole_and_in_parts(backend: &dyn Backend) {
         read(backend, &name, 2_999_999).expect_err("limit").situation,
         Situation::TooLarge { limit: 2_999_999 }
     );
-    for range in [0..1u64, 5..20, 2_999_999..3_000_000, 0..3_000_000, 7..7] {
-        let part = read_range(backend, &name, range.clone()).expect("a range");
-        assert!(part == bytes[range.start as usize..range.end as usize], "{range:?}");
-    }
-    for range in [2_999_999..3_000_001u64, 4_000_000..4_000_001] {
-        let error = read_range(backend, &name, range).expect_err("past the end");
-        assert_eq!(error.situation, Situation::Invalid);
-    }
+    check_ranges(backend, &name, &bytes);
     let stat = backend.head(&name).expect("no error").expect("it is there");
     assert_eq!(stat.size, 3_000_000);
     let slack = Duration::from_secs(2);

@@ -36,10 +36,12 @@ mod gcs;
 mod line;
 mod refusal;
 mod s3;
+mod web;
 
 pub(crate) use azure::open_azure;
 pub(crate) use gcs::open_gcs;
 pub(crate) use s3::open_s3;
+pub(crate) use web::open_web;
 
 /// How much of a body is handed to the connection at once: what is taken shows that it moves.
 const PIECE: usize = 64 << 10;

@@ -6,7 +6,7 @@ use crate::error::{Advice, ErrorKind, Hint};
 use crate::model::secret::Secret;
 use crate::remote::backend::Backend;
 use crate::remote::folder::FolderBackend;
-use crate::remote::object_store::{open_azure, open_gcs, open_s3};
+use crate::remote::object_store::{open_azure, open_gcs, open_s3, open_web};
 use crate::remote::sftp::open_sftp;
 
 /// A remote as the configuration names it. No `Debug`: URL and options may hold credentials.
@@ -50,6 +50,8 @@ pub enum Place {
     Azure,
     /// A folder on a server that is reached by SSH.
     Ssh,
+    /// A copy on a web server.
+    Web,
 }
 
 /// Why a remote cannot be opened.
@@ -160,6 +162,7 @@ impl RemoteSpec {
             Some("gs" | "gcs") => Ok(Place::Gcs),
             Some("azure" | "az") => Ok(Place::Azure),
             Some("ssh" | "sftp") => Ok(Place::Ssh),
+            Some("http" | "https") => Ok(Place::Web),
             Some(scheme) => Err(SpecError::Scheme { name: name(), scheme: scheme.to_owned() }),
         }
     }
@@ -172,6 +175,7 @@ impl RemoteSpec {
             Place::Gcs => Ok(Box::new(open_gcs(self)?)),
             Place::Azure => Ok(Box::new(open_azure(self)?)),
             Place::Ssh => Ok(Box::new(open_sftp(self)?)),
+            Place::Web => Ok(Box::new(open_web(self)?)),
         }
     }
 

@@ -47,6 +47,11 @@ impl Refusal {
         }
     }
 
+    /// Whether a range was asked for that reaches past the end.
+    pub(super) fn is_range(&self) -> bool {
+        self.status == 416
+    }
+
     pub(super) fn situation(&self) -> Situation {
         match self.code.as_str() {
             "NoSuchBucket" | "ContainerNotFound" => return Situation::NoBucket,

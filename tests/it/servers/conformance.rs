@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use mlv::model::secret::Secret;
-use mlv::remote::conformance::check;
+use mlv::remote::backend::{Backend, Key, Situation};
+use mlv::remote::conformance::{check, check_reading};
+use mlv::remote::folder::FolderBackend;
 use mlv::remote::registry::{RemoteSpec, SpecOption};
 use mlv::remote::retry::{Patience, Retrying};
 
-use crate::support::servers::{Azurite, Gcs, Moto, Sshd, azurite};
+use crate::support::servers::{Azurite, Gcs, Moto, Nginx, Sshd, azurite};
 
 fn spec(url: &str, options: &[(&str, &str)]) -> RemoteSpec {
     let option = |(name, value): &(&str, &str)| SpecOption {
@@ -76,4 +78,17 @@ fn sftp_conforms() {
     conforms(&spec(&server.url("new/remote"), &[("ssh_command", &server.ssh())]));
     let left = std::fs::read_dir(server.path("new/remote/.stage")).expect("a folder").count();
     assert_eq!(left, 0, "nothing stays under construction");
+}
+
+/// The reading half of the suite: what stands there is made as a folder remote.
+#[test]
+fn http_conforms_to_be_read() {
+    let Some(server) = Nginx::start() else { return };
+    let folder = FolderBackend::new(&server.path());
+    let web = spec(&server.url(), &[]).open(Path::new("/")).unwrap_or_else(|error| panic!("{error}"));
+    check_reading(&folder, &web, &|| super::http::make_listing(&server.path()));
+    let key = Key::parse("pk/00/new").expect("a key");
+    for refused in [web.put(&key, &[]), web.create(&key, &[]).map(drop), web.delete(&key)] {
+        assert_eq!(refused.expect_err("it cannot be written").situation, Situation::ReadOnly);
+    }
 }

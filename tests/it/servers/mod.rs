@@ -2,5 +2,6 @@
 
 mod conformance;
 mod credentials;
+mod http;
 mod s3;
 mod ssh;

@@ -1,0 +1,42 @@
+//! A copy of a remote on a web server.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::TestEnv;
+use crate::support::servers::Nginx;
+
+/// Makes the list of a copy as docs/guides/remotes.md says.
+pub(super) fn make_listing(folder: &Path) {
+    let guide = include_str!("../../../docs/guides/remotes.md");
+    let (_, rest) = guide.split_once("```sh\nfind").expect("the guide has the command");
+    let script = format!("find{}", rest.split("```").next().expect("it ends"));
+    let made = Command::new("sh").args(["-c", &script]).current_dir(folder).status();
+    assert!(made.expect("sh runs").success());
+}
+
+#[test]
+fn copy_on_a_web_server_is_pulled_and_never_pushed_to() {
+    let Some(server) = Nginx::start() else { return };
+    let env = TestEnv::ready();
+    env.mlv(&["remote", "add", "-d", "folder", &server.path().display().to_string()]).success();
+    env.write("a", "one");
+    env.write("d/big", vec![7; 9_000_000]);
+    env.mlv(&["add", "a", "d"]).success();
+    env.commit("add data");
+    env.mlv(&["push"]).success();
+    let clone = env.clone_to("clone");
+    clone.mlv(&["remote", "add", "-d", "web", &server.url()]).success();
+    // R9: no list is not an empty one.
+    let without = clone.mlv(&["pull"]).code(7);
+    assert!(without.stderr().contains("make the list anew"), "{without}");
+    make_listing(&server.path());
+    clone.mlv(&["pull"]).success();
+    assert_eq!(clone.snapshot(), env.snapshot());
+    clone.write("a", "two");
+    clone.mlv(&["add", "a"]).success();
+    let refused = clone.mlv(&["push"]).code(7);
+    assert!(refused.stderr().contains("can only be read"), "{refused}");
+    let tested = clone.mlv(&["remote", "test"]).success();
+    assert!(tested.stdout().contains("no\twrite\t"), "{tested}");
+}
