@@ -124,6 +124,16 @@ impl CliError {
             for path in &failure.quoted {
                 failure.message = replace_path(&failure.message, path, &view.path(path));
             }
+            failure.message = view.text(&failure.message);
+        }
+        parts.message = view.text(&parts.message);
+        for cause in &mut parts.causes {
+            *cause = view.text(cause);
+        }
+        if let Some(path) = &mut parts.subject
+            && let Some(from_root) = view.from_root(path)
+        {
+            *path = from_root.to_owned();
         }
         self
     }
@@ -172,10 +182,11 @@ impl CliError {
 
     fn single(failure: &Failure) -> CliError {
         let Failure { path, kind, message, subject, hints, quoted } = failure;
-        let is_named = subject.is_some() || path.is_empty() || message.contains(&**path);
+        let is_named = path.is_empty() || !quoted.is_empty() || message.contains(&**path);
         let message = if is_named { message.clone() } else { format!("`{path}`: {message}") };
         let mut error = CliError::new(*kind, message);
-        error.0.subject = subject.clone().or_else(|| (!path.is_empty()).then(|| path.clone()));
+        let of_repository = subject.as_ref().filter(|_| !quoted.is_empty()).unwrap_or(path);
+        error.0.subject = (!of_repository.is_empty()).then(|| of_repository.clone());
         error.0.hints.clone_from(hints);
         error.0.quoted.clone_from(quoted);
         error
@@ -351,10 +362,10 @@ mod tests {
         let mut text = Text::new(false);
         error.render(&mut text);
         insta::assert_snapshot!(text.as_str(), @r"
-        error: cannot rename `a`: no storage space
+        error: `x`: cannot rename `a`: no storage space
         hint: free some space
         ");
-        insta::assert_snapshot!(error.document(), @r#"{"error":{"kind":"no_space","message":"cannot rename `a`: no storage space","path":"a","hints":["free some space"],"retry":true},"failed":[{"path":"x","kind":"no_space","message":"cannot rename `a`: no storage space"}]}"#);
+        insta::assert_snapshot!(error.document(), @r#"{"error":{"kind":"no_space","message":"`x`: cannot rename `a`: no storage space","path":"x","hints":["free some space"],"retry":true},"failed":[{"path":"x","kind":"no_space","message":"cannot rename `a`: no storage space"}]}"#);
     }
 
     #[test]

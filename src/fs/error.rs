@@ -177,6 +177,8 @@ impl Advice for Error {
             Error::Busy { .. } => {
                 vec![Hint::new("wait for it to end, or run the command without `--no-wait`")]
             }
+            Error::NotUtf8 { .. } => vec![Hint::new("rename it, or list its folder in `.mlvignore`")],
+            Error::NotAFile { .. } => vec![Hint::new("remove it, or list it in `.mlvignore`")],
             _ => Vec::new(),
         }
     }

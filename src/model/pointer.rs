@@ -162,6 +162,10 @@ impl Problem for PointerProblem {
         match self {
             PointerProblem::Yaml(problem) => problem.hint(),
             PointerProblem::Version { .. } => Some("install a newer mlv".into()),
+            PointerProblem::Name { path } => Some(format!(
+                "call it `{path}.mlv` again; or, to rename the data, write the new name behind `path:` and \
+                 give `{path}` that name too"
+            )),
             PointerProblem::CannotEdit => Some("write the pointer with one key a line".into()),
             _ => None,
         }

@@ -70,7 +70,7 @@ pub struct AddedOutput {
     pub state: &'static str,
     /// What changed inside.
     pub changes: ChangeCounts,
-    /// Entries kept although they are not here.
+    /// Files and symlinks kept although they are not here.
     pub kept: u64,
 }
 
@@ -163,7 +163,11 @@ fn classify(
         Some(kind) => Some(kind),
         None => repo.dir().stat(path)?.map(|stamp| stamp.kind),
     };
-    let Some(kind) = there else { return Err(OutputError::Vanished { path: path.clone() }.into()) };
+    let Some(kind) = there else {
+        return Err(
+            OutputError::Vanished { path: path.clone(), near: targets::near_there(repo, path) }.into()
+        );
+    };
     let pointer = pointers::path_of(path)?;
     check_kind(path, kind)?;
     check_free(repo, tracked, path)?;

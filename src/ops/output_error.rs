@@ -23,6 +23,8 @@ pub enum OutputError {
     Vanished {
         /// The path.
         path: RepoPath,
+        /// What is there under nearly that name, nearest first.
+        near: Vec<RepoPath>,
     },
     /// A path inside a tracked directory that is neither here nor recorded.
     #[error("nothing is at `{path}`, and nothing of it was here before")]
@@ -31,10 +33,12 @@ pub enum OutputError {
         path: RepoPath,
     },
     /// A path inside a tracked directory that is neither recorded nor here.
-    #[error("nothing is recorded at `{path}`, and nothing is there")]
+    #[error("nothing is recorded at `{path}`")]
     NotRecorded {
         /// The path.
         path: RepoPath,
+        /// What is recorded under nearly that name, nearest first.
+        near: Vec<RepoPath>,
     },
     /// A symlink as an output of its own.
     #[error("`{path}` is a symbolic link")]
@@ -155,6 +159,12 @@ pub enum OutputError {
         /// Why.
         source: Box<TreeError<store::Error>>,
     },
+    /// A name that no tree can hold: a line end or another control character is in it.
+    #[error("the name of `{path}` cannot be recorded")]
+    BadEntryName {
+        /// The path.
+        path: RepoPath,
+    },
     /// Entries that make no tree.
     #[error("`{path}` cannot be recorded")]
     BadEntries {
@@ -237,6 +247,8 @@ pub enum OutputError {
         paths: Vec<RepoPath>,
         /// The remote.
         remote: String,
+        /// Whether the work tree has them, so that the cache can get them from there.
+        in_work_tree: bool,
     },
     /// An object that is not in the cache.
     #[error("the data of `{path}` is not in the cache")]
@@ -288,9 +300,10 @@ impl OutputError {
             }
             OutputError::IgnoredPointer { pointer } => Some(pointer),
             OutputError::NotTrackable { path, .. }
-            | OutputError::Vanished { path }
+            | OutputError::Vanished { path, .. }
             | OutputError::NothingAt { path }
-            | OutputError::NotRecorded { path }
+            | OutputError::NotRecorded { path, .. }
+            | OutputError::BadEntryName { path }
             | OutputError::SymlinkOutput { path }
             | OutputError::SymlinkTarget { path, .. }
             | OutputError::NotADirectory { path }
@@ -350,6 +363,7 @@ impl Advice for OutputError {
             },
             OutputError::WouldOverwrite { .. } => ErrorKind::WouldOverwrite,
             OutputError::External { .. }
+            | OutputError::BadEntryName { .. }
             | OutputError::NotTrackable { .. }
             | OutputError::SymlinkOutput { .. }
             | OutputError::SymlinkTarget { .. }
@@ -390,7 +404,20 @@ impl Advice for OutputError {
             OutputError::TreeNotDownloaded { path, .. } | OutputError::NotDownloaded { path } => {
                 format!("mlv fetch {path}")
             }
+            OutputError::NowhereToPush { in_work_tree: true, .. } => {
+                "`mlv commit` stores what is here".to_owned()
+            }
             OutputError::NowhereToPush { .. } => "mlv fetch".to_owned(),
+            OutputError::Vanished { path, .. } if path.as_str().contains(['*', '?', '[']) => {
+                format!("for a pattern: mlv add --glob {path}")
+            }
+            OutputError::Vanished { near, .. } | OutputError::NotRecorded { near, .. }
+                if !near.is_empty() =>
+            {
+                let near: Vec<&str> = near.iter().map(RepoPath::as_str).collect();
+                format!("did you mean `{}`?", near.join("` or `"))
+            }
+            OutputError::BadEntryName { .. } => "rename it, or list it in `.mlvignore`".to_owned(),
             OutputError::MissingThere { .. } | OutputError::DamagedThere { .. } => {
                 "run `mlv push` in a clone that has the data".to_owned()
             }
@@ -429,6 +456,9 @@ impl Advice for OutputError {
                 std::iter::once(inner).chain(pointer).collect()
             }
             OutputError::Twin { other, .. } => vec![other],
+            OutputError::Vanished { near, .. } | OutputError::NotRecorded { near, .. } => {
+                near.iter().collect()
+            }
             _ => Vec::new(),
         };
         let mut quoted: Vec<String> = self.path().into_iter().chain(more).map(ToString::to_string).collect();
@@ -440,7 +470,7 @@ impl Advice for OutputError {
     fn affected(&self) -> Vec<(String, String)> {
         let (paths, what) = match self {
             OutputError::WouldOverwrite { paths, .. } => (paths, "not saved".to_owned()),
-            OutputError::NowhereToPush { paths, remote } => {
+            OutputError::NowhereToPush { paths, remote, .. } => {
                 (paths, format!("neither in the cache nor on the remote `{remote}`"))
             }
             _ => return Vec::new(),

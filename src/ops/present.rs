@@ -214,6 +214,28 @@ impl<'a> WorkTreeState<'a> {
         Ok(info.map(|info| Found { info, is_partial: true, is_link: false }))
     }
 
+    /// The command that brings what is recorded at `path`, if anything is.
+    pub fn remedy(&self, path: &RepoPath) -> Option<String> {
+        let (out, _) = self.tracked.containing(path)?;
+        let is_here = self.has_all(out.content.as_ref()?).ok()?;
+        Some(format!("mlv {} {path}", if is_here { "checkout" } else { "pull" }))
+    }
+
+    /// Whether the cache has all of it.
+    fn has_all(&self, content: &ContentInfo) -> Result<bool, OpError> {
+        let presence = self.presence()?;
+        match content.id {
+            ContentId::File(id) => Ok(presence.has_object(id.digest())),
+            ContentId::Tree(id) => match trees::read(self.repo, id, &RepoPath::root()) {
+                Ok(entries) => Ok(entries
+                    .iter()
+                    .all(|entry| !entry.kind.has_object() || presence.has_object(entry.hash))),
+                Err(error) if error.is_not_downloaded() => Ok(false),
+                Err(error) => Err(error),
+            },
+        }
+    }
+
     fn presence(&self) -> Result<Arc<Presence>, OpError> {
         if let Some(presence) = &*self.presence.borrow() {
             return Ok(presence.clone());
@@ -270,16 +292,6 @@ impl State for WorkTreeState<'_> {
             // Not downloaded is no difference.
             return Ok(true);
         }
-        let presence = self.presence()?;
-        match content.id {
-            ContentId::File(id) => Ok(presence.has_object(id.digest())),
-            ContentId::Tree(id) => match trees::read(self.repo, id, &RepoPath::root()) {
-                Ok(entries) => Ok(entries
-                    .iter()
-                    .all(|entry| !entry.kind.has_object() || presence.has_object(entry.hash))),
-                Err(error) if error.is_not_downloaded() => Ok(false),
-                Err(error) => Err(error),
-            },
-        }
+        self.has_all(content)
     }
 }

@@ -106,7 +106,7 @@ fn push_to(
     let source = FromCache::new(cache);
     let plan = plan_push(&mut to.remote, &wants, &source)?;
     if !plan.missing().is_empty() {
-        return Err(name_missing(cache, wishes, plan.missing(), &to.name));
+        return Err(name_missing(repo, wishes, plan.missing(), &to.name));
     }
     if dry_run {
         let counts = plan.counts();
@@ -159,7 +159,7 @@ pub(super) fn want_tree(
 }
 
 /// The paths of what is neither here nor there.
-fn name_missing(cache: &Cache, wishes: &[Wish], missing: &[RecordKey], remote: &str) -> OpError {
+fn name_missing(repo: &Repo, wishes: &[Wish], missing: &[RecordKey], remote: &str) -> OpError {
     let mut lost: HashMap<Digest, ()> = missing.iter().map(|key| (key.hash, ())).collect();
     let mut paths = Vec::new();
     for wish in wishes {
@@ -170,6 +170,7 @@ fn name_missing(cache: &Cache, wishes: &[Wish], missing: &[RecordKey], remote: &
                 }
             }
             ContentId::Tree(id) => {
+                let Ok(cache) = repo.cache() else { continue };
                 let mut read = |page: TreeId| {
                     cache.read_record(RecordKey { hash: page.digest(), kind: RecordKind::TreePage })
                 };
@@ -181,7 +182,8 @@ fn name_missing(cache: &Cache, wishes: &[Wish], missing: &[RecordKey], remote: &
         }
     }
     paths.sort();
-    OutputError::NowhereToPush { paths, remote: remote.to_owned() }.into()
+    let in_work_tree = paths.iter().all(|path| matches!(repo.dir().stat(path), Ok(Some(_))));
+    OutputError::NowhereToPush { paths, remote: remote.to_owned(), in_work_tree }.into()
 }
 
 /// Whose push it is, and what it is about.

@@ -27,7 +27,7 @@ pub struct Recorded {
     pub info: ContentInfo,
     /// What differs from what was recorded before.
     pub changes: ChangeCounts,
-    /// Entries kept although they are not here.
+    /// Files and symlinks kept although they are not here.
     pub kept: u64,
 }
 
@@ -139,7 +139,7 @@ impl<'a> Recording<'a> {
         let output = request.output;
         let present = self.read(output, request.store)?;
         match &present {
-            Present::Absent => Err(OutputError::Vanished { path: output.clone() }.into()),
+            Present::Absent => Err(OutputError::Vanished { path: output.clone(), near: Vec::new() }.into()),
             Present::File(file) if file.kind == EntryKind::Symlink => {
                 Err(OutputError::SymlinkOutput { path: output.clone() }.into())
             }
@@ -166,7 +166,7 @@ impl<'a> Recording<'a> {
 
     fn file(&mut self, request: Request<'_>, entries: &[TreeEntry]) -> Result<Recorded, OpError> {
         let Some(entry) = entries.first() else {
-            return Err(OutputError::Vanished { path: request.output.clone() }.into());
+            return Err(OutputError::Vanished { path: request.output.clone(), near: Vec::new() }.into());
         };
         let info = trees::file_info(entry);
         self.claims.push(Claim { output: request.output.clone(), content: info.id, paths: None });
@@ -196,7 +196,7 @@ impl<'a> Recording<'a> {
             None => Vec::new(),
         };
         let paths = (!kept.is_empty()).then(|| held::covering_paths(&present, &kept));
-        let count = kept.len() as u64;
+        let count = kept.iter().filter(|entry| entry.kind != EntryKind::EmptyDir).count() as u64;
         let entries = if kept.is_empty() { present } else { without_filled_folders(merge(present, kept)) };
         let info = self.build(output, &entries)?;
         if known.map(ContentId::Tree) != Some(info.id) {
@@ -275,7 +275,7 @@ impl<'a> Recording<'a> {
         let is_at = |entry: &TreeEntry, path: &str| trees::is_within(entry.bare_path(), path);
         for path in inside {
             if !old.iter().any(|entry| is_at(entry, path)) {
-                return Err(OutputError::NotRecorded { path: output.join_entry(path) }.into());
+                return Err(trees::not_recorded(output, path, &old).into());
             }
         }
         let mut entries = old.clone();

@@ -1,7 +1,7 @@
 //! `rescue`: lists what commands displaced, brings it back, and deletes it when told to.
 
 use crate::fs::place::{Examined, Placer};
-use crate::fs::rescue::{self, Kept, Rescue, RescueOperation};
+use crate::fs::rescue::{self, Rescue, RescueOperation};
 use crate::fs::staging::Staging;
 use crate::fs::stamp::FileKind;
 use crate::model::digest::Digest;
@@ -10,6 +10,8 @@ use crate::ops::scan::Scanner;
 use crate::ops::{OpError, OutputError, targets};
 use crate::repo::Repo;
 use crate::report::Reporter;
+
+pub use crate::fs::rescue::Kept;
 
 /// What lies in rescue, oldest first.
 #[derive(Debug, serde::Serialize)]

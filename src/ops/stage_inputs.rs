@@ -8,7 +8,7 @@ use crate::model::value::Value;
 use crate::ops::OpError;
 use crate::ops::present::WorkTreeState;
 use crate::ops::repro::StageError;
-use crate::pipeline::plan::{self, CurrentParams, State};
+use crate::pipeline::plan::{self, CurrentParams, MissingInput, State};
 
 /// Parameters by key, sorted.
 pub type ParamValues = Vec<(Box<str>, Value)>;
@@ -27,7 +27,11 @@ impl Inputs {
     pub fn read(stage: &Stage, target: &str, state: &WorkTreeState<'_>) -> Result<Inputs, OpError> {
         let missing = plan::missing_inputs(stage, state)?;
         if !missing.is_empty() {
-            return Err(StageError::MissingInputs { stage: target.into(), missing }.into());
+            let remedy = missing.iter().find_map(|input| match input {
+                MissingInput::File { path } => state.remedy(path),
+                MissingInput::Param { .. } => None,
+            });
+            return Err(StageError::MissingInputs { stage: target.into(), missing, remedy }.into());
         }
         let mut inputs = Inputs { deps: Vec::new(), params: Vec::new() };
         for path in &stage.deps {

@@ -23,7 +23,7 @@ use crate::ops::tracked::{PIPELINE_FILE, Source, Tracked, TrackedOut, TrackedPip
 use crate::pipeline::graph::{Graph, Selection, StageAddress};
 use crate::repo::Repo;
 
-pub use expand::paths;
+pub use expand::{near_there, paths};
 
 /// The targets as they were given, and how to read them.
 #[derive(Clone, Debug, Default)]

@@ -1,10 +1,13 @@
 //! Directory trees for operations: read from the cache or, where a page was never
 //! downloaded, from the remote; built from entries into the cache.
 
+use std::collections::BTreeSet;
+
+use crate::config::keys::near;
 use crate::model::digest::{Digest, TreeId};
 use crate::model::object::{ContentId, ContentInfo, RecordKey, RecordKind};
 use crate::model::path::RepoPath;
-use crate::model::tree::{self, EntryKind, TreeBuilder, TreeEntry, TreeSummary};
+use crate::model::tree::{self, BuildError, EntryKind, TreeBuilder, TreeEntry, TreeSummary};
 use crate::ops::compare::EntryChange;
 use crate::ops::{OpError, OutputError};
 use crate::repo::Repo;
@@ -68,10 +71,24 @@ pub fn check_recorded(
             .iter()
             .all(|entry| !is_within(entry.bare_path(), path))
         {
-            return Err(OutputError::NotRecorded { path: output.join_entry(path) }.into());
+            let entries = read_content(repo, info, output).unwrap_or_default();
+            return Err(not_recorded(output, path, &entries).into());
         }
     }
     Ok(())
+}
+
+/// That nothing is recorded at `path` of `output`, with what of its entries has nearly that name.
+pub fn not_recorded(output: &RepoPath, path: &str, entries: &[TreeEntry]) -> OutputError {
+    let mut names: BTreeSet<&str> = BTreeSet::new();
+    for entry in entries {
+        let name = entry.bare_path();
+        names.insert(name);
+        names.extend(name.match_indices('/').map(|(end, _)| &name[..end]));
+    }
+    let near = near(path, names.into_iter());
+    let near = near.iter().map(|name| output.join_entry(name)).collect();
+    OutputError::NotRecorded { path: output.join_entry(path), near }
 }
 
 /// Fails with `OtherSize` if the file that `info` names has not the size that it says, as far as the
@@ -99,7 +116,10 @@ pub fn build(
         }
         None => Ok(()),
     };
-    let failed = |source| OutputError::BadEntries { path: output.clone(), source: Box::new(source) };
+    let failed = |error| match error {
+        BuildError::Path { path } => OutputError::BadEntryName { path: output.join_entry(&path) },
+        error => OutputError::BadEntries { path: output.clone(), source: Box::new(error) },
+    };
     let mut builder = TreeBuilder::new(&mut sink);
     entries.iter().try_for_each(|entry| builder.push(entry)).map_err(failed)?;
     Ok(builder.finish().map_err(failed)?)

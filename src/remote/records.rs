@@ -101,7 +101,9 @@ impl Advice for RecordError {
     fn hints(&self) -> Vec<Hint> {
         match self.kind() {
             ErrorKind::UnsupportedVersion => vec![Hint::new("install a newer mlv; nothing was changed")],
-            _ => Vec::new(),
+            _ => vec![Hint::new(
+                "bring it back from a copy of the remote, or `mlv push -r NAME` to a new one where the data is",
+            )],
         }
     }
 }

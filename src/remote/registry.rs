@@ -145,6 +145,16 @@ impl Advice for SpecError {
     }
 }
 
+/// The path `text` from `base`, a path without symlinks, so that `..` at the beginning of `text` can
+/// be taken by name: messages then show `/data/store` and not `/data/project/../store`.
+fn beside(base: &Path, text: &str) -> PathBuf {
+    let (mut base, mut rest) = (base, text);
+    while let (Some(above), Some(behind)) = (base.parent(), rest.strip_prefix("../")) {
+        (base, rest) = (above, behind);
+    }
+    base.join(rest)
+}
+
 impl RemoteSpec {
     /// Where the remote lies; a relative path counts from `base`.
     pub fn place(&self, base: &Path) -> Result<Place, SpecError> {
@@ -153,7 +163,7 @@ impl RemoteSpec {
             return Err(SpecError::Empty { name: name() });
         }
         match scheme_of(&self.url) {
-            None => Ok(Place::Folder(base.join(&self.url))),
+            None => Ok(Place::Folder(beside(base, &self.url))),
             Some("file") => match file_path(&self.url) {
                 Some(path) => Ok(Place::Folder(path)),
                 None => Err(SpecError::FileUrl { name: name() }),
@@ -289,7 +299,8 @@ mod tests {
     #[test]
     fn paths_and_file_urls_are_folders() {
         assert_eq!(folder("/mnt/share"), "/mnt/share");
-        assert_eq!(folder("../store"), "/base/../store");
+        assert_eq!(folder("../store"), "/store");
+        assert_eq!(folder("../../store"), "/../store");
         assert_eq!(folder("with:colon"), "/base/with:colon");
         assert_eq!(folder("host:path"), "/base/host:path");
         assert_eq!(folder("file:///mnt/a%20b"), "/mnt/a b");

@@ -47,6 +47,12 @@ pub enum Error {
         /// The marker file.
         path: PathBuf,
     },
+    /// The file that says which format the cache has is damaged.
+    #[error("`{}`, which says what the cache's format is, is damaged", path.display())]
+    DamagedMarker {
+        /// The marker file.
+        path: PathBuf,
+    },
     /// A pack in the cache could not be written or read as such.
     #[error("the cache's pack `{}` cannot be used", path.display())]
     Pack {
@@ -94,7 +100,9 @@ impl Advice for Error {
         match self {
             Error::Fs(error) => error.kind(),
             Error::Missing { .. } => ErrorKind::NotDownloaded,
-            Error::Damaged { .. } | Error::WrongBytes { .. } => ErrorKind::Damaged,
+            Error::Damaged { .. } | Error::WrongBytes { .. } | Error::DamagedMarker { .. } => {
+                ErrorKind::Damaged
+            }
             Error::UnsafeLink { .. } => ErrorKind::UnsafePath,
             Error::UnknownCache { .. } => ErrorKind::UnsupportedVersion,
             Error::Pack { source, .. } => source.kind(),
@@ -109,6 +117,12 @@ impl Advice for Error {
             Error::Missing { .. } | Error::Damaged { .. } => {
                 vec![Hint::new("`mlv fetch` gets it from the remote, if it was pushed")]
             }
+            // Without the file no reader would look into the cache, so that removing it is no remedy.
+            Error::DamagedMarker { path } => vec![Hint::new(format!(
+                "echo '{{\"version\":1,\"hash\":\"blake3\",\"trust\":\"self\"}}' > {}",
+                path.display()
+            ))],
+            Error::UnknownCache { .. } => vec![Hint::new("install a newer mlv")],
             _ => Vec::new(),
         }
     }
@@ -120,9 +134,10 @@ impl Advice for Error {
                 Some(key.hash.to_string())
             }
             Error::WrongBytes { expected, .. } => Some(expected.to_string()),
-            Error::UnsafeLink { path } | Error::UnknownCache { path } | Error::Pack { path, .. } => {
-                Some(path.display().to_string())
-            }
+            Error::UnsafeLink { path }
+            | Error::UnknownCache { path }
+            | Error::DamagedMarker { path }
+            | Error::Pack { path, .. } => Some(path.display().to_string()),
             Error::Broken | Error::Interrupted => None,
         }
     }

@@ -124,8 +124,10 @@ pub(super) fn read_marker(dir: &Dir) -> Result<Option<Trust>, Error> {
         Err(error) if error.is_not_found() => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let marker: Option<Marker<'_>> = serde_json::from_slice(&bytes).ok();
-    let trust = marker
+    let Ok(marker) = serde_json::from_slice::<Marker<'_>>(&bytes) else {
+        return Err(Error::DamagedMarker { path: dir.full(&path) });
+    };
+    let trust = Some(marker)
         .filter(|marker| marker.version == 1 && marker.hash == "blake3")
         .and_then(|marker| [Trust::Own, Trust::Group].into_iter().find(|trust| trust.word() == marker.trust));
     trust.map(Some).ok_or_else(|| Error::UnknownCache { path: dir.full(&path) })
@@ -157,11 +159,15 @@ mod tests {
             write_marker(&dir, trust).unwrap();
             assert_eq!(read_marker(&dir).unwrap(), Some(trust));
         }
-        let unknown = ["", "{}", "{\"version\":2,\"hash\":\"blake3\",\"trust\":\"self\"}"];
+        let unknown = ["{\"version\":2,\"hash\":\"blake3\",\"trust\":\"self\"}"];
         for text in unknown.into_iter().chain(["{\"version\":1,\"hash\":\"md5\",\"trust\":\"self\"}"]) {
             std::fs::remove_file(root.path().join(MARKER)).unwrap();
             std::fs::write(root.path().join(MARKER), text).unwrap();
             assert!(matches!(read_marker(&dir), Err(Error::UnknownCache { .. })), "{text}");
+        }
+        for text in ["", "{}", "\0\0\0"] {
+            std::fs::write(root.path().join(MARKER), text).unwrap();
+            assert!(matches!(read_marker(&dir), Err(Error::DamagedMarker { .. })), "{text}");
         }
     }
 

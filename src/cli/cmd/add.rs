@@ -4,7 +4,7 @@ use crate::cli::args::{DryRun, JobsArgs};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::help;
-use crate::cli::render::{Viewpoint, count, git_error, git_files};
+use crate::cli::render::{Viewpoint, count, git_error, git_files, thousands};
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::error::ErrorKind;
@@ -120,7 +120,8 @@ pub(crate) fn line(output: &AddedOutput, view: &Viewpoint, dry_run: bool, out: &
     }
     out.end();
     if output.kept > 0 {
-        let entries = if output.kept == 1 { "entry that is" } else { "entries that are" };
-        out.put(format!("kept {} {entries} not downloaded; to delete: mlv rm PATH", output.kept)).end();
+        let files = if output.kept == 1 { "file that is" } else { "files that are" };
+        let kept = thousands(output.kept);
+        out.put(format!("kept {kept} {files} not downloaded; to delete: mlv rm PATH")).end();
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::cli::render::{Viewpoint, count};
 use crate::cli::ui::Text;
-use crate::fs::rescue::Kept;
+use crate::ops::rescue::Kept;
 
 /// More paths than this are counted instead of listed.
 const LISTED: usize = 20;

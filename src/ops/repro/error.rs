@@ -36,6 +36,8 @@ pub enum StageError {
         stage: Box<str>,
         /// What is missing, at least one.
         missing: Vec<MissingInput>,
+        /// The command that brings the first one, where mlv tracks it.
+        remedy: Option<String>,
     },
     /// What it reads is only partly downloaded. Nothing was touched.
     #[error("stage `{stage}` cannot run: `{path}` is not, or only partly, downloaded")]
@@ -122,6 +124,7 @@ impl Advice for StageError {
                 format!("`{log}` has all that it printed")
             }
             StageError::PartialInput { path, .. } => format!("mlv pull {path}"),
+            StageError::MissingInputs { remedy: Some(remedy), .. } => remedy.clone(),
             StageError::SymlinkInput { .. } => "name what the link leads to as the dependency".to_owned(),
             StageError::InputChanged { stage, .. } => format!("mlv repro {stage}"),
             StageError::Exec(error) => return error.hints(),

@@ -167,6 +167,7 @@ impl Look<'_> {
             data.unchanged.push(path.clone());
         }
         if let Some(total) = missing_here(info, &state) {
+            let here = total.saturating_sub(recorded_and_absent(&state));
             report.cache.push(Partial { path, here, total, cached: complete });
         }
         Ok(())
@@ -192,6 +193,15 @@ fn files_here(info: &ContentInfo, state: &OutputState) -> u64 {
         Verdict::Directory(directory) => directory.files_here,
         _ => 0,
     }
+}
+
+/// The number of recorded files that are not here, never brought or deleted. What is here beside
+/// them makes an output no more complete.
+fn recorded_and_absent(state: &OutputState) -> u64 {
+    let Verdict::Directory(directory) = &state.verdict else { return u64::MAX };
+    let deleted = directory.changes.iter().filter(|change| change.new.is_none());
+    let deleted = deleted.filter_map(|change| change.old.as_ref());
+    directory.not_here.iter().chain(deleted).filter(|entry| entry.kind.is_file()).count() as u64
 }
 
 /// The number of files in all, if some were never here.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use globset::{GlobBuilder, GlobMatcher};
 
+use crate::config::keys::near;
 use crate::fs::stamp::FileKind;
 use crate::model::path::{PathError, RepoPath, check_output_name};
 use crate::model::resolve::ResolveError;
@@ -119,6 +120,14 @@ fn below(repo: &Repo, above: Vec<RepoPath>, with_folders: bool) -> Result<Vec<Re
         }
     }
     Ok(found)
+}
+
+/// What is in the folder of `path` under nearly its name, nearest first.
+pub fn near_there(repo: &Repo, path: &RepoPath) -> Vec<RepoPath> {
+    let folder = path.parent().unwrap_or_else(RepoPath::root);
+    let there = names_in(repo, &folder).unwrap_or_default();
+    let near = near(path.file_name(), there.iter().map(|(path, _)| path.file_name()));
+    near.iter().filter_map(|name| folder.join_str(name).ok()).collect()
 }
 
 /// What a folder holds that could be data; nothing if it is no folder.

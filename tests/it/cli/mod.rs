@@ -24,6 +24,7 @@ mod pipelines;
 mod places;
 mod push_pull;
 mod relink;
+mod remedies;
 mod remote;
 mod remove;
 mod remove_parts;

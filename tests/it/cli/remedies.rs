@@ -1,0 +1,137 @@
+//! Refusals and the remedies that they name: each is pasted, and works.
+
+use crate::support::{TestEnv, os};
+
+/// The stderr of a command that fails with `code`.
+#[track_caller]
+fn refused(env: &TestEnv, args: &[&str], code: i32) -> String {
+    env.mlv(args).code(code).stderr()
+}
+
+#[test]
+fn push_of_what_is_here_and_not_in_the_cache_is_mended_by_commit() {
+    let env = TestEnv::shared();
+    env.write("a", "1");
+    env.mlv(&["add", "--no-commit", "a"]).success();
+    let said = refused(&env, &["push"], 5);
+    assert!(said.contains("hint: `mlv commit` stores what is here"), "{said}");
+    env.mlv(&["commit"]).success();
+    env.mlv(&["push"]).success();
+}
+
+#[test]
+fn names_that_are_nearly_right_are_suggested() {
+    let env = TestEnv::shared();
+    env.write("d/top", "1");
+    env.write("d/x/one", "1");
+    env.write("table.csv", "1");
+    env.mlv(&["add", "d"]).success();
+    env.mlv(&["push"]).success();
+    assert_eq!(
+        refused(&env, &["pull", "d/tpo"], 2),
+        "error: nothing is recorded at `d/tpo`\nhint: did you mean `d/top`?\n"
+    );
+    assert!(refused(&env.at("d"), &["pull", "x/oen"], 2).contains("hint: did you mean `x/one`?"));
+    assert_eq!(
+        refused(&env, &["add", "tabel.csv"], 2),
+        "error: `tabel.csv` does not exist\nhint: did you mean `table.csv`?\n"
+    );
+    assert!(refused(&env, &["add", "*.csv"], 2).contains("hint: for a pattern: mlv add --glob '*.csv'"));
+}
+
+#[test]
+fn unusual_names_are_told_with_their_paths_and_can_be_left_out() {
+    let env = TestEnv::ready();
+    env.write("deep/dir/ok", "1");
+    env.write("deep/dir/new\nline", "1");
+    let said = refused(&env, &["add", "deep"], 4);
+    assert!(said.contains("the name of `deep/dir/new\\nline` cannot be recorded\n"), "{said}");
+    assert!(said.contains("hint: rename it, or list it in `.mlvignore`"), "{said}");
+    env.write(".mlvignore", "new?line\n");
+    env.mlv(&["add", "deep"]).success();
+    env.write(".mlvignore", "new?line\nodd\n");
+    env.write("deep/odd/ok", "1");
+    std::fs::write(env.path().join("deep/odd").join(os(b"bad\xff")), "1").expect("a file");
+    env.mlv(&["add", "deep"]).success();
+    env.write(".mlvignore", "new?line\n");
+    let said = refused(&env.at("deep"), &["add", "dir", "odd"], 4);
+    assert!(said.contains("hint: rename it, or list its folder in `.mlvignore`"), "{said}");
+}
+
+#[test]
+fn missing_input_that_is_recorded_is_brought_by_the_hint() {
+    let env = TestEnv::shared();
+    env.write("raw.csv", "1");
+    env.mlv(&["add", "raw.csv"]).success();
+    env.write("mlv.yaml", "stages:\n  train: {cmd: cp raw.csv out, deps: [raw.csv], outs: [out]}\n");
+    env.remove("raw.csv");
+    let said = refused(&env, &["repro"], 8);
+    assert!(said.contains("cannot run without `raw.csv`\nhint: mlv checkout raw.csv\n"), "{said}");
+    env.mlv(&["checkout", "raw.csv"]).success();
+    env.mlv(&["repro"]).success();
+}
+
+#[test]
+fn damage_is_told_with_what_mends_it() {
+    let env = TestEnv::shared();
+    env.write("a", "1");
+    env.mlv(&["add", "a"]).success();
+    env.mlv(&["push"]).success();
+    env.write(".mlv/cache/mlv-cache", "");
+    let said = refused(&env, &["status"], 5);
+    assert!(said.contains("is damaged") && said.contains("hint: echo"), "{said}");
+    let command = said.lines().find_map(|line| line.strip_prefix("hint: ")).expect("a hint");
+    let command = command.replace("$ENV", &env.root().display().to_string());
+    env.run(env.command("sh").args(["-c", &command])).success();
+    env.mlv(&["status"]).success();
+
+    env.write(env.root().join("remote/mlv-remote"), "nonsense");
+    env.commit("data");
+    let said = refused(&env.clone_to("clone"), &["fetch"], 7);
+    assert!(said.contains("hint: bring it back from a copy of the remote"), "{said}");
+    assert!(!said.contains("/repo/../remote"), "{said}");
+}
+
+#[test]
+fn renamed_pointer_is_told_how_to_rename() {
+    let env = TestEnv::ready();
+    env.write("d/1", "1");
+    env.mlv(&["add", "d"]).success();
+    env.commit("data");
+    env.git(&["mv", "d.mlv", "e.mlv"]);
+    let said = refused(&env, &["status"], 4);
+    assert!(said.contains("hint: call it `d.mlv` again; or, to rename the data"), "{said}");
+    env.write("e.mlv", env.read_text("e.mlv").replace("path: d\n", "path: e\n"));
+    env.run(env.command("mv").args(["d", "e"])).success();
+    assert!(env.status()["data"]["uncommitted"].is_null(), "{}", env.status());
+}
+
+#[test]
+fn paths_that_layers_below_name_are_those_of_the_current_folder_too() {
+    let env = TestEnv::ready();
+    env.write("d/1", "1");
+    env.mlv(&["add", "d"]).success();
+    std::fs::write(env.path().join("d").join(os(b"bad\xff")), "1").expect("a file");
+    let said = refused(&env.at("other"), &["status"], 4);
+    assert!(!said.contains("$ENV"), "{said}");
+    assert!(env.exists("d/1") && said.contains("the name of"), "{said}");
+}
+
+#[test]
+fn what_is_here_besides_makes_an_output_no_more_complete() {
+    let env = TestEnv::shared();
+    for number in 1..=5 {
+        env.write(format!("d/{number}"), format!("file {number}"));
+    }
+    env.mlv(&["add", "d"]).success();
+    env.commit("data");
+    env.mlv(&["push"]).success();
+    let clone = env.clone_to("clone");
+    clone.mlv(&["pull", "d/1", "d/2"]).success();
+    for number in 1..=9 {
+        clone.write(format!("d/new-{number}"), format!("new {number}"));
+    }
+    clone.remove("d/2");
+    let said = clone.mlv(&["status"]).success().stdout();
+    assert!(said.contains("partial: 1 of 5 files here"), "{said}");
+}
