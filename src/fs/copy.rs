@@ -10,63 +10,139 @@ use super::dir::{remove_tree, sync_folder};
 use super::file::read_full;
 use super::folders::Place;
 use super::stamp::{FileKind, FileStamp, permissions};
-use super::{sys, walk};
+use super::{fault, sys, walk};
 
 /// Moves `from` to `to`, a free name on another file system: copy, fsync, compare, remove.
 ///
-/// After a failure the original is whole; what was made of the copy is removed again.
+/// What was copied is removed and nothing else: a file that came or changed meanwhile stays, and the
+/// move fails (R2). Before anything was removed, what was made of the copy goes again.
 pub(super) fn move_across(from: &Place<'_>, to: &Place<'_>) -> io::Result<()> {
-    let copied = copy_tree(from, to).and_then(|()| sync_folder(to.fd()));
-    if let Err(error) = copied {
-        let _ = remove_tree(to.fd(), to.name);
-        return Err(error);
+    let copied = copy_tree(from, to).and_then(|copied| sync_folder(to.fd()).map(|()| copied));
+    match copied {
+        Ok(copied) => copied.remove(from),
+        Err(error) => {
+            let _ = remove_tree(to.fd(), to.name);
+            Err(error)
+        }
     }
-    remove_tree(from.fd(), from.name)
 }
 
-/// Folders still to be copied: both sides open.
+/// What was copied: a single file, or folders with those in it before those in them.
+#[derive(Debug)]
+enum Copied {
+    File(FileStamp),
+    Folders(Vec<Folder>),
+}
+
+#[derive(Debug)]
+struct Folder {
+    /// Number of the folder that it is in, and its name there; nothing for the first.
+    parent: Option<(usize, String)>,
+    /// Files and symlinks, with their stamps from before they were read.
+    files: Vec<(String, FileStamp)>,
+}
+
+impl Copied {
+    /// Removes the originals, each if it is what was copied.
+    fn remove(self, from: &Place<'_>) -> io::Result<()> {
+        let folders = match self {
+            Copied::File(stamp) => return remove_if_same(from.fd(), from.name, &stamp),
+            Copied::Folders(folders) => folders,
+        };
+        let mut outcome = Ok(());
+        for (number, folder) in folders.iter().enumerate().rev() {
+            let opened = open_again(&folders, number, from)?;
+            for (name, stamp) in &folder.files {
+                outcome = outcome.and(remove_if_same(opened.as_fd(), name, stamp));
+            }
+            let removed = match &folder.parent {
+                Some((above, name)) => sys::rmdir(open_again(&folders, *above, from)?, name),
+                None => sys::rmdir(from.fd(), from.name),
+            };
+            outcome = outcome.and(removed);
+        }
+        outcome
+    }
+}
+
+/// Opens a folder by its names from the first on: a descriptor for each would be too many.
+fn open_again(folders: &[Folder], number: usize, from: &Place<'_>) -> io::Result<OwnedFd> {
+    let mut names = Vec::new();
+    let mut at = &folders[number];
+    while let Some((above, name)) = &at.parent {
+        names.push(name);
+        at = &folders[*above];
+    }
+    let first = sys::open_dir(from.fd(), from.name)?;
+    names.iter().rev().try_fold(first, |folder, name| sys::open_dir(&folder, name))
+}
+
+fn remove_if_same(folder: BorrowedFd<'_>, name: &str, copied: &FileStamp) -> io::Result<()> {
+    let found = FileStamp::of(&sys::stat(folder, name)?);
+    // It was written to after it was read.
+    if !found.has_same_bytes(copied) && !fault::mutated("copied-check") {
+        return Err(io::ErrorKind::ResourceBusy.into());
+    }
+    sys::unlink(folder, name)
+}
+
+/// A folder to be copied: both sides open, and its number.
 struct Pair {
     from: OwnedFd,
     to: OwnedFd,
+    number: usize,
 }
 
-fn copy_tree(from: &Place<'_>, to: &Place<'_>) -> io::Result<()> {
-    let mut todo = Vec::new();
-    todo.extend(copy_one(from.fd(), from.name, to.fd(), to.name)?);
+fn copy_tree(from: &Place<'_>, to: &Place<'_>) -> io::Result<Copied> {
+    let first = match copy_one(from.fd(), from.name, to.fd(), to.name)? {
+        One::File(stamp) => return Ok(Copied::File(stamp)),
+        One::Folder(from, to) => Pair { from, to, number: 0 },
+    };
+    let mut folders = vec![Folder { parent: None, files: Vec::new() }];
+    let mut todo = vec![first];
     while let Some(pair) = todo.pop() {
         let mut names = Vec::new();
         walk::each_name(&pair.from, &mut walk::listing_buffer(), |name, _| names.push(name.to_vec()))?;
         for name in names {
             let name =
                 String::from_utf8(name).map_err(|_| io::Error::from(io::ErrorKind::InvalidFilename))?;
-            todo.extend(copy_one(pair.from.as_fd(), &name, pair.to.as_fd(), &name)?);
+            match copy_one(pair.from.as_fd(), &name, pair.to.as_fd(), &name)? {
+                One::File(stamp) => folders[pair.number].files.push((name, stamp)),
+                One::Folder(from, to) => {
+                    todo.push(Pair { from, to, number: folders.len() });
+                    folders.push(Folder { parent: Some((pair.number, name)), files: Vec::new() });
+                }
+            }
         }
         sync_folder(&pair.to)?;
     }
-    Ok(())
+    Ok(Copied::Folders(folders))
 }
 
-/// Copies one file or symlink; of a folder makes the counterpart and returns both.
-fn copy_one(
-    from: BorrowedFd<'_>,
-    name: &str,
-    to: BorrowedFd<'_>,
-    new_name: &str,
-) -> io::Result<Option<Pair>> {
+enum One {
+    File(FileStamp),
+    /// The original and its counterpart, still empty.
+    Folder(OwnedFd, OwnedFd),
+}
+
+/// Copies one file or symlink; of a folder makes the counterpart.
+fn copy_one(from: BorrowedFd<'_>, name: &str, to: BorrowedFd<'_>, new_name: &str) -> io::Result<One> {
     let stat = sys::stat(from, name)?;
-    match FileStamp::of(&stat).kind {
-        FileKind::File => copy_file(from, name, to, new_name, permissions(&stat)).map(|()| None),
+    let stamp = FileStamp::of(&stat);
+    match stamp.kind {
+        FileKind::File => copy_file(from, name, to, new_name, permissions(&stat))?,
         FileKind::Symlink => {
             let target = rustix::fs::readlinkat(from, name, Vec::new())?;
             let target = target.to_str().map_err(|_| io::Error::from(io::ErrorKind::InvalidFilename))?;
-            sys::symlink(target, to, new_name).map(|()| None)
+            sys::symlink(target, to, new_name)?;
         }
         FileKind::Dir => {
             sys::mkdir(to, new_name, 0o777)?;
-            Ok(Some(Pair { from: sys::open_dir(from, name)?, to: sys::open_dir(to, new_name)? }))
+            return Ok(One::Folder(sys::open_dir(from, name)?, sys::open_dir(to, new_name)?));
         }
-        _ => Err(io::ErrorKind::Unsupported.into()),
+        _ => return Err(io::ErrorKind::Unsupported.into()),
     }
+    Ok(One::File(stamp))
 }
 
 fn copy_file(
@@ -107,5 +183,43 @@ fn compare(source: &File, target: &File, buffer: &mut [u8]) -> io::Result<()> {
             return Err(io::ErrorKind::InvalidData.into());
         }
         position += count as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    // R2
+    #[test]
+    fn what_came_or_changed_while_a_folder_was_copied_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        fs::create_dir_all(path("a/sub/deep")).unwrap();
+        for name in ["a/one", "a/two", "a/sub/three", "a/sub/deep/four"] {
+            fs::write(path(name), name).unwrap();
+        }
+        let dir = super::super::dir::Dir::open(root.path()).unwrap();
+        let (from, to) = (Place::named(dir.as_fd(), "a"), Place::named(dir.as_fd(), "b"));
+        let copied = copy_tree(&from, &to).unwrap();
+        fs::write(path("a/two"), "two, edited").unwrap();
+        fs::write(path("a/sub/new"), "new").unwrap();
+        assert!(copied.remove(&from).is_err());
+        assert_eq!(fs::read(path("a/two")).unwrap(), b"two, edited");
+        assert_eq!(fs::read(path("a/sub/new")).unwrap(), b"new");
+        assert!(!path("a/one").exists() && !path("a/sub/three").exists() && !path("a/sub/deep").exists());
+        for name in ["one", "two", "sub/three", "sub/deep/four"] {
+            assert_eq!(fs::read(path("b").join(name)).unwrap(), format!("a/{name}").as_bytes());
+        }
+        let copied = copy_tree(&Place::named(dir.as_fd(), "b"), &Place::named(dir.as_fd(), "c")).unwrap();
+        copied.remove(&Place::named(dir.as_fd(), "b")).unwrap();
+        assert!(!path("b").exists() && path("c/sub/deep/four").exists());
+
+        let (from, to) = (Place::named(dir.as_fd(), "c"), Place::named(dir.as_fd(), "d"));
+        let copied = copy_tree(&from, &to).unwrap();
+        fs::write(path("c/two"), "edited").unwrap();
+        fault::with_mutation("copied-check", || copied.remove(&from)).unwrap();
+        assert!(!path("c/two").exists(), "the test would notice");
     }
 }

@@ -1,0 +1,128 @@
+//! What a killed `repro` leaves, and what others do before the next command finds it.
+
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use super::scenario::contains;
+use crate::support::{TestEnv, files_below};
+
+const PIPELINE: &str = "stages:\n  s:\n    cmd: cp in out\n    deps: [in]\n    outs: [out]\n";
+
+/// A stage `s` that has made `out`, which was edited by hand since.
+fn edited() -> TestEnv {
+    let env = TestEnv::ready();
+    env.write("in", "input, version 1");
+    env.write("mlv.yaml", PIPELINE);
+    env.mlv(&["repro"]).success();
+    env.commit("version 1");
+    env.write("out", "edited by hand");
+    env
+}
+
+/// Starts `mlv repro` of a stage `s` that begins its output and then goes on when `go` is there.
+fn start(env: &TestEnv) -> Child {
+    let script = "echo half > out; touch started; until [ -e go ]; do sleep 0.02; done; cp in out";
+    env.write("mlv.yaml", PIPELINE.replace("cp in out", script));
+    let mut command = env.mlv_command();
+    let child = command.arg("repro").stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    while !env.exists("started") {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.expect("it starts")
+}
+
+fn killed() -> TestEnv {
+    let env = edited();
+    let mut child = start(&env);
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    env
+}
+
+/// The folder of the operation that was left.
+fn operation(env: &TestEnv) -> std::path::PathBuf {
+    let ops = env.path().join(".mlv/ops");
+    let mut entries = std::fs::read_dir(ops).expect("it was begun");
+    entries.next().expect("an operation").expect("it can be read").path()
+}
+
+#[track_caller]
+fn assert_rescued(env: &TestEnv, bytes: &str) {
+    let mut files = Vec::new();
+    files_below(&env.path().join(".mlv/rescue"), &mut files);
+    let is_in =
+        |path: &std::path::PathBuf| contains(&std::fs::read(path).unwrap_or_default(), bytes.as_bytes());
+    assert!(files.iter().any(is_in), "{files:?}");
+    let listed = env.mlv(&["rescue", "list"]).success();
+    assert!(listed.stdout().contains("out"), "{listed}");
+}
+
+// R2, R9, R10
+#[test]
+fn a_damaged_journal_costs_no_output() {
+    for journal in ["", "{\"aside\":{\"stage\":\"s\",\"ou", "\0\0\0\0"] {
+        let env = killed();
+        std::fs::write(operation(&env).join("journal"), journal).expect("it is there");
+        let output = env.mlv(&["status"]).success();
+        assert!(output.stderr().contains("rescue"), "{output}");
+        assert_rescued(&env, "edited by hand");
+    }
+}
+
+// R2, R9
+#[test]
+fn a_journal_that_cannot_be_read_is_left_alone() {
+    let env = killed();
+    let journal = operation(&env).join("journal");
+    std::fs::rename(&journal, env.path().join("kept")).expect("it is there");
+    std::fs::create_dir(&journal).expect("its name is free");
+    let output = env.mlv(&["status"]).success();
+    assert!(output.stderr().contains("cannot be put right now"), "{output}");
+    std::fs::remove_dir(&journal).expect("it is there");
+    std::fs::rename(env.path().join("kept"), &journal).expect("it is there");
+    let _ = env.mlv(&["status"]);
+    assert_eq!(env.read_text("out"), "edited by hand");
+}
+
+// R1: after a power cut the pids of before tell nothing.
+#[test]
+fn after_a_power_cut_the_next_command_puts_outputs_back_at_once() {
+    let env = killed();
+    let left = operation(&env);
+    std::fs::rename(&left, left.with_file_name("00000000-00000000-1-1-0123456789abcdef")).expect("a rename");
+    let _ = env.mlv(&["status"]);
+    assert_eq!(env.read_text("out"), "edited by hand");
+    assert!(!env.exists(left), "it is over");
+}
+
+// R2
+#[test]
+fn what_was_made_since_is_not_reverted() {
+    let env = killed();
+    env.write("go", "");
+    let elsewhere = env.duplicate();
+    elsewhere.remove(".mlv/ops");
+    elsewhere.write("in", "input, version 2");
+    elsewhere.mlv(&["repro"]).success();
+    env.write("mlv.lock", elsewhere.read("mlv.lock"));
+    env.write("out", "of another run, since");
+    let output = env.mlv(&["status"]);
+    assert_eq!(env.read_text("out"), "of another run, since", "{output}");
+    assert_rescued(&env, "edited by hand");
+}
+
+// R5
+#[test]
+fn stages_that_come_while_others_run_keep_their_lock_entries() {
+    let env = edited();
+    let mut child = start(&env);
+    let came = env.read_text("mlv.yaml") + "  came:\n    cmd: cp in new\n    deps: [in]\n    outs: [new]\n";
+    env.write("mlv.yaml", came);
+    env.mlv(&["repro", "came"]).success();
+    env.write("go", "");
+    assert!(child.wait().expect("it ends").success());
+    assert!(env.read_text("mlv.lock").contains("came:"), "{}", env.read_text("mlv.lock"));
+    env.write("mlv.yaml", PIPELINE);
+    env.mlv(&["repro"]).success();
+    assert!(!env.read_text("mlv.lock").contains("came:"), "it is gone from the pipeline");
+}
