@@ -7,18 +7,19 @@
 //! ```
 //! The folder goes away when the operation ends well. What a killed process left is found by the
 //! next command, which reads the records and puts back what lies aside. What the records say is
-//! the caller's.
+//! the caller's. Whatever they say: what still lies aside in the end goes to rescue (R2).
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 
-use super::dir::{Dir, is_absent, sync_folder};
+use super::dir::{Dir, DirEntry, is_absent, sync_folder};
 use super::error::Error;
 use super::file::OutFile;
 use super::random::random_hex;
-use super::staging::{LOCK, is_left_behind};
+use super::rescue::Rescue;
+use super::staging::{self, LOCK};
 use super::stamp::FileKind;
-use super::{copy, owner, sys};
+use super::{copy, owner, sys, walk};
 use crate::model::path::RepoPath;
 
 const FOLDER: &str = "ops";
@@ -35,6 +36,7 @@ pub struct Journal {
     dir: Dir,
     log: OutFile,
     is_synced: bool,
+    is_cut: bool,
     _lock: File,
 }
 
@@ -53,13 +55,16 @@ impl Journal {
         let log = OutFile::new(sys::create_new(&dir, JOURNAL, 0o600).map_err(failed)?);
         sys::mkdir(&dir, ASIDE, 0o700).map_err(failed)?;
         sync_folder(&dir).and_then(|()| sync_folder(&parent)).map_err(failed)?;
-        Ok(Journal { parent, name, dir, log, is_synced: true, _lock: lock })
+        Ok(Journal { parent, name, dir, log, is_synced: true, is_cut: false, _lock: lock })
     }
 
     /// Appends a record, one line without its end. Not durable before [`Journal::sync`].
     pub fn note(&mut self, record: &str) -> Result<(), Error> {
         self.is_synced = false;
-        let written = self.log.write_all(format!("{record}\n").as_bytes());
+        // A write that failed may have left part of its line.
+        let start = if self.is_cut { "\n" } else { "" };
+        let written = self.log.write_all(format!("{start}{record}\n").as_bytes());
+        self.is_cut = written.is_err();
         written.map_err(|error| self.dir.failed(JOURNAL, "write", error))
     }
 
@@ -82,16 +87,16 @@ impl Journal {
         self.dir.open_dir(&own(ASIDE))
     }
 
-    /// Ends the operation: nothing that still lies aside is of use.
-    pub fn end(self) -> Result<(), Error> {
-        self.parent.remove_all(&own(&self.name))
+    /// Ends the operation: what still lies aside goes to rescue.
+    pub fn end(self, rescue: &Rescue) -> Result<(), Error> {
+        end(&self.parent, &self.name, rescue)
     }
 
-    /// The journals of the other operations that run now: their records.
+    /// The journals of the other operations that run now: their records, as far as they can be read.
     pub fn of_others(&self) -> Vec<String> {
         let Ok(entries) = self.parent.read_dir(&RepoPath::root()) else { return Vec::new() };
         let others = entries.iter().filter(|entry| entry.name != self.name);
-        others.map(|entry| read_log(&self.parent, &entry.name)).collect()
+        others.filter_map(|entry| read_log(&self.parent, &entry.name).ok()).collect()
     }
 }
 
@@ -109,23 +114,51 @@ impl LeftBehind {
     }
 
     /// Its records; the last one may be cut off.
-    pub fn records(&self) -> String {
+    pub fn records(&self) -> Result<String, Error> {
         read_log(&self.parent, &self.name)
     }
 
     /// The folder in which things lie aside; nothing if the process did not get so far.
     pub fn aside(&self) -> Result<Option<Dir>, Error> {
-        match self.parent.open_dir(&own(&self.name).join(&own(ASIDE))) {
-            Ok(dir) => Ok(Some(dir)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
-        }
+        aside_of(&self.parent, &self.name)
     }
 
-    /// Ends the operation: nothing that still lies aside is of use.
-    pub fn end(self) -> Result<(), Error> {
-        self.parent.remove_all(&own(&self.name))
+    /// Ends the operation: what still lies aside goes to rescue.
+    pub fn end(self, rescue: &Rescue) -> Result<(), Error> {
+        end(&self.parent, &self.name, rescue)
     }
+}
+
+fn aside_of(parent: &Dir, name: &str) -> Result<Option<Dir>, Error> {
+    match parent.open_dir(&own(name).join(&own(ASIDE))) {
+        Ok(dir) => Ok(Some(dir)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes an operation's folder, once nothing of the user's is in it any more.
+fn end(parent: &Dir, name: &str, rescue: &Rescue) -> Result<(), Error> {
+    if let Some(aside) = aside_of(parent, name)? {
+        for entry in aside.read_dir(&RepoPath::root())? {
+            let path = RepoPath::root().join_entry(&entry.name);
+            if holds_file(&aside, &entry, &path)? {
+                rescue.displace(&aside, &path, None)?;
+            }
+        }
+    }
+    parent.remove_all(&own(name))
+}
+
+/// Whether it is anything but folders, which were made for what lay in them.
+fn holds_file(aside: &Dir, entry: &DirEntry, path: &RepoPath) -> Result<bool, Error> {
+    if entry.kind != FileKind::Dir {
+        return Ok(true);
+    }
+    let found = walk::walk(aside, path, &|_, _| false, 1)?;
+    Ok(!found.unreadable.is_empty()
+        || !found.left_out.is_empty()
+        || found.entries.iter().any(|entry| entry.stamp.kind != FileKind::Dir))
 }
 
 /// The operations whose processes are gone. `mlv` is the folder `.mlv`.
@@ -138,11 +171,27 @@ pub fn left_behind(mlv: &Dir) -> Result<Vec<LeftBehind>, Error> {
     let mut now = None;
     let mut found = Vec::new();
     for entry in parent.read_dir(&RepoPath::root())? {
-        if entry.kind == FileKind::Dir && is_left_behind(&parent, &entry, &mut now) {
+        if entry.kind == FileKind::Dir
+            && is_unlocked(&parent, &entry.name)
+                .unwrap_or_else(|| staging::is_left_behind(&parent, &entry, &mut now))
+        {
             found.push(LeftBehind { parent: mlv.open_dir(&own(FOLDER))?, name: entry.name });
         }
     }
     Ok(found)
+}
+
+/// Whether the owner let go of its lock, as the system does for one that is gone: after a power cut
+/// and in another container no pid tells. Nothing where there is no lock to ask, or none yet: a
+/// journal is begun under its lock.
+fn is_unlocked(parent: &Dir, name: &str) -> Option<bool> {
+    let folder = parent.open_dir(&own(name)).ok()?;
+    folder.stat(&own(JOURNAL)).ok()??;
+    match folder.open_file(&own(LOCK)).ok()?.try_lock() {
+        Ok(()) => Some(true),
+        Err(TryLockError::WouldBlock) => Some(false),
+        Err(TryLockError::Error(_)) => None,
+    }
 }
 
 /// Moves what stands at `path` of `from` to the same path of `to`, which must be free, making
@@ -169,14 +218,18 @@ pub fn move_between(from: &Dir, to: &Dir, path: &RepoPath) -> Result<bool, Error
     Ok(true)
 }
 
-fn read_log(parent: &Dir, name: &str) -> String {
-    let bytes = parent.read_file(&own(name).join(&own(JOURNAL)), MAX_JOURNAL).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).into_owned()
+/// Nothing if the process did not get so far; what cannot be read is an error (R9).
+fn read_log(parent: &Dir, name: &str) -> Result<String, Error> {
+    match parent.read_file(&own(name).join(&own(JOURNAL)), MAX_JOURNAL) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) if error.is_not_found() => Ok(String::new()),
+        Err(error) => Err(error),
+    }
 }
 
-/// A path that this module itself makes of plain names.
+/// A path of names that this module made or found in its own folder.
 fn own(path: &str) -> RepoPath {
-    RepoPath::parse(path).unwrap_or_else(|_| RepoPath::root())
+    RepoPath::root().join_entry(path)
 }
 
 #[cfg(test)]
@@ -204,9 +257,76 @@ mod tests {
         assert_eq!(fs::read(root.path().join("a/b/c")).unwrap(), b"x");
         let other = Journal::begin(&mlv).unwrap();
         assert_eq!(other.of_others(), ["one\n"]);
-        other.end().unwrap();
-        journal.end().unwrap();
+        let rescue = rescue(&work);
+        other.end(&rescue).unwrap();
+        journal.end(&rescue).unwrap();
         assert_eq!(fs::read_dir(root.path().join(".mlv/ops")).unwrap().count(), 0);
+        assert_eq!(rescue.finish(), []);
+    }
+
+    fn rescue(work: &Dir) -> Rescue {
+        Rescue::new(std::sync::Arc::new(work.open_own().unwrap()), "mlv test")
+    }
+
+    // R2
+    #[test]
+    fn what_lies_aside_in_the_end_goes_to_rescue() {
+        let root = tempfile::tempdir().unwrap();
+        let work = Dir::open(root.path()).unwrap();
+        let mlv = work.create_own().unwrap();
+        fs::create_dir_all(root.path().join("a/b/empty")).unwrap();
+        fs::write(root.path().join("a/b/c"), "x").unwrap();
+        fs::write(root.path().join("d"), "y").unwrap();
+        let journal = Journal::begin(&mlv).unwrap();
+        for path in ["a/b", "d"] {
+            move_between(&work, &journal.aside().unwrap(), &path.parse().unwrap()).unwrap();
+        }
+        fs::create_dir(root.path().join(".mlv/ops").join(journal.name()).join("aside/gone")).unwrap();
+        let rescue = rescue(&work);
+        journal.end(&rescue).unwrap();
+        let kept: Vec<_> = rescue.finish().into_iter().map(|kept| kept.path).collect();
+        assert_eq!(kept, ["a", "d"]);
+        let operations = crate::fs::rescue::list(&mlv).unwrap();
+        let paths: Vec<_> = operations[0].files.iter().map(|file| file.path.as_str()).collect();
+        assert!(paths.contains(&"a/b/c") && paths.contains(&"d"), "{paths:?}");
+    }
+
+    // R9
+    #[test]
+    fn a_journal_that_cannot_be_read_is_not_an_empty_one() {
+        let root = tempfile::tempdir().unwrap();
+        let work = Dir::open(root.path()).unwrap();
+        let mlv = work.create_own().unwrap();
+        let name = "00000000-00000000-1-1-00ff";
+        let parent = root.path().join(".mlv/ops");
+        fs::create_dir_all(parent.join(name).join("journal")).unwrap();
+        fs::write(parent.join(name).join("lock"), "").unwrap();
+        let found = left_behind(&mlv).unwrap();
+        assert!(found[0].records().is_err());
+        assert_eq!(found.len(), 1);
+    }
+
+    // R1: neither a day nor this machine's pids are needed where locks tell.
+    #[test]
+    fn the_lock_tells_whether_the_owner_lives() {
+        let root = tempfile::tempdir().unwrap();
+        let work = Dir::open(root.path()).unwrap();
+        let mlv = work.create_own().unwrap();
+        let journal = Journal::begin(&mlv).unwrap();
+        let folder = root.path().join(".mlv/ops").join(journal.name());
+        // Of another boot; of a container whose pid this process was given again.
+        for name in ["00000000-00000000-1-1-00ff".to_owned(), format!("{}-00ff", owner::current())] {
+            let renamed = root.path().join(".mlv/ops").join(&name);
+            fs::rename(&folder, &renamed).unwrap();
+            assert!(left_behind(&mlv).unwrap().is_empty(), "{name}: it is locked");
+            fs::rename(&renamed, &folder).unwrap();
+        }
+        let name = "00000000-00000000-1-1-00ff";
+        fs::rename(&folder, root.path().join(".mlv/ops").join(name)).unwrap();
+        drop(journal);
+        assert_eq!(left_behind(&mlv).unwrap().len(), 1);
+        fs::remove_file(root.path().join(".mlv/ops").join(name).join("journal")).unwrap();
+        assert!(left_behind(&mlv).unwrap().is_empty(), "it may be begun just now");
     }
 
     #[test]
@@ -223,10 +343,11 @@ mod tests {
         let mut found = left_behind(&mlv).unwrap();
         assert_eq!(found.len(), 1);
         let left = found.remove(0);
-        assert_eq!(left.records(), "record\ncut");
+        assert_eq!(left.records().unwrap(), "record\ncut");
         assert!(left.aside().unwrap().is_some());
-        left.end().unwrap();
+        let rescue = Rescue::new(std::sync::Arc::new(Dir::open(root.path()).unwrap()), "mlv test");
+        left.end(&rescue).unwrap();
         assert!(left_behind(&mlv).unwrap().is_empty());
-        journal.end().unwrap();
+        journal.end(&rescue).unwrap();
     }
 }

@@ -23,6 +23,8 @@ pub enum Record {
     Aside {
         /// The stage's name as a target.
         stage: String,
+        /// Its lock entry at that time.
+        before: Option<EntryBefore>,
         /// Its outputs.
         outs: Vec<AsideOut>,
     },
@@ -58,6 +60,32 @@ pub struct AsideOut {
     pub was_there: bool,
     /// Whether the cache has all of that.
     pub is_saved: bool,
+}
+
+/// Which lock entry a stage had when its outputs were moved aside.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct EntryBefore {
+    /// The lock file.
+    pub file: String,
+    /// The stage's name in its pipeline.
+    pub name: String,
+    /// The sum of the entry; nothing if there was none.
+    pub sum: Option<String>,
+}
+
+impl EntryBefore {
+    /// That of `entry`.
+    pub fn new(file: &RepoPath, name: &str, entry: Option<&StageLock>) -> EntryBefore {
+        let sum = entry.map(|entry| sum_of(file, name, entry));
+        EntryBefore { file: file.to_string(), name: name.to_owned(), sum }
+    }
+
+    /// Whether the stage has another entry in its lock file now.
+    pub fn has_changed(&self, repo: &Repo) -> Result<bool, OpError> {
+        let Ok(file) = RepoPath::parse(&self.file) else { return Ok(true) };
+        let current = read(repo, &file)?;
+        Ok(*self != EntryBefore::new(&file, &self.name, current.stages.get(&*self.name)))
+    }
 }
 
 /// A lock entry that is not in the lock file yet.
@@ -107,9 +135,10 @@ fn sum_of(file: &RepoPath, name: &str, entry: &StageLock) -> String {
     Digest::of(text_of(file, name, entry).as_bytes()).to_string()
 }
 
-/// The records of a journal, up to the first line that is none.
+/// The records of a journal. Lines that are none were cut off, by a crash or a full disk: a run
+/// whose end is not told counts as one that did not end.
 pub fn records(journal: &str) -> Vec<Record> {
-    journal.lines().map_while(|line| serde_json::from_str(line).ok()).collect()
+    journal.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 /// The entries that are not in the lock files yet.

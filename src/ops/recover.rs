@@ -23,11 +23,20 @@ pub fn after_crash(repo: &Repo, reporter: &dyn Reporter) -> Result<(), OpError> 
     let held = surroundings::lock(repo, reporter)?;
     // Again: another process may have done it while this one waited.
     for left in journal::left_behind(repo.mlv())? {
-        let records = lock_entries::records(&left.records());
         orphans::end_all(left.name());
+        let records = lock_entries::records(&left.records()?);
         put_back(repo, &left, &records, reporter)?;
         lock_entries::write_unwritten(repo, &records, &held)?;
-        left.end()?;
+        let rescue = Rescue::new(Arc::clone(repo.mlv()), "mlv repro");
+        left.end(&rescue)?;
+        if let Some(first) = rescue.finish().first() {
+            let message = format!(
+                "outputs that an interrupted `mlv repro` had moved aside went to rescue (first: `{}`), \
+                 since its journal does not tell what became of them",
+                first.path
+            );
+            reporter.event(&Event::Warning { message });
+        }
     }
     Ok(())
 }
@@ -43,21 +52,31 @@ fn put_back(
     let settled: BTreeSet<&str> = records.iter().filter_map(settled_stage).collect();
     let rescue = Rescue::new(Arc::clone(repo.mlv()), "mlv repro");
     for record in records {
-        let Record::Aside { stage, outs } = record else { continue };
+        let Record::Aside { stage, before, outs } = record else { continue };
         // What stands there by now may be another run's.
         if settled.contains(stage.as_str()) {
             continue;
         }
         let is_finished = finished.contains(stage.as_str());
+        // So is what stands there if somebody has run the stage since, or brought its entry in.
+        let is_newer =
+            !is_finished && before.as_ref().map_or(Ok(false), |before| before.has_changed(repo))?;
         for out in outs {
             let Ok(path) = RepoPath::parse(&out.path) else { continue };
             if is_finished {
-                keep_unsaved(&aside, &path, out, &rescue)?;
+                let_go(&aside, &path, out, &rescue)?;
+            } else if is_newer {
+                rescue.displace(&aside, &path, None)?;
             } else {
                 restore(repo.dir(), &aside, &path, out.was_there, &rescue)?;
             }
         }
-        if !is_finished {
+        if is_newer {
+            let message = format!(
+                "stage `{stage}` was cut off, and has other outputs since; those before are in rescue"
+            );
+            reporter.event(&Event::Warning { message });
+        } else if !is_finished {
             let message = format!("stage `{stage}` was cut off; its outputs are what they were before");
             reporter.event(&Event::Warning { message });
         }
@@ -98,9 +117,12 @@ pub fn restore(
     Ok(())
 }
 
-/// Moves what lies aside of an output of a run that succeeded to rescue, unless the cache has it.
-fn keep_unsaved(aside: &Dir, path: &RepoPath, out: &AsideOut, rescue: &Rescue) -> Result<(), OpError> {
-    if !out.is_saved {
+/// Removes what lies aside of an output of a run that succeeded, or moves it to rescue if the cache
+/// does not have it.
+fn let_go(aside: &Dir, path: &RepoPath, out: &AsideOut, rescue: &Rescue) -> Result<(), OpError> {
+    if out.is_saved {
+        aside.remove_all(path)?;
+    } else {
         rescue.displace(aside, path, None)?;
     }
     Ok(())

@@ -66,23 +66,24 @@ pub(super) fn remove(
     }
     let held = surroundings::lock(repo, reporter)?;
     let mut updates = Updates::default();
-    let (mut outs, mut left) = (Vec::new(), BTreeMap::new());
+    let (mut outs, mut removed) = (Vec::new(), BTreeMap::new());
     for pipeline in edited(tracked, edits) {
         let file = &pipeline.pipeline.file;
         // Read again under the lock: what somebody wrote meanwhile is kept.
         let bytes = without(repo, file, edits)?;
         atomic::write(repo.dir(), file, &bytes, None)?;
         changed.insert(file.clone());
-        let (gone, stays): (Vec<_>, Vec<_>) =
-            pipeline.pipeline.stages.iter().partition(|stage| edits[file].contains(&stage.name));
-        outs.extend(gone.iter().flat_map(|stage| &stage.outs).map(|out| &out.path));
-        let names: BTreeSet<&str> = stays.iter().map(|stage| &*stage.name).collect();
-        left.insert(&pipeline.lock_file, names);
+        let gone = pipeline.pipeline.stages.iter().filter(|stage| edits[file].contains(&stage.name));
+        outs.extend(gone.flat_map(|stage| &stage.outs).map(|out| &out.path));
+        removed.insert(&pipeline.lock_file, &edits[file]);
         if repo.dir().stat(&pipeline.lock_file)?.is_some() {
             updates.visit(&pipeline.lock_file);
         }
     }
-    let exists = |file: &RepoPath, name: &str| left.get(file).is_some_and(|names| names.contains(name));
+    // No others: a stage that came meanwhile has its entry from whoever ran it.
+    let exists = |file: &RepoPath, name: &str| {
+        removed.get(file).is_none_or(|names| names.iter().all(|removed| **removed != *name))
+    };
     changed.extend(updates.write(repo, exists, &held)?);
     changed.extend(pointers::unignore_outputs(repo, &outs, &held)?);
     Ok(changed)

@@ -13,7 +13,7 @@ use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
 use crate::model::stage::{Out, Stage};
 use crate::ops::copy_in::CopyIn;
-use crate::ops::lock_entries::{AsideOut, Record};
+use crate::ops::lock_entries::{AsideOut, EntryBefore, Record};
 use crate::ops::present::WorkTreeState;
 use crate::ops::scan::Present;
 use crate::ops::{OpError, recover, trees};
@@ -36,12 +36,13 @@ struct Previous {
 }
 
 impl Aside {
-    /// Looks at the outputs, notes them in the journal, durably, and moves them aside.
-    pub(super) fn take(
+    /// Looks at the outputs and notes them in the journal, durably. [`Aside::take`] must follow.
+    pub(super) fn note(
         repo: &Repo,
         state: &WorkTreeState<'_>,
         journal: &mut Journal,
-        (target, stage, lock): (&str, &Stage, Option<&StageLock>),
+        (target, stage): (&str, &Stage),
+        (before, lock): (Option<EntryBefore>, Option<&StageLock>),
     ) -> Result<Aside, OpError> {
         let mut outs = Vec::new();
         for out in &stage.outs {
@@ -54,19 +55,20 @@ impl Aside {
             was_there: !out.present.is_absent(),
             is_saved: out.is_saved,
         });
-        let record = Record::Aside { stage: target.to_owned(), outs: noted.collect() };
+        let record = Record::Aside { stage: target.to_owned(), before, outs: noted.collect() };
         journal.note(&record.line())?;
         // With it the stages that finished before become durable.
         journal.sync()?;
         let rescue = Rescue::new(Arc::clone(repo.mlv()), "mlv repro");
-        let aside = Aside { folder: journal.aside()?, outs, rescue };
-        for out in aside.outs.iter().filter(|out| !out.present.is_absent()) {
-            if let Err(error) = move_between(repo.dir(), &aside.folder, &out.path) {
-                aside.put_back(repo)?;
-                return Err(error.into());
-            }
+        Ok(Aside { folder: journal.aside()?, outs, rescue })
+    }
+
+    /// Moves the outputs aside. After an error some may be there: [`Aside::put_back`].
+    pub(super) fn take(&self, repo: &Repo) -> Result<(), OpError> {
+        for out in self.outs.iter().filter(|out| !out.present.is_absent()) {
+            move_between(repo.dir(), &self.folder, &out.path)?;
         }
-        Ok(aside)
+        Ok(())
     }
 
     /// Gives the command copies of what it wants to find: outputs with `persist`. What lies aside stays

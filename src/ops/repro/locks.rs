@@ -1,6 +1,7 @@
 //! The lock entries that this run knows: those of the files, of its own stages, and, where other
 //! runs are at work, those that they have finished.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use crate::fs::journal::Journal;
@@ -9,7 +10,7 @@ use crate::fs::stamp::FileStamp;
 use crate::model::lockfile::{Lockfile, StageLock};
 use crate::model::path::RepoPath;
 use crate::ops::OpError;
-use crate::ops::lock_entries::{self, EntryRecord, Updates};
+use crate::ops::lock_entries::{self, EntryBefore, EntryRecord, Updates};
 use crate::ops::tracked::Tracked;
 use crate::pipeline::graph::{Graph, StageAddress};
 use crate::repo::Repo;
@@ -50,6 +51,12 @@ impl<'a> Locks<'a> {
         Some(EntryRecord::new(file, &address.name, entry, self.entry(address)))
     }
 
+    /// The entry that a stage has before it runs, for the journal.
+    pub(super) fn before(&self, address: &StageAddress) -> Option<EntryBefore> {
+        let file = &self.known.get(&address.file)?.file;
+        Some(EntryBefore::new(file, &address.name, self.entry(address)))
+    }
+
     /// Takes a new entry.
     pub(super) fn put(&mut self, address: &StageAddress, entry: StageLock) {
         if let Some(known) = self.known.get_mut(&address.file) {
@@ -85,7 +92,8 @@ impl<'a> Locks<'a> {
         Ok(has_changed)
     }
 
-    /// Writes the new entries into the files, durably; returns the files that changed.
+    /// Writes the new entries into the files, durably, and takes those away whose stages are gone;
+    /// returns the files that changed.
     pub(super) fn write(&mut self, graph: &Graph, held: &MetaLock) -> Result<Vec<RepoPath>, OpError> {
         let mut updates = Updates::default();
         for (address, entry) in &self.own {
@@ -95,8 +103,19 @@ impl<'a> Locks<'a> {
         }
         let pipelines: BTreeMap<&RepoPath, &RepoPath> =
             self.known.iter().map(|(pipeline, known)| (&known.file, pipeline)).collect();
+        // Stages that came since this run began are others' to know: looked for under the lock,
+        // which whoever writes an entry of theirs must have. Entries stay where that fails.
+        let now = OnceCell::new();
+        let has_come = |pipeline: &RepoPath, name: &str| {
+            let now = now.get_or_init(|| Tracked::load(self.repo).and_then(Tracked::complete).ok());
+            let Some(now) = now else { return true };
+            let pipeline = now.pipelines().iter().find(|one| one.pipeline.file == *pipeline);
+            pipeline.is_some_and(|one| one.pipeline.stages.iter().any(|stage| *stage.name == *name))
+        };
         let exists = |file: &RepoPath, name: &str| {
-            pipelines.get(file).is_some_and(|pipeline| graph.find(pipeline, name).is_some())
+            pipelines
+                .get(file)
+                .is_some_and(|pipeline| graph.find(pipeline, name).is_some() || has_come(pipeline, name))
         };
         let changed = updates.write(self.repo, exists, held)?;
         self.own.clear();

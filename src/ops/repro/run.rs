@@ -61,10 +61,11 @@ impl Session<'_> {
         let lock = self.locks.entry(address).cloned();
         self.journal()?;
         let Some(journal) = &mut self.journal else { return Err(OpError::Interrupted) };
-        let aside = Aside::take(repo, &self.state, journal, (&target, stage, lock.as_ref()))?;
+        let known = (self.locks.before(address), lock.as_ref());
+        let aside = Aside::note(repo, &self.state, journal, (&target, stage), known)?;
         let run = journal.name().to_owned();
-        let copied = aside.copy_persistent(repo, stage, self.reporter);
-        let started = copied.and_then(|()| self.log(&target)).and_then(|(log, log_path)| {
+        let taken = aside.take(repo).and_then(|()| aside.copy_persistent(repo, stage, self.reporter));
+        let started = taken.and_then(|()| self.log(&target)).and_then(|(log, log_path)| {
             let command = stage.command.scripts().join("\n");
             self.reporter.event(&Event::StageStarted { stage: target.clone(), command });
             let command = stage.command.clone();
@@ -175,7 +176,12 @@ impl Session<'_> {
         let target = address.to_string();
         if let Some(entry) = self.locks.record(address, &entry) {
             let record = Record::Finished { stage: target.clone(), entry };
-            self.journal()?.note(&record.line())?;
+            let noted = self.journal().and_then(|journal| Ok(journal.note(&record.line())?));
+            // A run that is not noted has not succeeded: what stood there may be the only copy.
+            if let Err(error) = noted {
+                self.put_back(index, run.aside);
+                return Err(error);
+            }
         }
         self.locks.put(address, entry);
         match run.aside.let_go() {

@@ -5,12 +5,13 @@
 //! and a crash between any two of them is as if commands had run one after the other.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::error::{Advice, ErrorKind};
 use crate::fs::journal::Journal;
-use crate::fs::rescue::Kept;
+use crate::fs::rescue::{Kept, Rescue};
 use crate::model::path::RepoPath;
 use crate::model::stage::Out;
 use crate::ops::lock_entries::Record;
@@ -110,7 +111,8 @@ impl<'a> Session<'a> {
         if let Some(journal) = self.journal.take()
             && !self.is_journal_kept
         {
-            journal.end()?;
+            // Every run has settled what it moved; whatever lies there nevertheless is the user's.
+            journal.end(&Rescue::new(Arc::clone(self.repo.mlv()), "mlv repro"))?;
         }
         self.into_report()
     }

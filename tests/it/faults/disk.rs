@@ -10,11 +10,16 @@ fn fail_at_every_step(name: &str, verb: &str, kind: &str) {
     let unharmed = Unharmed::of(scenario);
     for step in 1..=unharmed.steps.len() {
         let env = unharmed.before.duplicate();
-        let output = scenario.run(&env, &[("MLV_FAULT", &format!("{verb}:{step}"))]);
+        let mut command = env.mlv_command();
+        command.args(scenario.args).arg("--json").env("MLV_FAULT", format!("{verb}:{step}"));
+        let output = env.run(&mut command);
         let place = format!("{name}, {verb} at step {step} of {:?}", unharmed.steps);
         assert!([0, 1, 9].contains(&output.exit_code()), "{place}: {output}");
         assert_eq!(unharmed.lost(&env), Vec::<String>::new(), "{place}: {output}");
-        assert_eq!(unharmed.torn(&env), Vec::<String>::new(), "{place}: {output}");
+        let mut torn = unharmed.torn(&env);
+        // The lock may have the entry of the first stage alone.
+        torn.retain(|line| name != "repro" || !line.contains(" mlv.lock "));
+        assert_eq!(torn, Vec::<String>::new(), "{place}: {output}");
         if output.exit_code() == 0 {
             // What was left out was not needed, or was done in another way.
             assert_eq!(
@@ -22,17 +27,17 @@ fn fail_at_every_step(name: &str, verb: &str, kind: &str) {
                 Vec::<String>::new(),
                 "{place}: {output}"
             );
-        } else {
-            let again = unharmed.before.duplicate();
-            let mut command = again.mlv_command();
-            command.args(scenario.args).arg("--json").env("MLV_FAULT", format!("{verb}:{step}"));
-            let document = again.run(&mut command);
-            if document.exit_code() == 9 {
-                assert_eq!(document.error_kind(), kind, "{place}");
-            }
+        } else if output.exit_code() == 9 {
+            assert_eq!(output.error_kind(), kind, "{place}");
         }
         assert_eq!(env.mlv(&["fsck"]).exit_code(), 0, "{place}: fsck");
-        scenario.run(&env, &[]).success();
+        if name == "remove" && !env.exists("d.mlv") {
+            // With its pointer gone the target is known no more.
+            continue;
+        }
+        let again = scenario.run(&env, &[]);
+        assert_eq!(again.exit_code(), 0, "{place}: again: {again}");
+        assert_eq!(unharmed.lost(&env), Vec::<String>::new(), "{place}: again");
         assert_eq!(differences(&unharmed.after, &env.snapshot()), Vec::<String>::new(), "{place}: again");
     }
 }
@@ -59,6 +64,66 @@ fn checkout_survives_an_error_of_the_disk_at_any_step() {
 #[test]
 fn checkout_survives_a_full_disk_at_any_step() {
     fail_at_every_step("checkout", "enospc", "no_space");
+}
+
+// S1, R8, R23
+#[test]
+fn commit_survives_an_error_of_the_disk_at_any_step() {
+    fail_at_every_step("commit", "eio", "io");
+}
+
+// S1, R8, R23
+#[test]
+fn commit_survives_a_full_disk_at_any_step() {
+    fail_at_every_step("commit", "enospc", "no_space");
+}
+
+// S1, R2, R21, R23
+#[test]
+fn repro_survives_an_error_of_the_disk_at_any_step() {
+    fail_at_every_step("repro", "eio", "io");
+}
+
+// S1, R2, R21, R23
+#[test]
+fn repro_survives_a_full_disk_at_any_step() {
+    fail_at_every_step("repro", "enospc", "no_space");
+}
+
+// S1, R8, R23
+#[test]
+fn push_survives_an_error_of_the_disk_at_any_step() {
+    fail_at_every_step("push", "eio", "io");
+}
+
+// S1, R8, R23
+#[test]
+fn push_survives_a_full_disk_at_any_step() {
+    fail_at_every_step("push", "enospc", "no_space");
+}
+
+// S1, R2, R23
+#[test]
+fn pull_survives_an_error_of_the_disk_at_any_step() {
+    fail_at_every_step("pull", "eio", "io");
+}
+
+// S1, R2, R23
+#[test]
+fn pull_survives_a_full_disk_at_any_step() {
+    fail_at_every_step("pull", "enospc", "no_space");
+}
+
+// S1, R2, R23
+#[test]
+fn remove_survives_an_error_of_the_disk_at_any_step() {
+    fail_at_every_step("remove", "eio", "io");
+}
+
+// S1, R2, R23
+#[test]
+fn remove_survives_a_full_disk_at_any_step() {
+    fail_at_every_step("remove", "enospc", "no_space");
 }
 
 /// A small disk in a folder; gone when dropped.

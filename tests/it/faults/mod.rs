@@ -7,6 +7,7 @@ mod disk;
 mod durability;
 mod kill;
 mod race;
+mod recovery;
 mod scenario;
 mod trace;
 
