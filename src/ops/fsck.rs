@@ -6,7 +6,7 @@ use crate::model::digest::Digest;
 use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
 use crate::ops::tracked::Tracked;
-use crate::ops::{OpError, OutputError, trees};
+use crate::ops::{OpError, OutputError, fsck_work_tree, trees};
 use crate::par;
 use crate::repo::Repo;
 use crate::report::{Reporter, Task, Unit};
@@ -34,12 +34,16 @@ pub struct FsckReport {
     pub adopted: u64,
     /// Files in the cache's folder that are nothing a cache holds.
     pub unknown: Vec<String>,
+    /// Files of the work tree that were read.
+    pub files: u64,
+    /// Outputs that differ in the work tree from what is recorded; no damage.
+    pub changed: Vec<String>,
     /// What is wrong, by file or output.
     #[serde(skip)]
     pub failed: Vec<(RepoPath, OpError)>,
 }
 
-/// Checks pointers, pipelines and locks, the cache, and the trees that they name.
+/// Checks pointers, pipelines and locks, the cache, the trees that they name, and the work tree.
 ///
 /// What is damaged in the cache is taken out of use, so that the next `fetch` or `commit` stores it anew.
 pub fn run(repo: &Repo, reporter: &dyn Reporter) -> Result<FsckReport, OpError> {
@@ -93,6 +97,10 @@ pub fn run(repo: &Repo, reporter: &dyn Reporter) -> Result<FsckReport, OpError> 
         let error = OutputError::DamagedRecords { count: report.damaged.len() };
         report.failed.push((RepoPath::root(), error.into()));
     }
+    let work_tree = fsck_work_tree::check(repo, &tracked, reporter)?;
+    report.files = work_tree.files;
+    report.changed = work_tree.changed;
+    report.failed.extend(work_tree.failed);
     report.failed.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(report)
 }

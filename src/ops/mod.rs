@@ -14,6 +14,7 @@ mod error;
 pub mod fetch;
 pub mod fsck;
 pub mod fsck_remote;
+mod fsck_work_tree;
 pub mod git_files;
 pub mod held;
 pub mod init;

@@ -205,6 +205,12 @@ pub enum OutputError {
         /// The output.
         path: RepoPath,
     },
+    /// A file of the work tree whose bytes changed without its stamp.
+    #[error("`{path}` has other bytes than its unchanged time and size promise")]
+    DamagedInWorkTree {
+        /// The file.
+        path: RepoPath,
+    },
     /// Damaged records that no output of the work tree needs.
     #[error("{count} damaged records in the cache, which no output here needs")]
     DamagedRecords {
@@ -321,6 +327,7 @@ impl OutputError {
             | OutputError::MissingThere { path, .. }
             | OutputError::DamagedThere { path, .. }
             | OutputError::DamagedHere { path }
+            | OutputError::DamagedInWorkTree { path }
             | OutputError::OtherTree { path }
             | OutputError::OtherSize { path, .. }
             | OutputError::NotDownloaded { path } => Some(path),
@@ -349,6 +356,7 @@ impl Advice for OutputError {
             OutputError::MissingThere { .. } => ErrorKind::NotFound,
             OutputError::DamagedThere { .. }
             | OutputError::DamagedHere { .. }
+            | OutputError::DamagedInWorkTree { .. }
             | OutputError::DamagedRecords { .. }
             | OutputError::LostThere { .. }
             | OutputError::OtherTree { .. }
@@ -416,6 +424,9 @@ impl Advice for OutputError {
             {
                 let near: Vec<&str> = near.iter().map(RepoPath::as_str).collect();
                 format!("did you mean `{}`?", near.join("` or `"))
+            }
+            OutputError::DamagedInWorkTree { path } => {
+                format!("`mlv checkout --force {path}` brings back what is recorded")
             }
             OutputError::BadEntryName { .. } => "rename it, or list it in `.mlvignore`".to_owned(),
             OutputError::MissingThere { .. } | OutputError::DamagedThere { .. } => {

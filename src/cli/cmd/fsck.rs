@@ -13,7 +13,8 @@ use crate::ops::fsck_remote::{self, FsckRemoteOptions, FsckRemoteReport};
 
 /// Check that everything is what its name says
 ///
-/// Reads the whole cache, all pointers, pipelines and locks, and the lists of files that they name.
+/// Reads the whole cache, all pointers, pipelines and locks, the lists of files that they name, and
+/// the files of the work tree that count as unchanged. What was changed there is no damage.
 /// Damaged data is taken out of use, so that `mlv fetch` or `mlv commit` stores it anew. What was
 /// never downloaded is no damage.
 ///
@@ -118,11 +119,21 @@ impl CacheReport {
         for path in &report.not_downloaded {
             out.put("not downloaded: `").name(self.view.path(path)).put("`").end();
         }
+        if let Some(first) = report.changed.first() {
+            let outputs = count(report.changed.len() as u64, "output");
+            out.put(format!("changed in the work tree: {outputs}, first `")).name(self.view.path(first));
+            out.put("` (mlv status)").end();
+        }
+        let files = count(report.files, "file");
         let records = count(report.loose + report.packed, "record");
         let (packs, outputs) = (count(report.packs, "pack"), count(report.outputs, "output"));
         let bytes = ByteSize(report.bytes);
         let end = if report.failed.is_empty() { ": no damage." } else { "." };
-        out.put(format!("Checked {records} ({bytes}), {packs}, {outputs} in {}{end}", Span(took))).end();
+        out.put(format!(
+            "Checked {records} ({bytes}), {packs}, {outputs}, {files} of the work tree in {}{end}",
+            Span(took)
+        ))
+        .end();
         if !report.damaged.is_empty() {
             out.hint("`mlv fetch` brings back what a remote has, `mlv commit` what the work tree has");
         }

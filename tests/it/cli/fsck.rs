@@ -136,3 +136,19 @@ fn pack_without_its_segment_is_adopted() {
     assert_eq!(env.snapshot(), wanted);
     env.assert_sound();
 }
+
+#[test]
+fn work_tree_is_read_and_changes_are_told_apart_from_damage() {
+    let env = project();
+    // Stamps of files that were just written prove nothing; those of a checkout are believed.
+    env.remove("d");
+    env.mlv(&["checkout"]).success();
+    let document = env.json(&["fsck"]);
+    assert!(document["files"].as_u64() >= Some(100), "{document}");
+    assert_eq!(document["changed"], serde_json::json!([]));
+    env.chmod("a", 0o644);
+    env.write("a", "two");
+    assert_eq!(env.json(&["fsck"])["changed"], serde_json::json!(["a"]));
+    let said = env.mlv(&["fsck"]).success().stderr();
+    assert!(said.contains("changed in the work tree: 1 output, first `a` (mlv status)"), "{said}");
+}
