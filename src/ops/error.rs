@@ -290,6 +290,9 @@ impl Advice for OpError {
                 let flag = if *level == config::Level::System { "--system" } else { "--global" };
                 vec![Hint::new(format!("mlv remote remove {flag} {name}"))]
             }
+            OpError::NestedOutputs { outer, second: Source::Pointer { file }, .. } => {
+                vec![Hint::new(format!("delete `{file}`, or track the parts of `{outer}` one by one"))]
+            }
             OpError::SameOutput { first: Source::Pointer { file }, .. } => {
                 vec![Hint::new(format!("mlv remove {file}"))]
             }

@@ -53,7 +53,10 @@ impl Report for PushReport {
                 }
                 Some(counts) => {
                     let objects = count(counts.objects, "object");
-                    out.put(format!("Would push {objects} (at most {}) to `", ByteSize(counts.bytes)));
+                    out.put(format!(
+                        "Would push {objects} ({} before compression) to `",
+                        ByteSize(counts.bytes)
+                    ));
                     out.name(&to.remote)
                         .put(format!("` in about {}.", count(counts.requests, "request")))
                         .end();

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
+use crate::model::pointer::Pointer;
 use crate::ops::scan::Scanner;
 use crate::ops::state::{self, OutputState, Verdict};
 use crate::ops::targets::{self, TargetOptions};
-use crate::ops::tracked::{History, Tracked, TrackedOut};
+use crate::ops::tracked::{History, POINTER_SUFFIX, Source, Tracked, TrackedOut};
 use crate::ops::{OpError, stage_status, trees};
 use crate::repo::Repo;
 use crate::report::Reporter;
@@ -18,6 +19,9 @@ use crate::store::here::Here;
 use crate::store::statindex::StatIndexUpdate;
 
 pub use data::{DataStatus, Differences, Renamed};
+
+/// Largest file that is taken for a pointer inside a directory, in bytes.
+const MAX_POINTER: u64 = 64 << 10;
 
 /// A part of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,6 +156,7 @@ impl Look<'_> {
         let Some(info) = &out.content else { return Ok(()) };
         let state = state::examine(self.repo, &self.scanner, &self.here, (&out.path, info))?;
         state.present.note_fresh_stamps(&out.path, &mut self.update);
+        report.failed.extend(nested_pointers(self.repo, out, &state));
         let data = &mut report.data;
         data.uncommitted.add_state(&out.path, info, &state, self.options.granular);
         if !out.cache {
@@ -185,6 +190,23 @@ impl Look<'_> {
         let here = has_root && lacking.iter().all(|entry| absent.contains(&*entry.path));
         (has_root && lacking.is_empty(), here)
     }
+}
+
+/// Pointers that were put into a tracked directory: what they track lies in two outputs then. Those
+/// that are recorded are data like any other.
+fn nested_pointers(repo: &Repo, out: &TrackedOut, state: &OutputState) -> Vec<(RepoPath, OpError)> {
+    let Verdict::Directory(directory) = &state.verdict else { return Vec::new() };
+    let added = directory.changes.iter().filter(|change| change.old.is_none());
+    let files = added.filter(|change| change.path.ends_with(POINTER_SUFFIX));
+    let nested = files.filter_map(|change| {
+        let file = out.path.join_entry(&change.path);
+        let bytes = repo.dir().read_file(&file, MAX_POINTER).ok()?;
+        let inner = Pointer::parse(&file, &bytes).ok()?.path;
+        let (outer, first) = (out.path.clone(), out.source.clone());
+        let second = Source::Pointer { file: file.clone() };
+        inner.starts_with(&outer).then(|| (file, OpError::NestedOutputs { outer, inner, first, second }))
+    });
+    nested.collect()
 }
 
 fn files_here(info: &ContentInfo, state: &OutputState) -> u64 {

@@ -135,3 +135,23 @@ fn what_is_here_besides_makes_an_output_no_more_complete() {
     let said = clone.mlv(&["status"]).success().stdout();
     assert!(said.contains("partial: 1 of 5 files here"), "{said}");
 }
+
+#[test]
+fn pointer_inside_of_a_tracked_directory_is_named() {
+    let env = TestEnv::ready();
+    env.write("z/f", "1");
+    env.write("other/f", "1");
+    env.mlv(&["add", "z", "other/f"]).success();
+    env.write("z/f.mlv", env.read("other/f.mlv"));
+    let said = refused(&env, &["status"], 4);
+    assert!(said.contains("`z/f`, an output of `z/f.mlv`, lies in `z`, an output of `z.mlv`"), "{said}");
+}
+
+#[test]
+fn dry_run_of_a_push_promises_no_bound_that_it_cannot_keep() {
+    let env = TestEnv::shared();
+    env.write("a", "1");
+    env.mlv(&["add", "a"]).success();
+    let said = env.mlv(&["push", "--dry-run"]).success().stderr();
+    assert!(said.contains("before compression) to `storage`") && !said.contains("at most"), "{said}");
+}
