@@ -5,8 +5,7 @@ use crate::model::path::RepoPath;
 use crate::ops::OpError;
 use crate::ops::share::bring::{self, Brought, Wish};
 use crate::ops::share::gather::{Selection, gather};
-use crate::ops::share::{self, NamedRemote};
-use crate::remote::records::Operation;
+use crate::ops::share::{self, Access, NamedRemote};
 use crate::repo::Repo;
 use crate::report::Reporter;
 
@@ -69,7 +68,7 @@ fn bring_from(
     report: &mut FetchReport,
     reporter: &dyn Reporter,
 ) -> Result<(), OpError> {
-    let mut from = share::open(repo, remote, Operation::Read)?;
+    let mut from = share::open(repo, remote, Access::Read)?;
     let brought = bring::bring(repo, &mut from, wishes, reporter)?;
     report.add(&from, brought);
     Ok(())

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use crate::model::object::{ContentId, RecordKind};
 use crate::model::path::RepoPath;
 use crate::ops::share::gather::{Item, Selection, gather};
-use crate::ops::share::{self, FromCache};
+use crate::ops::share::{self, Access, FromCache};
 use crate::ops::{OpError, OutputError, push};
 use crate::remote::check::{self, Lost, RemoteCheck};
 use crate::remote::mend;
 use crate::remote::names::ROOTS;
-use crate::remote::records::{Operation, Root};
+use crate::remote::records::Root;
 use crate::remote::transfer::plan::plan_push;
 use crate::remote::transfer::{self, RecordSource};
 use crate::remote::wants::WantList;
@@ -77,14 +77,14 @@ pub fn run(
     reporter: &dyn Reporter,
 ) -> Result<FsckRemoteReport, OpError> {
     let name = options.remote.as_deref();
-    let mut to = share::open_anew(repo, name, Operation::Read)?;
+    let mut to = share::open(repo, name, Access::Inspect)?;
     let mut found = check::check(&mut to.remote, options.read_data, reporter)?;
     let mut sent = 0;
     if options.repair && !found.is_clean() {
         mend::index_unknown_packs(&mut to.remote)?;
         mend::note_damage(&to.remote, &found.bad);
         sent = send_again(repo, name, &found, reporter)?;
-        to = share::open_anew(repo, name, Operation::Read)?;
+        to = share::open(repo, name, Access::Inspect)?;
         found = check::check(&mut to.remote, options.read_data, reporter)?;
     }
     report(repo, &to.name, found, sent, reporter)
@@ -116,7 +116,7 @@ fn send_again(
     if wants.is_empty() {
         return Ok(0);
     }
-    let mut to = share::open(repo, remote, Operation::Write)?;
+    let mut to = share::open(repo, remote, Access::Write)?;
     let plan = plan_push(&mut to.remote, &wants, &source)?;
     let wishes: Vec<_> =
         gather(repo, &Selection::default(), reporter)?.items.into_iter().map(|item| item.wish).collect();

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
-use crate::model::tree::TreeEntry;
+use crate::model::tree::{EntryKind, TreeEntry};
 use crate::ops::trees;
 use crate::repo::Repo;
 use crate::store::here::{Held, HeldOutput, Here};
@@ -39,20 +39,45 @@ fn entries(repo: &Repo, output: &RepoPath, known: &HeldOutput) -> Vec<TreeEntry>
     entries
 }
 
+/// Something in the work tree at the place of recorded entries that were never here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InTheWay {
+    /// What stands there: a file where a folder is recorded, or the reverse.
+    pub path: Box<str>,
+    /// How many entries are recorded there.
+    pub entries: u64,
+}
+
 /// The entries of `old` that `present` lacks and that were never here, so that they are kept.
 ///
-/// An entry that something present stands in the way of is replaced, not kept.
-pub fn kept_entries(old: &[TreeEntry], present: &[TreeEntry], placed: &[TreeEntry]) -> Vec<TreeEntry> {
+/// An empty folder stands in nobody's way. Fails where a file stands at the place of a folder, or a folder
+/// at that of a file, and what is recorded there was never here: nobody saw that it would go.
+pub fn kept_entries(
+    old: &[TreeEntry],
+    present: &[TreeEntry],
+    placed: &[TreeEntry],
+) -> Result<Vec<TreeEntry>, InTheWay> {
     let was_here: HashSet<&str> = placed.iter().map(TreeEntry::bare_path).collect();
     let here: HashSet<&str> = present.iter().map(TreeEntry::bare_path).collect();
-    let folders = folders_above(present.iter().map(TreeEntry::bare_path));
-    let is_free = |path: &str| {
-        !here.contains(path) && !folders.contains(path) && !ancestors(path).any(|above| here.contains(above))
-    };
-    old.iter()
-        .filter(|entry| is_free(entry.bare_path()) && !was_here.contains(entry.bare_path()))
-        .cloned()
-        .collect()
+    let filled = present.iter().filter(|entry| entry.kind != EntryKind::EmptyDir);
+    let files: HashSet<&str> = filled.clone().map(TreeEntry::bare_path).collect();
+    let folders = folders_above(filled.map(TreeEntry::bare_path));
+    let mut kept = Vec::new();
+    let mut blocked: Option<InTheWay> = None;
+    for entry in old.iter().filter(|entry| !was_here.contains(entry.bare_path())) {
+        let path = entry.bare_path();
+        let way = ancestors(path).find(|above| files.contains(above));
+        let way =
+            way.or_else(|| (folders.contains(path) && entry.kind != EntryKind::EmptyDir).then_some(path));
+        match (way, &mut blocked) {
+            (Some(way), Some(known)) if *known.path == *way => known.entries += 1,
+            (Some(_), Some(_)) => {}
+            (Some(way), none) => *none = Some(InTheWay { path: way.into(), entries: 1 }),
+            (None, _) if here.contains(path) || folders.contains(path) => {}
+            (None, _) => kept.push(entry.clone()),
+        }
+    }
+    blocked.map_or(Ok(kept), Err)
 }
 
 /// The fewest paths that cover all of `present` and none of `absent`.
@@ -60,6 +85,8 @@ pub fn covering_paths(present: &[TreeEntry], absent: &[TreeEntry]) -> Vec<String
     let incomplete = folders_above(absent.iter().map(TreeEntry::bare_path));
     let paths: BTreeSet<&str> = present
         .iter()
+        // An empty folder of which something is absent covers nothing.
+        .filter(|entry| !incomplete.contains(entry.bare_path()))
         .map(|entry| {
             let path = entry.bare_path();
             let complete = ancestors(path).take_while(|folder| !incomplete.contains(folder)).last();
@@ -91,7 +118,6 @@ pub fn folders_above<'p>(paths: impl Iterator<Item = &'p str>) -> HashSet<&'p st
 mod tests {
     use super::*;
     use crate::model::digest::Digest;
-    use crate::model::tree::EntryKind;
 
     fn files(paths: &[&str]) -> Vec<TreeEntry> {
         let file = |path: &&str| TreeEntry {
@@ -107,14 +133,31 @@ mod tests {
     fn what_never_was_here_is_kept_and_what_was_is_deleted() {
         let old = files(&["a", "b/x", "b/y", "c"]);
         let kept = kept_entries(&old, &files(&["a"]), &files(&["a", "b/x"]));
-        assert_eq!(kept, files(&["b/y", "c"]));
+        assert_eq!(kept, Ok(files(&["b/y", "c"])));
     }
 
     #[test]
-    fn what_stands_in_the_way_replaces() {
-        let old = files(&["a/x", "b", "c/d/e"]);
-        let kept = kept_entries(&old, &files(&["a", "b/new", "c/d"]), &[]);
-        assert_eq!(kept, []);
+    fn what_stands_in_the_way_of_something_unseen_is_told() {
+        let old = files(&["a/x", "a/y", "b", "c/d/e"]);
+        let way = |path: &str, entries| Err(InTheWay { path: path.into(), entries });
+        assert_eq!(kept_entries(&old, &files(&["a"]), &[]), way("a", 2));
+        assert_eq!(kept_entries(&old, &files(&["b/new"]), &[]), way("b", 1));
+        assert_eq!(kept_entries(&old, &files(&["c/d"]), &[]), way("c/d", 1));
+        let kept = kept_entries(&old, &files(&["a", "b/new", "c/d"]), &old);
+        assert_eq!(kept, Ok(Vec::new()), "what was here was replaced by hand");
+    }
+
+    #[test]
+    fn empty_folder_stands_in_nobodys_way() {
+        let old = files(&["a/x", "a/y", "b/z"]);
+        let empty = |path: &str| TreeEntry {
+            path: format!("{path}/").into(),
+            kind: EntryKind::EmptyDir,
+            size: 0,
+            hash: Digest::ZERO,
+        };
+        assert_eq!(kept_entries(&old, &[empty("a")], &[]), Ok(old.clone()));
+        assert_eq!(kept_entries(&old, &[empty("a")], &files(&["a/x"])), Ok(files(&["a/y", "b/z"])));
     }
 
     #[test]
@@ -122,5 +165,6 @@ mod tests {
         let present = files(&["a/1", "a/2", "b/c/1", "b/c/2", "d"]);
         let paths = covering_paths(&present, &files(&["b/x"]));
         assert_eq!(paths, ["a", "b/c", "d"]);
+        assert_eq!(covering_paths(&files(&["a", "b"]), &files(&["b/x"])), ["a"], "`b` is an empty folder");
     }
 }

@@ -4,6 +4,7 @@ use crate::error::{Advice, ErrorKind, Hint};
 use crate::model::digest::TreeId;
 use crate::model::path::RepoPath;
 use crate::model::tree::{BuildError, TreeError};
+use crate::ops::held::InTheWay;
 use crate::store;
 
 /// A failure that is about one output.
@@ -142,6 +143,14 @@ pub enum OutputError {
     IgnoredPointer {
         /// The pointer's path.
         pointer: RepoPath,
+    },
+    /// A file where a folder is recorded, or the reverse, of which nothing was ever here.
+    #[error("`{path}` stands at the place of {entries} recorded and never downloaded")]
+    InTheWay {
+        /// What stands there.
+        path: RepoPath,
+        /// What is recorded there, in words.
+        entries: String,
     },
     /// A directory's tree that was never downloaded.
     #[error("the list of files of `{path}` is not in the cache")]
@@ -295,6 +304,15 @@ impl OutputError {
         }
     }
 
+    /// Tells what stands in `output` at the place of what never was here.
+    pub fn in_the_way(output: &RepoPath, way: InTheWay) -> OutputError {
+        let entries = match way.entries {
+            1 => "1 file".to_owned(),
+            count => format!("{count} files"),
+        };
+        OutputError::InTheWay { path: output.join_entry(&way.path), entries }
+    }
+
     fn path(&self) -> Option<&RepoPath> {
         match self {
             OutputError::WholeRepository
@@ -321,6 +339,7 @@ impl OutputError {
             | OutputError::PipelineFile { path, .. }
             | OutputError::HoldsOutput { path, .. }
             | OutputError::Twin { path, .. }
+            | OutputError::InTheWay { path, .. }
             | OutputError::TreeNotDownloaded { path, .. }
             | OutputError::BadTree { path, .. }
             | OutputError::BadEntries { path, .. }
@@ -354,6 +373,7 @@ impl Advice for OutputError {
             | OutputError::NotDownloaded { .. }
             | OutputError::NowhereToPush { .. } => ErrorKind::NotDownloaded,
             OutputError::MissingThere { .. } => ErrorKind::NotFound,
+            OutputError::InTheWay { .. } => ErrorKind::WouldOverwrite,
             OutputError::DamagedThere { .. }
             | OutputError::DamagedHere { .. }
             | OutputError::DamagedInWorkTree { .. }
@@ -414,6 +434,11 @@ impl Advice for OutputError {
             }
             OutputError::NowhereToPush { in_work_tree: true, .. } => {
                 "`mlv commit` stores what is here".to_owned()
+            }
+            OutputError::InTheWay { path, .. } => {
+                format!(
+                    "move it away and run `mlv pull {path}` to see them, or `mlv remove {path}` to drop them"
+                )
             }
             OutputError::NowhereToPush { .. } => "mlv fetch".to_owned(),
             OutputError::Vanished { path, .. } if path.as_str().contains(['*', '?', '[']) => {

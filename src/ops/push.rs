@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::error::{Advice, ErrorKind};
 use crate::model::digest::{Digest, TreeId};
 use crate::model::object::{ContentId, ContentInfo, RecordKey, RecordKind};
 use crate::model::path::RepoPath;
@@ -9,10 +10,10 @@ use crate::model::tree;
 use crate::ops::fetch::by_remote;
 use crate::ops::share::bring::{self, Wish};
 use crate::ops::share::gather::{Item, Selection, gather};
-use crate::ops::share::{self, FromCache, NamedRemote};
+use crate::ops::share::{self, Access, FromCache};
 use crate::ops::{OpError, OutputError, surroundings, trees};
 use crate::remote::names::{ClientId, ProjectId};
-use crate::remote::records::{CommitName, Operation, Root};
+use crate::remote::records::{CommitName, Root};
 use crate::remote::transfer::plan::{PlanCounts, plan_push};
 use crate::remote::transfer::push::{self, PushRequest};
 use crate::remote::wants::WantList;
@@ -27,6 +28,8 @@ pub struct PushOptions {
     pub selection: Selection,
     /// The remote; the default one if none is named.
     pub remote: Option<String>,
+    /// Whether a remote is made anew where this clone knew one that is gone.
+    pub create: bool,
     /// Only say what would be sent.
     pub dry_run: bool,
 }
@@ -79,26 +82,40 @@ pub fn run(repo: &Repo, options: &PushOptions, reporter: &dyn Reporter) -> Resul
         trees::check_recorded(repo, &wish.info, &wish.output, &wish.inside)?;
     }
     let items = gathered.items.into_iter().map(|item| (item.remote, item.wish)).collect();
-    for (name, wishes) in by_remote(items, options.remote.as_deref()) {
-        let mut to = share::open(repo, name.as_deref(), Operation::Write)?;
-        let pushed = push_to(repo, &mut to, &wishes, options.dry_run, reporter)?;
-        report.add(pushed);
+    let groups = by_remote(items, options.remote.as_deref());
+    let is_only = groups.len() == 1;
+    for (name, wishes) in groups {
+        match push_to(repo, name.as_deref(), &wishes, options, reporter) {
+            Ok(pushed) => report.add(pushed),
+            // One remote that cannot be used does not keep the others from being served.
+            Err(error) if !is_only && error.kind() != ErrorKind::Interrupted => {
+                let path = wishes.first().map_or_else(RepoPath::root, |wish| wish.output.clone());
+                report.failed.push((path, error));
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(report)
 }
 
 fn push_to(
     repo: &Repo,
-    to: &mut NamedRemote,
+    name: Option<&str>,
     wishes: &[Wish],
-    dry_run: bool,
+    options: &PushOptions,
     reporter: &dyn Reporter,
 ) -> Result<PushedTo, OpError> {
+    let access = match options {
+        PushOptions { dry_run: true, .. } => Access::Rehearse,
+        PushOptions { create: true, .. } => Access::Create,
+        _ => Access::Write,
+    };
+    let mut to = share::open(repo, name, access)?;
     let cache = repo.cache()?;
     let wants = match wants(cache, wishes) {
         // Who adds to a directory of which nothing was downloaded pushes it, too.
         Err(error) if error.is_not_downloaded() => {
-            bring::bring_trees(repo, to, wishes, reporter)?;
+            bring::bring_trees(repo, &mut to, wishes, reporter)?;
             wants(cache, wishes)?
         }
         other => other?,
@@ -108,7 +125,7 @@ fn push_to(
     if !plan.missing().is_empty() {
         return Err(name_missing(repo, wishes, plan.missing(), &to.name));
     }
-    if dry_run {
+    if options.dry_run {
         let counts = plan.counts();
         return Ok(PushedTo { remote: to.name.clone(), would_send: Some(counts), ..PushedTo::default() });
     }

@@ -192,7 +192,8 @@ impl<'a> Recording<'a> {
             _ => None,
         };
         let kept = match &old {
-            Some(old) => held::kept_entries(old, &present, &held::placed(self.repo, &self.here, output)),
+            Some(old) => held::kept_entries(old, &present, &held::placed(self.repo, &self.here, output))
+                .map_err(|way| OutputError::in_the_way(output, way))?,
             None => Vec::new(),
         };
         let paths = (!kept.is_empty()).then(|| held::covering_paths(&present, &kept));
@@ -232,7 +233,8 @@ impl<'a> Recording<'a> {
             let found = below(inside, &present);
             let recorded: Vec<TreeEntry> =
                 old.iter().filter(|entry| trees::is_within(entry.bare_path(), inside)).cloned().collect();
-            let kept = held::kept_entries(&recorded, &found, &placed);
+            let kept = held::kept_entries(&recorded, &found, &placed)
+                .map_err(|way| OutputError::in_the_way(output, way))?;
             if found.is_empty() && kept.len() == recorded.len() {
                 return Err(OutputError::NothingAt { path }.into());
             }

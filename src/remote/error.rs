@@ -48,6 +48,12 @@ pub enum Error {
         /// The place.
         place: Box<str>,
     },
+    /// This clone used a remote at the place, and there is none now.
+    #[error("`{place}` held a remote before and holds none now")]
+    Vanished {
+        /// The place.
+        place: Box<str>,
+    },
     /// The remote's own texts are damaged, or of a newer version.
     #[error("the remote at `{place}` cannot be used")]
     Record {
@@ -103,7 +109,7 @@ impl Advice for Error {
     fn kind(&self) -> ErrorKind {
         match self {
             Error::Backend(error) => error.kind(),
-            Error::NotARemote { .. } | Error::Missing { .. } => ErrorKind::NotFound,
+            Error::NotARemote { .. } | Error::Vanished { .. } | Error::Missing { .. } => ErrorKind::NotFound,
             Error::Record { source, .. } => source.kind(),
             Error::DamagedHere { .. } => ErrorKind::Damaged,
             Error::NotSettling { .. } => ErrorKind::RemoteInvalid,
@@ -118,6 +124,10 @@ impl Advice for Error {
             Error::NotARemote { .. } => vec![
                 Hint::new("if it is on a network share, check that it is mounted"),
                 Hint::new("run `mlv push` where the data is"),
+            ],
+            Error::Vanished { .. } => vec![
+                Hint::new("if it is on a network share, check that it is mounted"),
+                Hint::new("run `mlv push --create` to begin anew there"),
             ],
             Error::Record { source, .. } => source.hints(),
             Error::Missing { .. } => {
@@ -134,6 +144,7 @@ impl Advice for Error {
         match self {
             Error::Backend(error) => error.subject(),
             Error::NotARemote { place }
+            | Error::Vanished { place }
             | Error::Record { place, .. }
             | Error::Missing { place, .. }
             | Error::DamagedHere { place, .. }

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use crate::pack::segment::SegmentName;
 use crate::par;
-use crate::remote::backend::{Backend, BackendError, read};
+use crate::remote::backend::{Backend, BackendError, list_sorted, read};
 use crate::remote::catalog::{Catalog, Refreshed};
 use crate::remote::collection::Collection;
 use crate::remote::counting::{CountingBackend, Requests};
 use crate::remote::error::Error;
-use crate::remote::names::{RepoId, format_key};
+use crate::remote::names::{PACKS, RepoId, format_key};
 use crate::remote::records::{MAX_FORMAT, Operation, RecordError, RemoteFormat};
 use crate::remote::retry::{Patience, Retrying};
 use crate::remote::state::{Answers, State};
@@ -25,6 +25,10 @@ pub struct OpenOptions {
     pub cache: Option<PathBuf>,
     /// What it is opened for: a feature that this program does not know closes it here.
     pub operation: Operation,
+    /// Whether what is remembered of it is left aside, so that all is read from the remote.
+    pub fresh: bool,
+    /// Whether a remote may be made where there was one before: else it is missed, not made.
+    pub create: bool,
     /// How failed calls are repeated.
     pub patience: Patience,
     /// How many threads do the work of the processor; as many as there are, up to 8, if it is not said.
@@ -35,7 +39,16 @@ impl OpenOptions {
     /// The usual way to open the remote at `url` for `operation`.
     pub fn new(url: &str, cache: Option<&Path>, operation: Operation) -> OpenOptions {
         let cache = cache.map(Path::to_path_buf);
-        OpenOptions { url: url.to_owned(), cache, operation, patience: Patience::default(), jobs: None }
+        let patience = Patience::default();
+        OpenOptions {
+            url: url.to_owned(),
+            cache,
+            operation,
+            fresh: false,
+            create: false,
+            patience,
+            jobs: None,
+        }
     }
 }
 
@@ -80,6 +93,9 @@ impl Remote {
                 if remote.options.operation != Operation::Write {
                     return Err(Error::NotARemote { place: remote.place() });
                 }
+                if remote.is_missed() {
+                    return Err(Error::Vanished { place: remote.place() });
+                }
                 // What was never made holds nothing; should somebody make it meanwhile, the
                 // verification of the push sees it.
                 remote.catalog = Catalog::of_new_remote();
@@ -89,12 +105,25 @@ impl Remote {
         Ok(remote)
     }
 
+    /// Whether there was a remote at this place, and there is nothing of it now.
+    fn is_missed(&self) -> bool {
+        let options = &self.options;
+        let was_seen = options.cache.as_deref().is_some_and(|cache| State::was_seen(cache, &options.url));
+        // Where packs are left only the format was lost, and is written again.
+        let has_packs = || list_sorted(&self.line, PACKS).is_ok_and(|packs| !packs.is_empty());
+        was_seen && !options.create && !has_packs()
+    }
+
     fn accept(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let refused = |source: RecordError| Error::Record { place: self.place(), source };
         let format = RemoteFormat::decode(bytes).map_err(refused)?;
         format.permit(self.options.operation).map_err(refused)?;
         if let Some(cache) = &self.options.cache {
             self.state = State::below(cache, format.repo_id, &self.options.url);
+            self.state.note_seen(&self.options.url);
+            if self.options.fresh {
+                self.state = State::none();
+            }
         }
         self.format = Some(format);
         Ok(())

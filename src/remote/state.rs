@@ -31,11 +31,36 @@ fn own_path(text: &str) -> RepoPath {
     RepoPath::parse(text).expect("names of segments and marks are hex digits and dashes")
 }
 
+/// The file that says that a remote was seen at `url`.
+fn seen_name(url: &str) -> String {
+    format!("seen-{}", &Digest::of(url.as_bytes()).to_string()[..16])
+}
+
 impl State {
     /// The folder for the remote `id` at `url`, below the cache's folder `cache`.
     pub(crate) fn below(cache: &Path, id: RepoId, url: &str) -> State {
         let name = Digest::of(format!("{id} {url}").as_bytes()).to_string();
         State { path: Some(cache.join("remote").join(&name[..16])), dir: OnceLock::new() }
+    }
+
+    /// Whether a remote was ever seen at `url`, whatever its id.
+    pub(crate) fn was_seen(cache: &Path, url: &str) -> bool {
+        cache.join("remote").join(seen_name(url)).is_file()
+    }
+
+    /// Remembers that there is a remote at `url`.
+    pub(crate) fn note_seen(&self, url: &str) {
+        let Some(parent) = self.path.as_deref().and_then(Path::parent) else { return };
+        let name = seen_name(url);
+        if parent.join(&name).is_file() {
+            return;
+        }
+        let note =
+            || make_all(parent).and_then(|()| atomic::write_hint(&Dir::open(parent)?, &own_path(&name), &[]));
+        // Without it a remote that vanishes is made anew instead of being missed.
+        if let Err(error) = note() {
+            tracing::debug!(%error, "cannot remember a remote");
+        }
     }
 
     /// A state that remembers nothing.

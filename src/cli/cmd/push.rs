@@ -29,6 +29,9 @@ pub(crate) struct PushArgs {
     scope: ScopeArgs,
     #[command(flatten)]
     remote: RemoteArgs,
+    /// Begin anew where this clone knows a remote that is gone
+    #[arg(long)]
+    create: bool,
     #[command(flatten)]
     jobs: JobsArgs,
     #[command(flatten)]
@@ -39,6 +42,7 @@ pub(crate) fn run(cx: &Context, args: PushArgs) -> Result<PushReport, CliError> 
     let options = PushOptions {
         selection: Selection { targets: args.targets.into_options(), scope: args.scope.scope() },
         remote: args.remote.remote,
+        create: args.create,
         dry_run: args.dry_run.dry_run,
     };
     Ok(push::run(cx.repo_with(args.jobs.number())?, &options, cx.reporter())?)

@@ -28,7 +28,16 @@ pub(crate) fn status(report: &StatusReport, view: &Viewpoint, out: &mut Text) {
 /// The data part.
 pub(crate) fn data(data: &DataStatus, view: &Viewpoint, out: &mut Text) {
     differences("Recorded, not committed", "git commit", &data.committed, view, out);
-    differences("Changed, not recorded", "mlv add, or mlv commit for all", &data.uncommitted, view, out);
+    let mut uncommitted = data.uncommitted.clone();
+    // What is recorded came with git; whether anything was changed here shows once its list is here.
+    let newer = std::mem::take(&mut uncommitted.unknown);
+    differences("Changed, not recorded", "mlv add, or mlv commit for all", &uncommitted, view, out);
+    if !newer.is_empty() {
+        out.strong("Not what is recorded now, which is not downloaded").put(" (mlv pull):").end();
+        for path in &newer {
+            out.put("  unknown: ").name(view.path(path)).end();
+        }
+    }
     if !data.not_in_cache.is_empty() {
         out.strong("Recorded, not stored").put(" (mlv commit):").end();
         for path in &data.not_in_cache {

@@ -8,10 +8,9 @@ use crate::model::digest::{Digest, TreeId};
 use crate::model::object::{ContentId, ContentInfo, RecordKey, RecordKind};
 use crate::model::path::RepoPath;
 use crate::model::tree::{Page, decode_page};
-use crate::ops::share::{self, IntoCache, NamedRemote};
+use crate::ops::share::{self, Access, IntoCache, NamedRemote};
 use crate::ops::{OpError, OutputError, trees};
 use crate::remote::error::Cause;
-use crate::remote::records::Operation;
 use crate::remote::transfer::RecordSink;
 use crate::remote::transfer::fetch::{FetchReport, fetch};
 use crate::remote::wants::WantList;
@@ -67,7 +66,7 @@ pub fn bring_tree(
     output: &RepoPath,
     reporter: &dyn Reporter,
 ) -> Result<(), OpError> {
-    let mut from = share::open(repo, None, Operation::Read)?;
+    let mut from = share::open(repo, None, Access::Read)?;
     let info = ContentInfo { id: ContentId::Tree(id), size: 0, nfiles: None, executable: false };
     let wish = Wish { output: output.clone(), info, inside: Vec::new() };
     bring_trees(repo, &mut from, &[wish], reporter)

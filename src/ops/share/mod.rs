@@ -5,7 +5,6 @@ pub mod bring;
 pub mod gather;
 
 use std::io::Read;
-use std::path::Path;
 
 use crate::config::{Level, OptionValue, RemoteConfig};
 use crate::model::digest::ObjectId;
@@ -28,27 +27,34 @@ pub struct NamedRemote {
     pub remote: Remote,
 }
 
+/// What a remote is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// To read what is known to be there.
+    Read,
+    /// To look at all of it, with nothing believed that is remembered.
+    Inspect,
+    /// To see what a write would do, in the same way.
+    Rehearse,
+    /// To write. Where this clone knew a remote that is gone it is missed, not made.
+    Write,
+    /// To write, and to make it even then.
+    Create,
+}
+
 /// Opens the remote `name`, or the default one.
 ///
 /// Fails with `NoRemote` where none is configured.
-pub fn open(repo: &Repo, name: Option<&str>, operation: Operation) -> Result<NamedRemote, OpError> {
-    open_with(repo, name, operation, Some(repo.cache()?.root()))
-}
-
-/// The same, with nothing remembered of earlier: all is read from the remote.
-pub fn open_anew(repo: &Repo, name: Option<&str>, operation: Operation) -> Result<NamedRemote, OpError> {
-    open_with(repo, name, operation, None)
-}
-
-fn open_with(
-    repo: &Repo,
-    name: Option<&str>,
-    operation: Operation,
-    memory: Option<&Path>,
-) -> Result<NamedRemote, OpError> {
+pub fn open(repo: &Repo, name: Option<&str>, access: Access) -> Result<NamedRemote, OpError> {
     let config = repo.config().remote(name)?;
     let backend = spec_of(&config).open(repo.root()).map_err(Box::new)?;
-    let mut options = OpenOptions::new(config.url(), memory, operation);
+    let operation = match access {
+        Access::Read | Access::Inspect => Operation::Read,
+        Access::Rehearse | Access::Write | Access::Create => Operation::Write,
+    };
+    let mut options = OpenOptions::new(config.url(), Some(repo.cache()?.root()), operation);
+    options.fresh = matches!(access, Access::Inspect | Access::Rehearse);
+    options.create = access == Access::Create;
     options.jobs = repo.transfer_jobs()?;
     Ok(NamedRemote { name: config.name, remote: Remote::open(backend, options)? })
 }

@@ -181,7 +181,10 @@ impl Look<'_> {
     /// Whether the cache has everything that is recorded, and whether it has all of that which is
     /// here. Every leaf is asked for.
     fn is_cached(&self, info: &ContentInfo, state: &OutputState) -> (bool, bool) {
-        let Some(lacking) = state.uncached(&self.presence) else { return (false, true) };
+        // Without its tree nobody can say what a directory needs; what is here as recorded needs it.
+        let Some(lacking) = state.uncached(&self.presence) else {
+            return (false, state.verdict != Verdict::Same);
+        };
         let has_root = !info.id.is_tree() || trees::is_here(&self.presence, info.id.digest());
         let absent: HashSet<&str> = match &state.verdict {
             Verdict::Directory(directory) => directory.not_here.iter().map(|entry| &*entry.path).collect(),

@@ -1,5 +1,6 @@
 //! The built program, run as a user would: one file a command or rule.
 
+mod absent;
 mod add;
 mod add_directory;
 mod add_out;
@@ -18,6 +19,7 @@ mod fsck_remote;
 mod init;
 mod jobs;
 mod json;
+mod losses;
 mod metrics;
 mod other_file_system;
 mod pipelines;

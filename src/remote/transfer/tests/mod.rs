@@ -223,6 +223,8 @@ impl Clone {
     fn open(&self, backend: impl Backend + 'static, operation: Operation) -> Result<Remote, Error> {
         let mut options = OpenOptions::new("memory", Some(self.cache.path()), operation);
         options.patience = Patience { attempts: 1, pause: Duration::ZERO, longest: Duration::ZERO };
+        // Many stores share one name here.
+        options.create = true;
         Remote::open(Box::new(backend), options)
     }
 

@@ -190,6 +190,25 @@ fn a_remote_is_made_by_the_first_push_and_needs_no_unknown_feature() {
     }
 }
 
+/// A remote that this clone used and that is gone is missed; it is made anew only if that is asked for.
+#[test]
+fn a_remote_that_vanished_is_missed() {
+    let clone = mixed(1);
+    clone.push(&memory()).expect("pushes");
+    let open = |backend: Arc<MemoryBackend>, create| {
+        let mut options = OpenOptions::new("memory", Some(clone.cache.path()), Operation::Write);
+        options.create = create;
+        Remote::open(Box::new(backend), options)
+    };
+    assert!(matches!(open(memory(), false).err(), Some(Error::Vanished { .. })));
+    assert!(open(memory(), true).is_ok());
+    // Where data is left only the text that says what it is was lost.
+    let left = memory();
+    clone.push(&left).expect("pushes");
+    left.delete(&format_key()).expect("memory");
+    assert!(open(left, false).is_ok());
+}
+
 /// What was remembered of a remote is not applied to another one at its place.
 #[test]
 fn a_remote_that_was_made_anew_gets_everything_again() {

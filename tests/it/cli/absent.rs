@@ -1,0 +1,69 @@
+//! Absent is not deleted, whatever stands at the place of what is not here.
+
+use crate::support::{TestEnv, texts};
+
+/// A clone of a project with `d/top`, `d/x/1` to `d/x/5` and `d/y/1` to `d/y/5`, in which nothing is here.
+fn clone() -> TestEnv {
+    let env = TestEnv::shared();
+    env.write("d/top", "top");
+    for folder in ["x", "y"] {
+        for at in 1..=5 {
+            env.write(format!("d/{folder}/{at}"), format!("{folder} {at}"));
+        }
+    }
+    env.mlv(&["add", "d"]).success();
+    env.commit("data");
+    env.mlv(&["push"]).success();
+    env.clone_to("clone")
+}
+
+// R9, DVC 18 F: what a program made before it had anything to put there.
+#[test]
+fn empty_folder_deletes_nothing_that_is_recorded_below_it() {
+    let clone = clone();
+    let pointer = clone.read_text("d.mlv");
+    std::fs::create_dir_all(clone.path().join("d/x")).expect("a folder");
+    for command in [&["add", "d"][..], &["add", "d/x"], &["commit", "--force"]] {
+        let _ = clone.mlv(command);
+        assert_eq!(clone.read_text("d.mlv"), pointer, "{command:?}");
+    }
+    clone.write("d/x/.DS_Store", "left out");
+    clone.mlv(&["add", "d"]).success();
+    assert_eq!(clone.read_text("d.mlv"), pointer);
+}
+
+// R9: only what was here can be deleted.
+#[test]
+fn file_that_was_pulled_and_deleted_is_the_only_one_that_goes() {
+    let clone = clone();
+    clone.mlv(&["pull", "d/x/1"]).success();
+    clone.remove("d/x/1");
+    let report = clone.json(&["add", "d"]);
+    assert_eq!(
+        report["outputs"][0]["changes"]["deleted"].as_u64().or(report["outputs"][0]["deleted"].as_u64()),
+        Some(1),
+        "{report}"
+    );
+    let pulled = clone.mlv(&["pull"]).success();
+    assert!(!clone.exists("d/x/1") && clone.exists("d/x/5") && clone.exists("d/y/1"), "{pulled}");
+}
+
+// R9: a file where a folder is recorded, and the reverse.
+#[test]
+fn what_stands_at_the_place_of_something_unseen_is_refused() {
+    for (path, replaced) in [("d/x", "d/x"), ("d/top/new", "d/top")] {
+        let clone = clone();
+        let pointer = clone.read_text("d.mlv");
+        clone.write(path, "mine");
+        for target in ["d", replaced] {
+            let (kind, document) = clone.json_error(&["add", target], 2);
+            assert_eq!(kind, "would_overwrite", "{document}");
+            assert!(document.to_string().contains(&format!("mlv remove {replaced}")), "{document}");
+        }
+        assert_eq!((clone.read_text("d.mlv"), clone.read_text(path)), (pointer.clone(), "mine".to_owned()));
+        // The remedy that is named.
+        let _ = clone.mlv(&["remove", replaced, "--force"]);
+        clone.mlv(&["pull", "d/y"]).success();
+        assert!(texts(&clone.json(&["status"])["problems"]).is_empty());
+    }
+}
