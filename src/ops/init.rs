@@ -14,6 +14,8 @@ pub struct InitOptions {
     pub subdir: bool,
     /// Also where there is one: what is missing is added, nothing is replaced.
     pub force: bool,
+    /// Whether only a report is wanted.
+    pub dry_run: bool,
 }
 
 /// What was made.
@@ -27,12 +29,15 @@ pub struct InitReport {
     pub created: Vec<String>,
     /// What to hand to `git add`, relative to the root; empty without git.
     pub git_add: Vec<String>,
+    /// Whether nothing was written.
+    pub dry_run: bool,
 }
 
 /// Makes the project. A cache that is there stays as it is, whatever the options.
 pub fn run(around: &Surroundings<'_>, options: &InitOptions) -> Result<InitReport, OpError> {
     let folder = around.cwd.join(options.folder.as_deref().unwrap_or_default());
-    let creation = Creation { no_scm: options.no_scm, subdir: options.subdir, force: options.force };
+    let InitOptions { no_scm, subdir, force, dry_run, .. } = *options;
+    let creation = Creation { no_scm, subdir, force, dry_run };
     let created = repo::create(&folder, &creation, around.sources.clone())?;
     let git_add = if created.has_git { created.files.clone() } else { Vec::new() };
     Ok(InitReport {
@@ -40,5 +45,6 @@ pub fn run(around: &Surroundings<'_>, options: &InitOptions) -> Result<InitRepor
         existed: created.existed,
         created: created.files,
         git_add,
+        dry_run,
     })
 }

@@ -20,6 +20,8 @@ pub struct Creation {
     pub subdir: bool,
     /// Also where there is one: what is missing is added, nothing is replaced.
     pub force: bool,
+    /// Whether only to say what would be made.
+    pub dry_run: bool,
 }
 
 /// What was made.
@@ -65,6 +67,12 @@ pub fn create(folder: &Path, creation: &Creation, sources: Sources) -> Result<Cr
     let existed = root.join(OWN_FOLDER).join(FILE_NAME).is_file();
     check_place(&root, existed, creation)?;
     let has_git = check_git(&root, creation)?;
+    let sources = Sources { project: Some(root.join(OWN_FOLDER)), ..sources };
+    let settings = missing_settings(creation, &sources)?;
+    if creation.dry_run {
+        let files = missing_files(&root, !settings.is_empty());
+        return Ok(Created { root, files, existed, has_git });
+    }
     let dir = Dir::open(&root)?;
     let mlv = Arc::new(dir.create_own()?);
     let dir = dir.with_temp_home(mlv.clone());
@@ -75,7 +83,7 @@ pub fn create(folder: &Path, creation: &Creation, sources: Sources) -> Result<Cr
     if write_new(&dir, &own(IGNORE_FILE), MLVIGNORE)? {
         files.push(IGNORE_FILE.to_owned());
     }
-    if write_config(&mlv, creation, Sources { project: Some(root.join(OWN_FOLDER)), ..sources })? {
+    if write_config(&mlv, settings, &sources)? {
         files.push(format!("{OWN_FOLDER}/{FILE_NAME}"));
     }
     files.sort();
@@ -119,10 +127,19 @@ fn write_new(dir: &Dir, path: &RepoPath, text: &str) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// Writes the configuration, or adds to it what it lacks.
-fn write_config(mlv: &Dir, creation: &Creation, sources: Sources) -> Result<bool, Error> {
-    let path = own(FILE_NAME);
-    let config = crate::config::Config::load(&sources)?;
+/// The files that would be written, relative to the root, sorted.
+fn missing_files(root: &Path, lacks_settings: bool) -> Vec<String> {
+    let (config, ignore) =
+        (format!("{OWN_FOLDER}/{FILE_NAME}"), format!("{OWN_FOLDER}/{}", crate::git::ignore::FILE_NAME));
+    let is_missing = |file: &String| root.join(file).symlink_metadata().is_err();
+    let mut files = vec![ignore, config.clone(), IGNORE_FILE.to_owned()];
+    files.retain(|file| is_missing(file) || *file == config && lacks_settings);
+    files
+}
+
+/// What the project's configuration lacks.
+fn missing_settings(creation: &Creation, sources: &Sources) -> Result<Vec<Edit>, Error> {
+    let config = crate::config::Config::load(sources)?;
     let mut edits = Vec::new();
     let mut set = |key: &str, value: Value| -> Result<(), Error> {
         let key = Key::parse(key)?;
@@ -136,12 +153,18 @@ fn write_config(mlv: &Dir, creation: &Creation, sources: Sources) -> Result<bool
     if creation.no_scm {
         set("core.no_scm", Value::Bool(true))?;
     }
+    Ok(edits)
+}
+
+/// Writes the configuration, or adds to it what it lacks.
+fn write_config(mlv: &Dir, edits: Vec<Edit>, sources: &Sources) -> Result<bool, Error> {
+    let path = own(FILE_NAME);
     if mlv.stat(&path)?.is_none() {
         // One write, so that no crash leaves a configuration without an id.
         let text = crate::config::edited(CONFIG, &edits);
         atomic::write(mlv, &path, text.as_bytes(), None)?;
         return Ok(true);
     }
-    let file = ConfigFile::of(&sources, Level::Project)?;
+    let file = ConfigFile::of(sources, Level::Project)?;
     Ok(apply(&[(file, edits)], &Patience::NONE)?.contains(&true))
 }

@@ -120,6 +120,7 @@ impl Advice for Error {
             }
             Error::InsideAnother { .. } => one("mlv init --subdir makes a project of its own in this folder"),
             Error::NoGit { .. } => vec![Hint::new("git init"), Hint::new("mlv init --no-scm")],
+            Error::Bare { .. } => one("run it in a clone, or in a work tree made by `git worktree add`"),
             Error::CacheDirNeeded { .. } | Error::CacheBehindLink { .. } => {
                 one("mlv cache dir --local FOLDER")
             }

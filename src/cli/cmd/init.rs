@@ -1,10 +1,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::cli::args::DryRun;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::help;
-use crate::cli::render::shell_word;
+use crate::cli::render::{count, shell_word};
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::ops::init::{self, InitOptions};
@@ -33,6 +34,8 @@ pub(crate) struct InitArgs {
     /// Also where mlv is set up already: what is missing is added, nothing is removed
     #[arg(long, short)]
     force: bool,
+    #[command(flatten)]
+    dry_run: DryRun,
 }
 
 /// What was set up, and from where to look at it.
@@ -45,8 +48,13 @@ pub(crate) struct InitReport {
 }
 
 pub(crate) fn run(cx: &Context, args: InitArgs) -> Result<InitReport, CliError> {
-    let options =
-        InitOptions { folder: args.folder, no_scm: args.no_scm, subdir: args.subdir, force: args.force };
+    let options = InitOptions {
+        folder: args.folder,
+        no_scm: args.no_scm,
+        subdir: args.subdir,
+        force: args.force,
+        dry_run: args.dry_run.dry_run,
+    };
     let report = init::run(&cx.around(), &options)?;
     Ok(InitReport { folder: cx.shown(&report.root), report })
 }
@@ -54,6 +62,16 @@ pub(crate) fn run(cx: &Context, args: InitArgs) -> Result<InitReport, CliError> 
 impl Report for InitReport {
     fn summary(&self, _took: Duration, out: &mut Text) {
         let InitReport { report, folder } = self;
+        if report.dry_run {
+            let files = report.created.join("`, `");
+            out.put(format!("Would write {} in `", count(report.created.len() as u64, "file")));
+            out.name(folder).put(if files.is_empty() { "`." } else { "`: `" });
+            if !files.is_empty() {
+                out.put(files).put("`");
+            }
+            out.end();
+            return;
+        }
         match (report.existed, report.created.is_empty()) {
             (false, _) => out.put("Set up mlv in `").name(folder).put("`.").end(),
             (true, false) => out.put("Completed mlv in `").name(folder).put("`.").end(),

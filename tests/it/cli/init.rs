@@ -98,7 +98,26 @@ fn init_reports_as_json() {
     let output = env.mlv(&["init", "--json"]).success();
     assert_eq!(
         output.json(),
-        json!({ "root": env.path().to_str(), "existed": false, "created": files, "git_add": files })
+        json!({ "root": env.path().to_str(), "existed": false, "created": files, "git_add": files, "dry_run": false })
     );
     assert_eq!(output.stderr(), "");
+}
+
+#[test]
+fn dry_run_says_which_files_and_writes_none() {
+    let env = TestEnv::in_git();
+    let before = env.snapshot_of(".");
+    let promised = env.json(&["init", "--dry-run"]);
+    assert_eq!(env.snapshot_of("."), before);
+    let text = env.mlv(&["init", "-n"]).success();
+    insta::assert_snapshot!(text, @"
+    --- stderr
+    Would write 3 files in `.`: `.mlv/.gitignore`, `.mlv/config.toml`, `.mlvignore`
+    ");
+    let done = env.json(&["init"]);
+    assert_eq!((&promised["created"], &promised["git_add"]), (&done["created"], &done["git_add"]));
+    env.mlv(&["init", "--dry-run"]).code(2);
+    env.remove(".mlvignore");
+    assert_eq!(env.json(&["init", "-f", "-n"])["created"], json!([".mlvignore"]));
+    assert!(!env.exists(".mlvignore"));
 }
