@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::cli::ui::{Colour, Ui};
 use crate::config::Level;
-use crate::git::revision::Scope;
+use crate::ops::share::gather::Scope;
 use crate::ops::targets::TargetOptions;
 
 /// What every command takes.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::error::{Advice, ErrorKind};
-use crate::git::revision::Scope;
+pub use crate::git::revision::Scope;
 use crate::model::object::ContentId;
 use crate::model::path::RepoPath;
 use crate::ops::OpError;
