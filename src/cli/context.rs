@@ -86,7 +86,7 @@ impl Context {
         }
         // A command that only reads, on a disk that cannot be written, goes on nevertheless.
         if let Err(error) = recover::after_crash(&repo, self.reporter()) {
-            let message = format!("what an interrupted `mlv repro` left cannot be put right now: {error}");
+            let message = format!("what an interrupted command left cannot be put right now: {error}");
             self.reporter.event(&Event::Warning { message });
         }
         Ok(self.repo.get_or_init(|| repo))

@@ -100,6 +100,28 @@ impl Journal {
     }
 }
 
+/// The record of a file that is replaced on another file system than `.mlv`: it trades places with
+/// a copy of the new one beside it, so that for a moment the old one has a name that walks leave out.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Beside {
+    /// The name beside it, relative to the work tree's root.
+    pub path: String,
+    /// The name of the file that is replaced.
+    pub original: String,
+    /// The inode of the copy; nothing as long as it is not whole.
+    pub copy: Option<u64>,
+    /// The command, for rescue.
+    pub command: String,
+}
+
+impl Journal {
+    /// Appends the record `{"beside":…}`, durably.
+    pub(super) fn note_beside(&mut self, record: &Beside) -> Result<(), Error> {
+        self.note(&serde_json::json!({ "beside": record }).to_string())?;
+        self.sync()
+    }
+}
+
 /// An operation whose process is gone.
 #[derive(Debug)]
 pub struct LeftBehind {

@@ -14,6 +14,7 @@ use super::dir::{Dir, stamp_of};
 use super::error::{Error, at};
 use super::file::OutFile;
 use super::folders::{OpenFolders, Place};
+use super::journal::{Beside, Journal};
 use super::random::random_hex;
 use super::rescue::{Kept, Rescue, names_for};
 use super::staging::{self, Staging};
@@ -55,12 +56,41 @@ pub struct Placer<'a> {
     rescue: &'a Rescue,
     folders: OpenFolders,
     slots: OpenFolders,
+    replacing: Replacing,
+}
+
+/// Names the files that are replaced on another file system, as long as that goes on.
+#[derive(Default)]
+struct Replacing {
+    journal: Option<(Journal, Rescue)>,
+    /// Whether the next command must look for one of them.
+    is_kept: bool,
+}
+
+impl Replacing {
+    fn note(&mut self, record: &Beside, rescue: &Rescue) -> Result<(), Error> {
+        let (journal, _) = match &mut self.journal {
+            Some(journal) => journal,
+            none => none.insert((Journal::begin(rescue.mlv())?, rescue.of_same_command())),
+        };
+        journal.note_beside(record)
+    }
+}
+
+impl Drop for Replacing {
+    fn drop(&mut self) {
+        if let Some((journal, rescue)) = self.journal.take().filter(|_| !self.is_kept) {
+            // What cannot be removed now is removed by the next command.
+            let _ = journal.end(&rescue);
+        }
+    }
 }
 
 impl<'a> Placer<'a> {
     /// Places into `work`; drafts are made in `staging`, displaced files go to `rescue`.
     pub fn new(work: &'a Dir, staging: &'a Staging, rescue: &'a Rescue) -> Placer<'a> {
-        Placer { work, staging, rescue, folders: OpenFolders::default(), slots: OpenFolders::default() }
+        let (folders, slots) = (OpenFolders::default(), OpenFolders::default());
+        Placer { work, staging, rescue, folders, slots, replacing: Replacing::default() }
     }
 
     /// A new empty file. Its mode is what the umask leaves of rw for all, and x if asked for.
@@ -163,12 +193,34 @@ impl<'a> Placer<'a> {
         stored: &str,
         old: &Examined,
     ) -> Result<(FileStamp, Option<Kept>), Error> {
+        let name = staging::beside();
+        let replaced = self.put_over_beside(&name, path, stored, old);
+        self.replacing.is_kept |= replaced.is_err();
+        replaced
+    }
+
+    fn put_over_beside(
+        &mut self,
+        name: &str,
+        path: &RepoPath,
+        stored: &str,
+        old: &Examined,
+    ) -> Result<(FileStamp, Option<Kept>), Error> {
         let failed = |error| self.work.failed(path.as_str(), "replace", error);
+        let mut record = Beside {
+            path: path.parent().unwrap_or_else(RepoPath::root).join_entry(name).to_string(),
+            original: path.to_string(),
+            copy: None,
+            command: self.rescue.command().to_owned(),
+        };
+        self.replacing.note(&record, self.rescue)?;
         let rescue = self.rescue.folder()?;
         let to = self.folders.place(self.work, path.as_str(), false)?;
-        let beside = staging::beside();
-        let between = Place::named(to.fd(), &beside);
+        let between = Place::named(to.fd(), name);
         copy::move_across(&self.slots.place(&rescue, stored, false)?, &between).map_err(failed)?;
+        // From here on the name may be the old file's; the inode tells.
+        record.copy = Some(FileStamp::of(&sys::stat(between.fd(), between.name).map_err(failed)?).inode);
+        self.replacing.note(&record, self.rescue)?;
         let swapped = swap(&between, &to).map_err(failed)?;
         let new = sys::stat(to.fd(), to.name).map(|stat| FileStamp::of(&stat)).map_err(failed)?;
         if matches!(swapped, Swap::WasFree) {

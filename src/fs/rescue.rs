@@ -70,6 +70,21 @@ impl Rescue {
         Rescue { mlv, command: command.to_owned(), operation: Mutex::new(None) }
     }
 
+    /// The folder `.mlv`.
+    pub(super) fn mlv(&self) -> &Dir {
+        &self.mlv
+    }
+
+    /// The command that displaces.
+    pub(super) fn command(&self) -> &str {
+        &self.command
+    }
+
+    /// For more of the same command, in an operation of its own.
+    pub(super) fn of_same_command(&self) -> Rescue {
+        Rescue::new(Arc::clone(&self.mlv), &self.command)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Operation>> {
         self.operation.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -93,6 +108,17 @@ impl Rescue {
     /// `hash` is that of its bytes, where it is known. Across file systems the bytes are
     /// copied, made durable and compared before the original is removed.
     pub fn displace(&self, work: &Dir, path: &RepoPath, hash: Option<Digest>) -> Result<Option<Kept>, Error> {
+        self.displace_as(work, path, path.as_str(), hash)
+    }
+
+    /// As [`Rescue::displace`], of something that is known under the path `original`.
+    pub fn displace_as(
+        &self,
+        work: &Dir,
+        path: &RepoPath,
+        original: &str,
+        hash: Option<Digest>,
+    ) -> Result<Option<Kept>, Error> {
         let failed = |error| work.failed(path.as_str(), "move to rescue", error);
         let place = match work.place(path) {
             Ok(place) => place,
@@ -102,7 +128,7 @@ impl Rescue {
         if !sys::exists(place.fd(), place.name).map_err(failed)? {
             return Ok(None);
         }
-        self.keep(&place, path.as_str(), &mut OpenFolders::default(), hash)
+        self.keep(&place, original, &mut OpenFolders::default(), hash)
     }
 
     /// Moves the thing at `from` into the operation's folder, under the path `original`.

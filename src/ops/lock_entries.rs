@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::fs::atomic;
+use crate::fs::journal::Beside;
 use crate::fs::lock::MetaLock;
 use crate::model::digest::Digest;
 use crate::model::lockfile::{Lockfile, StageLock};
@@ -42,6 +43,8 @@ pub enum Record {
     },
     /// All entries so far are in the lock files.
     Written,
+    /// Of any command: a file is replaced through a name beside it.
+    Beside(Beside),
 }
 
 impl Record {

@@ -1,7 +1,8 @@
 //! Tidies up after a `repro` that was killed: its finished stages come into the lock files, and
-//! the outputs of the stage that it was running are what they were before (R1, R21).
+//! the outputs of the stage that it was running are what they were before (R1, R21). And after any
+//! command that was killed while it replaced a file on another file system.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::fs::dir::Dir;
@@ -26,6 +27,7 @@ pub fn after_crash(repo: &Repo, reporter: &dyn Reporter) -> Result<(), OpError> 
         orphans::end_all(left.name());
         let records = lock_entries::records(&left.records()?);
         put_back(repo, &left, &records, reporter)?;
+        adopt(repo, &records, reporter)?;
         lock_entries::write_unwritten(repo, &records, &held)?;
         let rescue = Rescue::new(Arc::clone(repo.mlv()), "mlv repro");
         left.end(&rescue)?;
@@ -97,6 +99,29 @@ fn settled_stage(record: &Record) -> Option<&str> {
         Record::PutBack { stage } => Some(stage),
         _ => None,
     }
+}
+
+/// Finds what was replaced through a name beside it: the old file goes to rescue.
+fn adopt(repo: &Repo, records: &[Record], reporter: &dyn Reporter) -> Result<(), OpError> {
+    let records = records.iter().filter_map(|record| match record {
+        Record::Beside(beside) => Some((&beside.path, beside)),
+        _ => None,
+    });
+    // The last record of each counts.
+    for beside in records.collect::<BTreeMap<_, _>>().into_values() {
+        let Ok(path) = RepoPath::parse(&beside.path) else { continue };
+        let Some(found) = repo.dir().stat(&path)? else { continue };
+        if beside.copy.is_none_or(|copy| copy == found.inode) {
+            // A copy of what the cache has, which did not get its name.
+            repo.dir().remove_file(&path)?;
+            continue;
+        }
+        let rescue = Rescue::new(Arc::clone(repo.mlv()), &beside.command);
+        rescue.displace_as(repo.dir(), &path, &beside.original, None)?;
+        let message = format!("`{}` was being replaced; the file before is in rescue", beside.original);
+        reporter.event(&Event::Warning { message });
+    }
+    Ok(())
 }
 
 /// Brings back what lies aside of an output of a run that did not succeed; what stands in its place

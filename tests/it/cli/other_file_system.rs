@@ -59,6 +59,40 @@ fn displaced_data_is_in_rescue_and_comes_back() {
     assert_eq!(leftovers(&env), Vec::<PathBuf>::new());
 }
 
+// R1, R2: a file that is replaced has a hidden name for a moment.
+#[test]
+fn a_command_killed_while_it_replaces_a_file_hides_nothing() {
+    let env = TestEnv::ready();
+    let Some(_mounted) = Mounted::at(&env, "disk") else { return };
+    env.write("disk/d/a", "recorded");
+    env.mlv(&["add", "disk/d"]).success();
+    let mut steps = 0;
+    for step in 1.. {
+        let edit = format!("edit number {step}.");
+        env.write("disk/d/a", &edit);
+        let mut command = env.mlv_command();
+        command.args(["checkout", "--force"]).env("MLV_FAULT", format!("kill:{step}"));
+        let output = env.run(&mut command);
+        let _ = env.mlv(&["status"]);
+        let names = env.snapshot_of("disk");
+        assert!(!names.contains(".mlv-tmp-"), "killed at step {step}: {names}");
+        let is_here = env.read_text("disk/d/a") == edit;
+        assert!(is_here || env.has_rescued(edit.as_bytes()), "killed at step {step}");
+        assert!(leftovers_of_operations(&env) == 0, "killed at step {step}");
+        env.mlv(&["checkout", "--force"]).success();
+        assert_eq!(env.read_text("disk/d/a"), "recorded");
+        steps = step;
+        if output.exit_code() == 0 {
+            break;
+        }
+    }
+    assert!(steps > 20, "only {steps} steps");
+}
+
+fn leftovers_of_operations(env: &TestEnv) -> usize {
+    std::fs::read_dir(env.path().join(".mlv/ops")).map_or(0, Iterator::count)
+}
+
 // R21: outputs are set aside by copying, and come back when the stage fails.
 #[test]
 fn outputs_of_a_failed_stage_come_back() {
