@@ -81,8 +81,9 @@ pub(crate) fn after(examples: &[(&str, &str)], codes: &[u8]) -> String {
 /// A list of known settings with what they do.
 pub(crate) fn settings(heading: &str, table: &[KeyInfo]) -> String {
     let mut text = format!("{heading}:\n");
-    let width = table.iter().map(|info| info.name.len()).max().unwrap_or(0);
-    for info in table {
+    let offered = || table.iter().filter(|info| info.is_offered());
+    let width = offered().map(|info| info.name.len()).max().unwrap_or(0);
+    for info in offered() {
         push(&mut text, format_args!("  {:width$}  {}\n", info.name, info.meaning));
     }
     text

@@ -34,6 +34,9 @@ pub enum Kind {
     RemoteName,
 }
 
+/// Kinds of remotes that DVC has and this version has not.
+const NOT_YET: &[&str] = &["HDFS", "OSS", "WebDAV", "WebHDFS"];
+
 /// A known key, or a known option of a remote.
 #[derive(Debug, PartialEq, Eq)]
 pub struct KeyInfo {
@@ -45,6 +48,15 @@ pub struct KeyInfo {
     pub is_private: bool,
     /// What it does, for the manual.
     pub meaning: &'static str,
+}
+
+impl KeyInfo {
+    /// Whether it is listed: an option of kinds of remotes alone that there are not yet is known, so
+    /// that a configuration can have it, and not offered.
+    pub fn is_offered(&self) -> bool {
+        let kinds = self.meaning.split_once(": ").map_or("", |(kinds, _)| kinds);
+        !kinds.split(", ").all(|kind| NOT_YET.contains(&kind))
+    }
 }
 
 const fn key(name: &'static str, kind: Kind, meaning: &'static str) -> KeyInfo {

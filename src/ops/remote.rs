@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::config::{self, Config, ConfigFile, Edit, Key, Level};
 use crate::model::resolve::resolve;
 use crate::ops::{OpError, surroundings::Surroundings};
+use crate::remote::registry::{RemoteSpec, SpecError};
 use crate::repo::Repo;
 
 /// What to change. No `Debug`: a value may be a credential.
@@ -144,6 +145,9 @@ pub fn run(around: &Surroundings<'_>, options: &RemoteOptions) -> Result<RemoteR
             let file = around.config_file(options.level)?;
             let edit = match value {
                 Some(value) => {
+                    if option == "url" {
+                        check_kind(name, value)?;
+                    }
                     Edit::Set(key.clone(), file.check(&key, &place_or_text(around, option, value)?)?)
                 }
                 None => unset(&config, key, options.level.unwrap_or(Level::Project))?,
@@ -197,6 +201,16 @@ fn report(
 
 type Changes = Vec<(ConfigFile, Vec<Edit>)>;
 
+/// Fails if there are no remotes of the kind that `url` names: told at once, not at the first push.
+fn check_kind(name: &str, url: &str) -> Result<(), OpError> {
+    let spec =
+        RemoteSpec { name: name.to_owned(), url: url.to_owned(), is_url_tracked: false, options: Vec::new() };
+    match spec.place(Path::new("/")) {
+        Err(error @ SpecError::Scheme { .. }) => Err(Box::new(error).into()),
+        _ => Ok(()),
+    }
+}
+
 fn add(around: &Surroundings<'_>, options: &RemoteOptions, config: &Config) -> Result<Changes, OpError> {
     let RemoteAction::Add { name, url, default, force } = &options.action else { return Ok(Vec::new()) };
     let key = Key::of_remote(name, "url")?;
@@ -205,6 +219,7 @@ fn add(around: &Surroundings<'_>, options: &RemoteOptions, config: &Config) -> R
     if let Some(there) = config.get_at(&key, level).filter(|_| !force) {
         return Err(config::Error::RemoteExists { name: name.clone(), origin: there.origin().clone() }.into());
     }
+    check_kind(name, url)?;
     let value = file.check(&key, &place_or_text(around, "url", url)?)?;
     let mut edits = Vec::new();
     if *force {

@@ -115,8 +115,10 @@ impl Advice for SpecError {
 
     fn hints(&self) -> Vec<Hint> {
         match self {
-            SpecError::Scheme { name, .. } => {
-                vec![Hint::new(format!("use a folder: `mlv remote modify {name} url /path/to/folder`"))]
+            SpecError::Scheme { .. } => {
+                vec![Hint::new(
+                    "a remote is a folder, or begins with s3://, gs://, azure://, ssh:// or https://",
+                )]
             }
             SpecError::Empty { name } | SpecError::FileUrl { name } => {
                 vec![Hint::new(format!("`mlv remote modify {name} url /path/to/folder`"))]

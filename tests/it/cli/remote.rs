@@ -162,3 +162,20 @@ fn remote_test_proves_what_a_folder_keeps() {
     assert!(failed.stdout().contains("failed\tread\t"), "{failed}");
     assert_eq!(env.mlv(&["remote", "test", "nosuch", "--json"]).code(2).error_kind(), "no_remote");
 }
+
+#[test]
+fn kinds_of_remotes_that_there_are_not_are_refused_and_not_offered() {
+    let env = TestEnv::ready();
+    let before = env.read_text(".mlv/config.toml");
+    let said = env.mlv(&["remote", "add", "x", "webdav://host/path"]).code(2).stderr();
+    assert!(said.contains("remotes of the kind `webdav:` are not supported"), "{said}");
+    assert!(said.contains("hint: a remote is a folder, or begins with s3://"), "{said}");
+    assert_eq!(env.read_text(".mlv/config.toml"), before);
+    env.mlv(&["remote", "add", "x", "../store"]).success();
+    let _ = env.mlv(&["remote", "modify", "x", "url", "hdfs://host/path"]).code(2);
+    let help = env.mlv(&["remote", "modify", "--help"]).success().stdout();
+    assert!(help.contains("profile"), "{help}");
+    for option in ["kerb_ticket", "oss_endpoint", "replication", "proxy_to"] {
+        assert!(!help.contains(option), "{option}");
+    }
+}
