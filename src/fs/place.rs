@@ -164,8 +164,13 @@ impl<'a> Placer<'a> {
         let rescue = self.rescue.folder()?;
         let from = Place::named(self.staging.dir().as_fd(), &draft.name);
         let stored = into_slot(&from, path.as_str(), &rescue, &mut self.slots)?;
-        let noted = if old.is_saved { Ok(()) } else { self.rescue.note(path.as_str(), &stored, old.hash) };
         let slot = self.slots.place(&rescue, &stored, false)?;
+        let noted = if old.is_saved {
+            Ok(())
+        } else {
+            let draft = sys::stat(slot.fd(), slot.name).map(|stat| FileStamp::of(&stat).inode);
+            self.rescue.note(path.as_str(), &stored, old.hash, draft.ok())
+        };
         if let Err(error) = noted {
             let _ = sys::unlink(slot.fd(), slot.name);
             return Err(error);
@@ -304,7 +309,7 @@ fn settle(
             sys::unlink(slot.fd(), slot.name).map_err(failed)?;
             return Ok(None);
         }
-        rescue.note(original, stored, None)?;
+        rescue.note(original, stored, None, None)?;
     }
     Ok(Some(rescue.record(original, stored.to_owned())))
 }

@@ -62,6 +62,9 @@ struct Line {
     hash: Option<String>,
     time: String,
     command: String,
+    /// The inode of a new file that lay there, to trade places with the one that this line is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    draft: Option<u64>,
 }
 
 impl Rescue {
@@ -148,7 +151,7 @@ impl Rescue {
             if sys::exists(to.fd(), to.name).map_err(|error| folder.failed(&stored, "examine", error))? {
                 continue;
             }
-            self.note(original, &stored, hash)?;
+            self.note(original, &stored, hash, None)?;
             match sys::rename_new((from.fd(), from.name), (to.fd(), to.name)) {
                 Ok(()) => return Ok(Some(self.record(original, stored))),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -174,8 +177,14 @@ impl Rescue {
         kept
     }
 
-    /// Writes a log line and makes it durable.
-    pub(super) fn note(&self, original: &str, stored: &str, hash: Option<Digest>) -> Result<(), Error> {
+    /// Writes a log line and makes it durable. `draft` is the inode of a new file that lies there now.
+    pub(super) fn note(
+        &self,
+        original: &str,
+        stored: &str,
+        hash: Option<Digest>,
+        draft: Option<u64>,
+    ) -> Result<(), Error> {
         self.folder()?;
         let line = Line {
             path: original.to_owned(),
@@ -183,6 +192,7 @@ impl Rescue {
             hash: hash.map(|hash| hash.to_string()),
             time: time(SystemTime::now()),
             command: self.command.clone(),
+            draft,
         };
         let mut guard = self.lock();
         let Some(operation) = &mut *guard else { return Ok(()) };
@@ -301,6 +311,10 @@ fn read_operation(rescue: &Dir, name: &str) -> Result<RescueOperation, Error> {
         let line = line_of(&by_stored, stored);
         // Folders are made for the files in them; one that no line names was left by those.
         if entry.stamp.kind == FileKind::Dir && line.is_none() {
+            return None;
+        }
+        // A crash before the two traded places: the user's file is where it was.
+        if line.is_some_and(|(line, rest)| rest.is_empty() && line.draft == Some(entry.stamp.inode)) {
             return None;
         }
         Some(RescuedFile {

@@ -1,7 +1,7 @@
 //! `rescue`: lists what commands displaced, brings it back, and deletes it when told to.
 
 use crate::fs::place::{Examined, Placer};
-use crate::fs::rescue::{self, Rescue, RescueOperation};
+use crate::fs::rescue::{self, Rescue, RescueOperation, RescuedFile};
 use crate::fs::staging::Staging;
 use crate::fs::stamp::FileKind;
 use crate::model::digest::Digest;
@@ -9,7 +9,8 @@ use crate::model::path::RepoPath;
 use crate::ops::scan::Scanner;
 use crate::ops::{OpError, OutputError, targets};
 use crate::repo::Repo;
-use crate::report::Reporter;
+use crate::report::{NoReport, Reporter, Task, Unit};
+use crate::store::{self, Presence};
 
 pub use crate::fs::rescue::Kept;
 
@@ -22,7 +23,40 @@ pub struct RescueListReport {
 
 /// Lists what lies in rescue.
 pub fn list(repo: &Repo) -> Result<RescueListReport, OpError> {
-    Ok(RescueListReport { operations: rescue::list(repo.mlv())? })
+    Ok(RescueListReport { operations: operations(repo)? })
+}
+
+/// The operations with what nothing else has. A slot without a line was left by a crash: what lies in
+/// it is a new file that had not got its name, or an old one whose bytes the cache has, unless an edit
+/// came in between.
+fn operations(repo: &Repo) -> Result<Vec<RescueOperation>, OpError> {
+    let mut operations = rescue::list(repo.mlv())?;
+    let is_logged = |file: &RescuedFile| file.time.is_some();
+    if operations.iter().flat_map(|operation| &operation.files).all(is_logged) {
+        return Ok(operations);
+    }
+    let presence = repo.cache()?.snapshot();
+    for operation in &mut operations {
+        let folder = RepoPath::root().join_entry("rescue").join_entry(&operation.name);
+        let mut kept = Vec::new();
+        for file in std::mem::take(&mut operation.files) {
+            if is_logged(&file) || !is_in_cache(repo, &presence, &folder.join_entry(&file.stored))? {
+                kept.push(file);
+            }
+        }
+        operation.files = kept;
+    }
+    operations.retain(|operation| !operation.files.is_empty());
+    Ok(operations)
+}
+
+fn is_in_cache(repo: &Repo, presence: &Presence, path: &RepoPath) -> Result<bool, OpError> {
+    let kind = repo.mlv().stat(path)?.map(|stamp| stamp.kind);
+    let Some(kind @ (FileKind::File | FileKind::Symlink)) = kind else { return Ok(false) };
+    let meter = NoReport.meter(Task { verb: "Hashing", unit: Unit::Bytes, total: None });
+    let hashed = store::hash_all(repo.mlv(), &RepoPath::root(), &[(path.as_str(), kind)], 1, &*meter)?;
+    // What cannot be read is listed: it is nowhere else for all that is known.
+    Ok(hashed.into_iter().flatten().any(|hashed| presence.has_object(hashed.id.0)))
 }
 
 /// What to bring back.
@@ -152,7 +186,7 @@ pub fn drop_operation(repo: &Repo, operation: &str, dry_run: bool) -> Result<Dro
 }
 
 fn find(repo: &Repo, name: Option<&str>) -> Result<RescueOperation, OpError> {
-    let mut operations = rescue::list(repo.mlv())?;
+    let mut operations = operations(repo)?;
     let found = match name {
         Some(name) => operations.iter().position(|one| one.name == name),
         None => operations.len().checked_sub(1),

@@ -14,6 +14,9 @@ fn kill_at_every_step(name: &str, at_least: usize) {
             // A stage writes its outputs in place; the command again puts them right.
             assert_eq!(unharmed.torn(env), Vec::<String>::new(), "{place}");
         }
+        if ["checkout", "pull"].contains(&name) {
+            assert_eq!(unharmed.foreign(env), Vec::<String>::new(), "{place}");
+        }
         check_sound(env, scenario, place);
         finish(env, scenario, &unharmed, place);
     });

@@ -189,6 +189,23 @@ impl Unharmed {
             .collect()
     }
 
+    /// What lies in rescue that no file of the user was before.
+    pub(super) fn foreign(&self, env: &TestEnv) -> Vec<String> {
+        let listed = env.json(&["rescue", "list"]);
+        let mut foreign = Vec::new();
+        for operation in listed["operations"].as_array().expect("a list") {
+            let name = operation["name"].as_str().expect("a name");
+            for file in operation["files"].as_array().expect("a list") {
+                let stored = file["stored"].as_str().expect("a path");
+                let bytes = env.read(format!(".mlv/rescue/{name}/{stored}"));
+                if !self.contents.contains(&bytes) {
+                    foreign.push(String::from_utf8_lossy(&bytes).into_owned());
+                }
+            }
+        }
+        foreign
+    }
+
     /// What stands in the work tree that is neither of before nor of after.
     pub(super) fn torn(&self, env: &TestEnv) -> Vec<String> {
         let now = env.snapshot();
