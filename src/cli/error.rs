@@ -131,7 +131,7 @@ impl CliError {
             *cause = view.text(cause);
         }
         if let Some(path) = &mut parts.subject
-            && let Some(from_root) = view.from_root(path)
+            && let Some(from_root) = view.below_root(path)
         {
             *path = from_root.to_owned();
         }

@@ -35,7 +35,7 @@ impl Viewpoint {
     /// The text with absolute paths into the repository, between backticks, as [`Viewpoint::path`]
     /// has them: a layer that knows files by handles names them so.
     pub(crate) fn text(&self, text: &str) -> String {
-        let parts = text.split('`').map(|part| match self.from_root(part) {
+        let parts = text.split('`').map(|part| match self.below_root(part) {
             Some(path) => self.path(path),
             None => part.to_owned(),
         });
@@ -43,7 +43,7 @@ impl Viewpoint {
     }
 
     /// The absolute path relative to the root; nothing if it is none of the work tree.
-    pub(crate) fn from_root<'p>(&self, path: &'p str) -> Option<&'p str> {
+    pub(crate) fn below_root<'p>(&self, path: &'p str) -> Option<&'p str> {
         let below = Path::new(path).strip_prefix(self.root.as_ref()?).ok()?.to_str()?;
         RepoPath::parse(below).is_ok_and(|path| !path.is_root()).then_some(below)
     }
