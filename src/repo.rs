@@ -14,7 +14,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use crate::config::{Config, Level, Sources};
+use crate::config::{Config, LOCAL_FILE_NAME, Level, Sources};
 use crate::fs::dir::{Dir, OWN_FOLDER};
 use crate::fs::ignore::IgnoreFiles;
 use crate::fs::lock::{MetaLock, Patience};
@@ -64,6 +64,7 @@ impl Repo {
         let mlv = Arc::new(dir.open_own()?);
         sources.project = Some(root.join(OWN_FOLDER));
         let config = Config::load(&sources)?;
+        check_local_config(&root)?;
         let git =
             if config.no_scm()? { None } else { GitRepo::discover(&root)?.filter(|git| !git.is_bare()) };
         let prefix = path_below(&root, &cwd).ok_or(Error::UnsafeFolder { path: cwd })?;
@@ -201,6 +202,18 @@ impl Repo {
             Some(main) => Ok(git.prefix().components().fold(main, |path, part| path.join(part))),
             None => Err(Error::CacheDirNeeded { git_dir: git.common_dir().to_path_buf() }),
         }
+    }
+}
+
+/// Fails if the settings of this clone came with the repository, whatever they say of git themselves.
+fn check_local_config(root: &Path) -> Result<(), Error> {
+    let path = root.join(OWN_FOLDER).join(LOCAL_FILE_NAME);
+    if !path.try_exists().unwrap_or(true) {
+        return Ok(());
+    }
+    match GitRepo::discover(root)? {
+        Some(git) if git.is_own_tracked(LOCAL_FILE_NAME)? => Err(Error::TrackedLocalConfig { path }),
+        _ => Ok(()),
     }
 }
 

@@ -7,6 +7,7 @@ use gix::index::entry::Mode;
 
 use super::Error;
 use super::repo::GitRepo;
+use crate::fs::dir::OWN_FOLDER;
 use crate::model::path::RepoPath;
 
 impl GitRepo {
@@ -36,6 +37,14 @@ impl GitRepo {
         Ok(in_sparse_folder
             || index.entry_by_path(key).is_some()
             || index.prefixed_entries_range(below.as_bstr()).is_some())
+    }
+
+    /// Whether git tracks the file `name` in mlv's own folder.
+    pub fn is_own_tracked(&self, name: &str) -> Result<bool, Error> {
+        let root = self.full(&RepoPath::root());
+        let folder = if root.is_root() { String::new() } else { format!("{root}/") };
+        let key = format!("{folder}{OWN_FOLDER}/{name}");
+        Ok(self.tracked_entries()?.entry_by_path(key.as_bytes().as_bstr()).is_some())
     }
 
     /// The files that git tracks at or below `path`, sorted, at most `limit` of them.

@@ -30,6 +30,12 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// Settings of one clone that came with the repository: they could send data anywhere (R3).
+    #[error("`{}` is tracked by git, so its settings are not this clone's own", path.display())]
+    TrackedLocalConfig {
+        /// The file.
+        path: PathBuf,
+    },
     /// The folder is a project already.
     #[error("`{}` is an mlv repository already", root.display())]
     AlreadyInitialized {
@@ -99,7 +105,9 @@ impl Advice for Error {
         match self {
             Error::NotARepository { .. } => ErrorKind::NotARepository,
             Error::DvcProject { .. } => ErrorKind::DvcProject,
-            Error::UnsafeFolder { .. } | Error::CacheBehindLink { .. } => ErrorKind::UnsafePath,
+            Error::UnsafeFolder { .. } | Error::CacheBehindLink { .. } | Error::TrackedLocalConfig { .. } => {
+                ErrorKind::UnsafePath
+            }
             Error::AlreadyInitialized { .. } | Error::InsideAnother { .. } => ErrorKind::Usage,
             Error::NoGit { .. } | Error::Bare { .. } | Error::NeedsGit { .. } => ErrorKind::NeedsGit,
             Error::CacheDirNeeded { .. } | Error::NoProjectId { .. } => ErrorKind::Config,
@@ -114,6 +122,9 @@ impl Advice for Error {
         let one = |text: &str| vec![Hint::new(text)];
         match self {
             Error::NotARepository { .. } => one("mlv init"),
+            Error::TrackedLocalConfig { .. } => {
+                one("look at it, then `git rm --cached .mlv/config.local.toml`")
+            }
             Error::DvcProject { .. } => one("mlv init sets mlv up beside DVC and touches nothing of it"),
             Error::AlreadyInitialized { .. } => {
                 one("mlv init --force adds what is missing; no data is removed")
@@ -139,6 +150,7 @@ impl Advice for Error {
             Error::NotARepository { searched: path }
             | Error::DvcProject { root: path }
             | Error::UnsafeFolder { path }
+            | Error::TrackedLocalConfig { path }
             | Error::AlreadyInitialized { root: path }
             | Error::InsideAnother { folder: path, .. }
             | Error::NoGit { folder: path }

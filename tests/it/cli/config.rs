@@ -149,3 +149,25 @@ fn cache_dir_prints_one_line_and_can_be_set() {
     env.mlv(&["cache", "dir", "--local", "-u"]).success();
     insta::assert_snapshot!(env.mlv(&["cache", "dir"]).success(), @"$ENV/repo/.mlv/cache");
 }
+
+// R3: whoever can commit may not say where another's data goes.
+#[test]
+fn settings_of_a_clone_that_came_with_the_repository_are_refused() {
+    let env = TestEnv::ready();
+    let evil = env.root().join("evil");
+    let text = format!("[cache]\ndir = {:?}\n\n[core]\nno_scm = true\n", evil.display().to_string());
+    env.write(".mlv/config.local.toml", text);
+    env.git(&["add", "--force", ".mlv/config.local.toml"]);
+    env.git(&["commit", "--quiet", "-m", "settings"]);
+    let clone = env.clone_to("clone");
+    clone.write("data", "bytes");
+    for command in [&["add", "data"][..], &["status"], &["checkout"]] {
+        let (kind, document) = clone.json_error(command, 4);
+        assert_eq!(kind, "unsafe_path", "{document}");
+        assert!(document.to_string().contains("git rm --cached"), "{document}");
+    }
+    assert!(!evil.exists());
+    clone.git(&["rm", "--quiet", "--cached", ".mlv/config.local.toml"]);
+    clone.remove(".mlv/config.local.toml");
+    clone.mlv(&["add", "data"]).success();
+}

@@ -32,7 +32,10 @@ fn project() -> TestEnv {
 fn runs(env: &TestEnv) -> Vec<String> {
     let log = if env.exists("log") { env.read_text("log") } else { String::new() };
     env.write("log", "");
-    log.lines().map(str::to_owned).collect()
+    // Stages that need nothing of each other run at once.
+    let mut lines: Vec<String> = log.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
 }
 
 // DVC 81 K
@@ -40,7 +43,7 @@ fn runs(env: &TestEnv) -> Vec<String> {
 fn generated_stages_run_and_their_group_is_a_target() {
     let env = project();
     env.mlv(&["repro", "build"]).success();
-    assert_eq!(runs(&env), ["build us", "build eu"]);
+    assert_eq!(runs(&env), ["build eu", "build us"]);
     env.mlv(&["repro", "train@rnn-2"]).success();
     assert_eq!(runs(&env), ["rnn-2"]);
     env.mlv(&["repro"]).success();
