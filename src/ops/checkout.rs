@@ -108,7 +108,7 @@ pub fn plan<'a>(
         }
     }
     if !options.force {
-        planner.check(&outputs, "mlv checkout")?;
+        planner.check(&outputs, if options.whole { "mlv pull" } else { "mlv checkout" })?;
     }
     Ok(CheckoutPlan { planner, outputs, failed })
 }
@@ -205,7 +205,7 @@ fn untracked_again(planner: &Planner<'_>, tracked: &Tracked) -> Vec<Wanted> {
 pub fn apply(plan: CheckoutPlan<'_>, options: &CheckoutOptions) -> Result<CheckoutReport, OpError> {
     let mut report = CheckoutReport { failed: plan.failed, ..CheckoutReport::default() };
     for placed in plan.planner.apply(plan.outputs, "mlv checkout")? {
-        report.add(placed, options.allow_missing);
+        report.add(placed);
     }
     if options.allow_missing {
         use crate::error::{Advice, ErrorKind};
@@ -216,7 +216,7 @@ pub fn apply(plan: CheckoutPlan<'_>, options: &CheckoutOptions) -> Result<Checko
 
 impl CheckoutReport {
     /// Adds what was done to one output.
-    pub fn add(&mut self, placed: Placed, _allow_missing: bool) {
+    pub fn add(&mut self, placed: Placed) {
         let texts = |paths: Vec<RepoPath>| paths.iter().map(ToString::to_string).collect();
         self.files += (placed.added.len() + placed.modified.len() + placed.relinked.len()) as u64;
         self.bytes += placed.bytes;

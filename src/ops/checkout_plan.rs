@@ -22,15 +22,6 @@ pub enum Action {
     Remove(TreeEntry),
 }
 
-/// What a path holds that stands in the way, and that mlv may not remove without being told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unsaved {
-    /// The path, relative to the directory.
-    pub path: Box<str>,
-    /// Whether the wanted state has something at this path (else it is an extra entry).
-    pub wanted: bool,
-}
-
 /// The decision about one directory (or, with one entry of empty path, one file).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DirectoryPlan {

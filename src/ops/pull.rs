@@ -18,8 +18,8 @@ pub struct PullReport {
 
 /// Brings data into the cache and makes the work tree what is recorded.
 ///
-/// Changes that are not recorded stop it before anything is fetched, unless `force` is given. What the
-/// remote lacks does not keep the rest from being checked out.
+/// Changes that are not recorded stop it before the work tree is touched, unless `force` is given; what
+/// came stays in the cache. What the remote lacks does not keep the rest from being checked out.
 pub fn run(
     repo: &Repo,
     fetching: &FetchOptions,

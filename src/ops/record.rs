@@ -352,7 +352,9 @@ impl Published<'_> {
                 }
             }
         })?;
-        Ok(self.repo.save_stat_index(&self.index, self.update)?)
+        // Only saves time, and the pointers are written.
+        let _ = self.repo.save_stat_index(&self.index, self.update);
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ use crate::model::object::{ContentId, ContentInfo, RecordKey, RecordKind};
 use crate::model::path::RepoPath;
 use crate::model::tree::{Page, decode_page};
 use crate::ops::share::{self, Access, IntoCache, NamedRemote};
+use crate::ops::tracked::Tracked;
 use crate::ops::{OpError, OutputError, trees};
 use crate::remote::error::Cause;
 use crate::remote::transfer::RecordSink;
@@ -59,14 +60,16 @@ pub fn bring(
     Ok(brought)
 }
 
-/// Fetches the pages of one output's tree from the default remote.
+/// Fetches the pages of one output's tree from the remote that it belongs to.
 pub fn bring_tree(
     repo: &Repo,
     id: TreeId,
     output: &RepoPath,
     reporter: &dyn Reporter,
 ) -> Result<(), OpError> {
-    let mut from = share::open(repo, None, Access::Read)?;
+    let tracked = Tracked::load(repo)?;
+    let remote = tracked.out(output).and_then(|out| out.remote.as_deref());
+    let mut from = share::open(repo, remote, Access::Read)?;
     let info = ContentInfo { id: ContentId::Tree(id), size: 0, nfiles: None, executable: false };
     let wish = Wish { output: output.clone(), info, inside: Vec::new() };
     bring_trees(repo, &mut from, &[wish], reporter)

@@ -95,3 +95,30 @@ fn directory_that_git_brought_in_another_version_is_to_be_pulled() {
     clone.mlv(&["pull"]).success();
     clone.assert_clean();
 }
+
+// The list of files comes from the remote that the output belongs to.
+#[test]
+fn add_in_a_fresh_clone_asks_the_remote_of_the_output() {
+    let env = TestEnv::shared();
+    let other = env.beside("other").path().display().to_string();
+    env.mlv(&["remote", "add", "other", &other]).success();
+    env.write("d/1", "first");
+    env.write("d/2", "second");
+    env.mlv(&["add", "d"]).success();
+    env.write("d.mlv", env.read_text("d.mlv") + "  remote: other\n");
+    env.commit("data");
+    env.mlv(&["push"]).success();
+    let clone = env.clone_to("clone");
+    clone.write("d/3", "third");
+    clone.mlv(&["add", "d"]).success();
+    assert_eq!(clone.pointer("d.mlv").nfiles, Some(3));
+}
+
+#[test]
+fn pull_that_is_refused_names_itself() {
+    let env = pushed();
+    let clone = env.clone_to("clone");
+    clone.write("a", "mine");
+    let (_, document) = clone.json_error(&["pull"], 2);
+    assert!(document.to_string().contains("mlv pull --force a"), "{document}");
+}
