@@ -62,6 +62,53 @@ fn work(env: &TestEnv, at: u64, seed: u64) {
     }
 }
 
+// C3: on a file system whose locks do nothing, commands at once may undo each other's notes, never data.
+#[test]
+fn locks_that_always_succeed_cost_no_data() {
+    let env = TestEnv::ready();
+    let mutated =
+        |args: &[&str]| env.run(env.mlv_command().args(args).env("MLV_MUTATE", "locks-always-succeed"));
+    thread::scope(|scope| {
+        for at in 0..8 {
+            let mutated = &mutated;
+            let env = &env;
+            scope.spawn(move || {
+                for round in 0..4 {
+                    let name = format!("f{at}-{round}");
+                    env.write(&name, format!("content {at} {round}"));
+                    let _ = mutated(&["add", &name]);
+                    let _ = mutated(if at % 2 == 0 { &["status"] } else { &["checkout"] });
+                }
+            });
+        }
+    });
+    let names: Vec<String> =
+        (0..8).flat_map(|at| (0..4).map(move |round| format!("f{at}-{round}"))).collect();
+    for name in &names {
+        let text = name[1..].replace('-', " ");
+        let is_in_place = env.exists(name) && env.read_text(name) == format!("content {text}");
+        assert!(is_in_place || env.has_rescued(format!("content {text}").as_bytes()), "{name}");
+    }
+    env.mlv(&["fsck"]).success();
+    let mut add = vec!["add"];
+    add.extend(names.iter().map(String::as_str));
+    env.mlv(&add).success();
+    env.commit("all");
+    env.assert_clean();
+}
+
+// C3
+#[test]
+fn locks_that_always_fail_are_told_and_change_nothing() {
+    let env = TestEnv::ready();
+    env.write("a", "alpha");
+    let before = env.snapshot();
+    let output =
+        env.run(env.mlv_command().args(["add", "a", "--no-wait"]).env("MLV_MUTATE", "locks-always-fail"));
+    assert_eq!((output.exit_code(), env.snapshot()), (6, before), "{output}");
+    env.mlv(&["add", "a"]).success();
+}
+
 fn env_run(env: &TestEnv, args: &[&str]) -> i32 {
     let output = env.mlv(args);
     assert!([0, 6].contains(&output.exit_code()), "{args:?}: {output}");
