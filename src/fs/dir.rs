@@ -401,34 +401,29 @@ pub(super) fn remove_tree(parent: BorrowedFd<'_>, name: &str) -> io::Result<()> 
             if matches!(error.kind(), io::ErrorKind::IsADirectory | io::ErrorKind::PermissionDenied) => {}
         other => return other,
     }
-    let mut stack = vec![(sys::open_dir(parent, name)?, name.to_owned())];
     let mut buffer = super::walk::listing_buffer();
-    while let Some((folder, _)) = stack.last() {
-        let mut below = None;
+    // Each folder is listed once, and keeps what is left to do in it.
+    let mut list = |folder: OwnedFd, name: &str| -> io::Result<(OwnedFd, String, Vec<Vec<u8>>)> {
         let mut names = Vec::new();
-        rustix::fs::seek(folder, rustix::fs::SeekFrom::Start(0))?;
-        super::walk::each_name(folder, &mut buffer, |name, _| names.push(name.to_vec()))?;
-        for name in names {
-            let name =
-                String::from_utf8(name).map_err(|_| io::Error::from(io::ErrorKind::InvalidFilename))?;
-            match sys::unlink(folder, &name) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => match sys::open_dir(folder, &name) {
-                    Ok(fd) => {
-                        below = Some((fd, name));
-                        break;
-                    }
-                    Err(_) => return Err(error),
-                },
-            }
-        }
-        if let Some(next) = below {
-            stack.push(next);
+        super::walk::each_name(&folder, &mut buffer, |name, _| names.push(name.to_vec()))?;
+        Ok((folder, name.to_owned(), names))
+    };
+    let mut stack = vec![list(sys::open_dir(parent, name)?, name)?];
+    while let Some((folder, _, names)) = stack.last_mut() {
+        let Some(name) = names.pop() else {
+            let Some((_, name, _)) = stack.pop() else { break };
+            sys::rmdir(stack.last().map_or(parent, |(fd, ..)| fd.as_fd()), &name)?;
             continue;
+        };
+        let name = String::from_utf8(name).map_err(|_| io::Error::from(io::ErrorKind::InvalidFilename))?;
+        match sys::unlink(&*folder, &name) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => match sys::open_dir(&*folder, &name) {
+                Ok(below) => stack.push(list(below, &name)?),
+                Err(_) => return Err(error),
+            },
         }
-        let Some((_, name)) = stack.pop() else { break };
-        sys::rmdir(stack.last().map_or(parent, |(fd, _)| fd.as_fd()), &name)?;
     }
     Ok(())
 }

@@ -114,3 +114,16 @@ fn renames_do_not_replace_unless_asked() {
     dir.rename(&path("one"), &path("a/b/file")).unwrap();
     assert_eq!(dir.read_file(&path("a/b/file"), 10).unwrap(), b"");
 }
+
+#[test]
+fn a_wide_and_deep_tree_is_removed() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = Dir::open(home.path()).unwrap();
+    for at in 0..300 {
+        fs::create_dir_all(home.path().join(format!("wide/{at}/below"))).unwrap();
+        fs::write(home.path().join(format!("wide/{at}/file")), "x").unwrap();
+    }
+    fs::create_dir_all(home.path().join("wide").join("deep/".repeat(300))).unwrap();
+    dir.remove_all(&path("wide")).unwrap();
+    assert!(!home.path().join("wide").exists());
+}
