@@ -39,6 +39,31 @@ const RESTART: usize = 64;
 const RECORD: usize = 1 + 5 * 8 + Digest::LEN;
 /// 50 M entries of 160 bytes.
 const MAX_SIZE: u64 = 8 << 30;
+
+/// What a header says of the file that it starts.
+struct Lengths {
+    count: usize,
+    entries_end: usize,
+    /// Bytes of the whole file.
+    file: usize,
+}
+
+impl Lengths {
+    fn of(header: &[u8; HEADER]) -> Option<Lengths> {
+        let u64_at = |at: usize| header.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes);
+        let is_known = header.starts_with(MAGIC)
+            && header[8..12] == [VERSION.to_le_bytes(), [0; 2]].concat()
+            && header[12..16] == (RESTART as u32).to_le_bytes();
+        if !is_known {
+            return None;
+        }
+        let count = usize::try_from(u64_at(16)?).ok()?;
+        let entries_end = usize::try_from(u64_at(24)?).ok()?.checked_add(HEADER)?;
+        let restarts_end = entries_end.checked_add(count.div_ceil(RESTART).checked_mul(8)?)?;
+        Some(Lengths { count, entries_end, file: restarts_end.checked_add(Digest::LEN)? })
+    }
+}
+
 /// Stamps and hashes by path, as they were when the index was written.
 #[derive(Debug, Default)]
 pub struct StatIndex {
@@ -61,7 +86,15 @@ impl StatIndex {
         if stamp.size > MAX_SIZE {
             return None;
         }
-        let mut bytes = Vec::with_capacity(stamp.size as usize + 1);
+        // The header first: a file that is not an index may have any size.
+        let mut header = [0; HEADER];
+        file.read_exact(&mut header).ok()?;
+        let lengths = Lengths::of(&header)?;
+        if stamp.size != lengths.file as u64 {
+            return None;
+        }
+        let mut bytes = Vec::with_capacity(lengths.file + 1);
+        bytes.extend_from_slice(&header);
         file.read_to_end(&mut bytes).ok()?;
         let mut index = StatIndex::parse(bytes)?;
         // A clock that shows whole seconds only (ext3, HFS+) is coarse whatever its name says.
@@ -73,18 +106,8 @@ impl StatIndex {
 
     /// Checks lengths and checksum. What stands between them is checked as it is read.
     fn parse(bytes: Vec<u8>) -> Option<StatIndex> {
-        let header = bytes.get(..HEADER)?;
-        let u64_at = |at: usize| header.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes);
-        let is_known = header.starts_with(MAGIC)
-            && header[8..12] == [VERSION.to_le_bytes(), [0; 2]].concat()
-            && header[12..16] == (RESTART as u32).to_le_bytes();
-        if !is_known {
-            return None;
-        }
-        let count = usize::try_from(u64_at(16)?).ok()?;
-        let entries_end = usize::try_from(u64_at(24)?).ok()?.checked_add(HEADER)?;
-        let restarts_end = entries_end.checked_add(count.div_ceil(RESTART).checked_mul(8)?)?;
-        let (body, sum) = bytes.split_at_checked(restarts_end)?;
+        let Lengths { count, entries_end, file } = Lengths::of(bytes.first_chunk()?)?;
+        let (body, sum) = bytes.split_at_checked(file.checked_sub(Digest::LEN)?)?;
         (sum == Digest::of(body).as_bytes()).then_some(())?;
         Some(StatIndex { count, entries_end, bytes, horizon_ns: i64::MIN })
     }

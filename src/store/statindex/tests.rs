@@ -192,3 +192,19 @@ proptest! {
         }
     }
 }
+
+/// R13: what is no index is not read as one, however large it is.
+#[test]
+fn a_file_of_another_length_than_its_header_gives_is_not_read() {
+    let (home, dir) = home();
+    saved(&dir, &StatIndex::default(), &[("a", 1)]);
+    let path = home.path().join("index");
+    let header = std::fs::read(&path).unwrap();
+    for start in [&b"something else"[..], &header] {
+        let file = std::fs::File::create(&path).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, start, 0).unwrap();
+        // Sparse: reading it would need the memory all the same.
+        file.set_len(1 << 40).unwrap();
+        assert!(StatIndex::load(&dir, &index()).is_empty());
+    }
+}
