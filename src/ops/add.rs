@@ -231,15 +231,14 @@ fn check_free(repo: &Repo, tracked: &Tracked, path: &RepoPath) -> Result<(), OpE
 
 /// Reads, stores and records what was planned; in a dry run it only reads.
 pub fn apply(repo: &Repo, plan: AddPlan, reporter: &dyn Reporter) -> Result<AddReport, OpError> {
-    if let Some(copy) = &plan.copy {
-        if plan.dry_run {
-            return promise_copy(repo, &plan, copy);
-        }
-        copy.copy(repo, reporter)?;
-    }
+    let copied = match &plan.copy {
+        Some(copy) if plan.dry_run => return promise_copy(repo, &plan, copy),
+        Some(copy) => Some(copy.copy(repo, reporter)?),
+        None => None,
+    };
     let taken = take_in(repo, &plan, reporter);
-    if let (Err(_), Some(copy)) = (&taken, &plan.copy) {
-        copy.undo(repo)?;
+    if let (Err(_), Some(copied)) = (&taken, &copied) {
+        copied.undo(repo)?;
     }
     let (outputs, written, published) = taken?;
     let stored = published.stats.into();

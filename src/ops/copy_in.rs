@@ -1,11 +1,12 @@
 //! Brings a file or folder from outside the repository into its work tree, for `add --out`.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::fs;
 use crate::fs::dir::Dir;
-use crate::fs::place::Placer;
+use crate::fs::place::{Draft, Examined, Placer};
 use crate::fs::rescue::Rescue;
 use crate::fs::staging::Staging;
 use crate::fs::stamp::{FileKind, FileStamp};
@@ -76,23 +77,19 @@ impl CopyIn {
     }
 
     /// Copies. What was copied goes again if the rest cannot be, or the user asks to stop.
-    pub fn copy(&self, repo: &Repo, reporter: &dyn Reporter) -> Result<(), OpError> {
+    pub fn copy(&self, repo: &Repo, reporter: &dyn Reporter) -> Result<Copied, OpError> {
         let staging = Staging::create(repo.temporary()?)?;
         let rescue = Rescue::new(repo.mlv().clone(), "mlv add");
-        let mut placer = Placer::new(repo.dir(), &staging, &rescue);
+        let placer = Placer::new(repo.dir(), &staging, &rescue);
         let meter = reporter.meter(Task { verb: "Copying", unit: Unit::Bytes, total: None });
-        let copied = self.copy_all(repo, &mut placer, &*meter);
-        // Somebody else's file that came in between is not ours to remove.
-        let is_ours = !matches!(copied, Err(OpError::Fs(fs::Error::Exists { .. })));
-        if copied.is_err() && is_ours {
-            self.undo(repo)?;
+        let mut copying = Copying { placer, meter: &*meter, out: &self.out, done: Copied::default() };
+        match self.copy_all(repo, &mut copying) {
+            Ok(()) => Ok(copying.done),
+            Err(error) => {
+                take_away(&mut copying.placer, repo, &copying.done);
+                Err(error)
+            }
         }
-        copied
-    }
-
-    /// Takes the copy away; the source has it still.
-    pub fn undo(&self, repo: &Repo) -> Result<(), OpError> {
-        Ok(repo.dir().remove_all(&self.out)?)
     }
 
     fn walk(&self, dir: &Dir, repo: &Repo) -> Result<Walk, OpError> {
@@ -104,7 +101,7 @@ impl CopyIn {
         Ok(found)
     }
 
-    fn copy_all(&self, repo: &Repo, placer: &mut Placer<'_>, meter: &dyn Meter) -> Result<(), OpError> {
+    fn copy_all(&self, repo: &Repo, copying: &mut Copying<'_>) -> Result<(), OpError> {
         let (source, out) = (&self.source, &self.out);
         if self.kind != FileKind::Dir {
             let name = source.file_name().and_then(|name| name.to_str());
@@ -112,58 +109,106 @@ impl CopyIn {
                 return Err(fs::at(source, "read")(io::Error::from(io::ErrorKind::InvalidFilename)).into());
             };
             let name = RepoPath::root().join_entry(name);
-            return copy_file(placer, &Dir::open(parent)?, &name, out, meter);
+            return copying.file(&Dir::open(parent)?, &name, out);
         }
         let dir = Dir::open(source)?;
         let found = self.walk(&dir, repo)?;
-        meter.set_total(found.entries.iter().map(|entry| entry.stamp.size).sum());
-        placer.make_folder(out)?;
+        copying.meter.set_total(found.entries.iter().map(|entry| entry.stamp.size).sum());
+        copying.folder(out)?;
         for entry in &found.entries {
             let from = RepoPath::root().join_entry(entry.path.trim_end_matches('/'));
             let to = out.join_entry(from.as_str());
-            copy_entry(placer, &dir, (&from, &entry.stamp), &to, meter)?;
+            match entry.stamp.kind {
+                FileKind::Dir => copying.folder(&to)?,
+                FileKind::Symlink => copying.symlink(&dir.read_link(&from)?, &to)?,
+                _ => copying.file(&dir, &from, &to)?,
+            }
         }
         Ok(())
     }
 }
 
-fn copy_entry(
-    placer: &mut Placer<'_>,
-    dir: &Dir,
-    (from, stamp): (&RepoPath, &FileStamp),
-    to: &RepoPath,
-    meter: &dyn Meter,
-) -> Result<(), OpError> {
-    match stamp.kind {
-        FileKind::Dir => drop(placer.make_folder(to)?),
-        FileKind::Symlink => {
-            let draft = placer.draft_symlink(&dir.read_link(from)?)?;
-            placer.put_new(draft, to)?;
-        }
-        _ => copy_file(placer, dir, from, to, meter)?,
-    }
-    Ok(())
+/// What a copy consists of: all that may be taken away again.
+#[derive(Debug, Default)]
+pub struct Copied {
+    files: Vec<(RepoPath, FileStamp)>,
+    folders: BTreeSet<RepoPath>,
 }
 
-fn copy_file(
-    placer: &mut Placer<'_>,
-    dir: &Dir,
-    from: &RepoPath,
-    to: &RepoPath,
-    meter: &dyn Meter,
-) -> Result<(), OpError> {
-    let (mut file, stamp) = dir.open_file_stamped(from)?;
-    let mut draft = placer.draft(stamp.mode_x)?;
-    let copied = match draft.file() {
-        Some(out) => copy_bytes(&mut file, out, &dir.full(from), meter),
-        None => Ok(()),
-    };
-    if let Err(error) = copied {
-        placer.discard(draft);
-        return Err(error);
+impl Copied {
+    /// Takes the copy away; the source has it still. What others put or changed there stays.
+    pub fn undo(&self, repo: &Repo) -> Result<(), OpError> {
+        let staging = Staging::create(repo.temporary()?)?;
+        let rescue = Rescue::new(repo.mlv().clone(), "mlv add");
+        take_away(&mut Placer::new(repo.dir(), &staging, &rescue), repo, self);
+        Ok(())
     }
-    placer.put_new(draft, to)?;
-    Ok(())
+}
+
+/// A copy that is being made.
+struct Copying<'a> {
+    placer: Placer<'a>,
+    meter: &'a dyn Meter,
+    out: &'a RepoPath,
+    done: Copied,
+}
+
+impl Copying<'_> {
+    fn folder(&mut self, to: &RepoPath) -> Result<(), OpError> {
+        self.placer.make_folder(to)?;
+        self.done.folders.insert(to.clone());
+        Ok(())
+    }
+
+    fn symlink(&mut self, target: &str, to: &RepoPath) -> Result<(), OpError> {
+        let draft = self.placer.draft_symlink(target)?;
+        self.put(draft, to)
+    }
+
+    fn file(&mut self, dir: &Dir, from: &RepoPath, to: &RepoPath) -> Result<(), OpError> {
+        let (mut file, stamp) = dir.open_file_stamped(from)?;
+        let mut draft = self.placer.draft(stamp.mode_x)?;
+        let copied = match draft.file() {
+            Some(out) => copy_bytes(&mut file, out, &dir.full(from), self.meter),
+            None => Ok(()),
+        };
+        if let Err(error) = copied {
+            self.placer.discard(draft);
+            return Err(error);
+        }
+        self.put(draft, to)
+    }
+
+    fn put(&mut self, draft: Draft, to: &RepoPath) -> Result<(), OpError> {
+        let stamp = self.placer.put_new(draft, to)?;
+        // With the file came the folders above it, up to that of the copy.
+        let mut above = to.parent();
+        while let Some(folder) = above.filter(|folder| folder.starts_with(&self.out)) {
+            above = folder.parent();
+            if !self.done.folders.insert(folder) {
+                break;
+            }
+        }
+        self.done.files.push((to.clone(), stamp));
+        Ok(())
+    }
+}
+
+/// Removes the files that are still those of the copy, and folders that are empty then.
+///
+/// Best effort: what cannot be removed is a copy too many.
+fn take_away(placer: &mut Placer<'_>, repo: &Repo, copied: &Copied) {
+    for (path, stamp) in &copied.files {
+        let is_ours = |found: FileStamp| found.has_same_bytes(stamp);
+        if repo.dir().stat(path).is_ok_and(|found| found.is_some_and(is_ours)) {
+            // The source holds the bytes; what took the file's place since goes to rescue.
+            let _ = placer.remove(path, &Examined { stamp: *stamp, is_saved: true, hash: None });
+        }
+    }
+    // From the last on: what lies in a folder comes after it.
+    for folder in copied.folders.iter().rev() {
+        let _ = placer.remove_folder(folder);
+    }
 }
 
 fn copy_bytes(
