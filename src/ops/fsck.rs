@@ -32,6 +32,8 @@ pub struct FsckReport {
     pub affected: Vec<String>,
     /// Packs that had no index and have one now.
     pub adopted: u64,
+    /// Packs in the cache whose table is damaged, and files there that cannot be read.
+    pub broken: Vec<String>,
     /// Files in the cache's folder that are nothing a cache holds.
     pub unknown: Vec<String>,
     /// Files of the work tree that were read.
@@ -60,6 +62,7 @@ pub fn run(repo: &Repo, reporter: &dyn Reporter) -> Result<FsckReport, OpError> 
     report.packed = check.packed;
     report.bytes = check.bytes;
     report.adopted = check.adopted;
+    report.broken = check.broken.iter().map(ToString::to_string).collect();
     report.unknown = check.unknown.iter().map(ToString::to_string).collect();
     let damaged: HashSet<Digest> = check.damaged.iter().map(|key| key.hash).collect();
     let hashes: BTreeSet<String> = damaged.iter().map(Digest::to_string).collect();
@@ -95,6 +98,10 @@ pub fn run(repo: &Repo, reporter: &dyn Reporter) -> Result<FsckReport, OpError> 
     // Damage that no output of this work tree needs is damage all the same.
     if report.affected.is_empty() && !report.damaged.is_empty() {
         let error = OutputError::DamagedRecords { count: report.damaged.len() };
+        report.failed.push((RepoPath::root(), error.into()));
+    }
+    for file in &report.broken {
+        let error = OutputError::BrokenInCache { file: file.clone() };
         report.failed.push((RepoPath::root(), error.into()));
     }
     let work_tree = fsck_work_tree::check(repo, &tracked, reporter)?;

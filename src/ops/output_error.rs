@@ -220,6 +220,12 @@ pub enum OutputError {
         /// The file.
         path: RepoPath,
     },
+    /// A pack in the cache without its table, or a file of the cache that cannot be read.
+    #[error("cannot read `{file}` in the cache as what it is")]
+    BrokenInCache {
+        /// The file, from the cache's root.
+        file: String,
+    },
     /// Damaged records that no output of the work tree needs.
     #[error("{count} damaged records in the cache, which no output here needs")]
     DamagedRecords {
@@ -318,6 +324,7 @@ impl OutputError {
             OutputError::WholeRepository
             | OutputError::DamagedRecords { .. }
             | OutputError::LostThere { .. }
+            | OutputError::BrokenInCache { .. }
             | OutputError::External { .. } => None,
             OutputError::WouldOverwrite { paths, .. } | OutputError::NowhereToPush { paths, .. } => {
                 paths.first()
@@ -379,6 +386,7 @@ impl Advice for OutputError {
             | OutputError::DamagedInWorkTree { .. }
             | OutputError::DamagedRecords { .. }
             | OutputError::LostThere { .. }
+            | OutputError::BrokenInCache { .. }
             | OutputError::OtherTree { .. }
             | OutputError::OtherSize { .. } => ErrorKind::Damaged,
             OutputError::BadTree { source, .. } => match &**source {

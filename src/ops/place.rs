@@ -11,7 +11,7 @@ use crate::fs::rescue::{Kept, Rescue};
 use crate::fs::staging::Staging;
 use crate::fs::stamp::FileStamp;
 use crate::model::digest::Digest;
-use crate::model::object::{ContentId, ContentInfo};
+use crate::model::object::{ContentId, ContentInfo, RecordKey, RecordKind};
 use crate::model::path::RepoPath;
 use crate::model::tree::{EntryKind, TreeEntry};
 use crate::ops::checkout_plan::{Action, DirectoryPlan, Question, plan_directory};
@@ -20,7 +20,7 @@ use crate::ops::{OpError, OutputError, held, surroundings, trees};
 use crate::par;
 use crate::repo::Repo;
 use crate::report::{Reporter, Task, Unit};
-use crate::store::here::{HeldOutput, Here};
+use crate::store::here::{Begun, HeldOutput, Here};
 use crate::store::materialize::{Item, Materializer, Outcome, Removal};
 use crate::store::statindex::{StatIndex, StatIndexUpdate};
 use crate::store::{self, Presence};
@@ -138,7 +138,7 @@ impl<'a> Planner<'a> {
         scanner.hash(output, &mut present, None)?;
         let entries = present.tree_entries();
         let placed = held::maybe_placed(self.repo, &self.here, output);
-        let is_saved = |entry: &TreeEntry| !entry.kind.has_object() || self.presence.has_object(entry.hash);
+        let is_saved = |entry: &TreeEntry| !entry.kind.has_object() || self.is_saved(entry);
         let other_kind = matches!(
             (&present, wanted.info.map(|info| info.id)),
             (Present::File(_), Some(ContentId::Tree(_))) | (Present::Directory(_), Some(ContentId::File(_)))
@@ -207,54 +207,83 @@ impl<'a> Planner<'a> {
     ///
     /// `command` names the operation in rescue's log.
     pub fn apply(self, plans: Vec<OutputPlan>, command: &str) -> Result<Vec<Placed>, OpError> {
-        let todo = || plans.iter().filter(|plan| !plan.plan.actions.is_empty()).map(|plan| &plan.wanted);
-        if todo().next().is_some() {
-            // The claim goes first: an interrupted checkout then leaves "not all here", never "deleted".
-            surroundings::update_here(self.repo, self.reporter, |here| {
-                todo().for_each(|wanted| here.begin(&wanted.output, wanted.claim()));
-            })?;
-        }
         let staging = Staging::create(self.repo.temporary()?)?;
         let rescue = Rescue::new(self.repo.mlv().clone(), command);
         let threads = par::threads(self.repo.file_jobs()?);
         let materializer = Materializer::new(self.repo.cache()?, self.repo.dir(), &staging, &rescue, threads);
+        let works: Vec<Work> = plans.iter().map(|plan| self.work(plan)).collect();
+        // R23: before anything is taken away, for all at once.
+        materializer.check_space(
+            works.iter().flat_map(|work| &work.items),
+            works.iter().flat_map(|work| &work.removals),
+        )?;
+        let mut begun = self.begin(&plans)?;
         let mut update = StatIndexUpdate::new();
         let mut results = Vec::new();
         let mut claims = Vec::new();
-        for plan in plans {
-            let claim = (plan.wanted.clone(), plan.plan.extra.len());
-            let placed = self.apply_one(plan, &materializer, &mut update);
-            claims.push((claim.0, placed.failed.is_empty()));
+        for (plan, work) in plans.into_iter().zip(works) {
+            let wanted = plan.wanted.clone();
+            let placed = self.apply_one(plan, work, &materializer, &mut update);
+            if placed.failed.is_empty() {
+                let begun = begun.remove(&wanted.output).unwrap_or_default();
+                claims.push((wanted, begun));
+            }
             let interrupted = placed.failed.iter().any(|(_, error)| error.kind() == ErrorKind::Interrupted);
             results.push(placed);
             if interrupted {
                 break;
             }
         }
-        self.settle(&claims, update)?;
+        self.settle(claims, update)?;
         Ok(results)
     }
 
-    fn apply_one(
-        &self,
-        plan: OutputPlan,
-        materializer: &Materializer<'_>,
-        update: &mut StatIndexUpdate,
-    ) -> Placed {
-        let output = plan.wanted.output.clone();
+    /// Whether the cache seems to hold these contents; before anything is deleted, that is verified.
+    fn is_saved(&self, entry: &TreeEntry) -> bool {
+        self.presence.has_whole(RecordKey { hash: entry.hash, kind: RecordKind::File }, entry.size)
+    }
+
+    /// Takes the claims on what will change away: a checkout that is interrupted then leaves
+    /// "not all here", never "deleted".
+    fn begin(&self, plans: &[OutputPlan]) -> Result<HashMap<RepoPath, Begun>, OpError> {
+        let mut begun = HashMap::new();
+        if plans.iter().all(|plan| plan.plan.actions.is_empty()) {
+            return Ok(begun);
+        }
+        surroundings::update_here(self.repo, self.reporter, |here| {
+            for OutputPlan { wanted, .. } in plans.iter().filter(|plan| !plan.plan.actions.is_empty()) {
+                begun.insert(wanted.output.clone(), here.begin(&wanted.output, wanted.claim()));
+            }
+        })?;
+        Ok(begun)
+    }
+
+    /// The actions of a plan, with what was found at each path.
+    fn work(&self, plan: &OutputPlan) -> Work {
         let stamps: HashMap<&str, FileStamp> =
             plan.present.entries().iter().map(|entry| (&*entry.path, entry.stamp)).collect();
         let examined = |entry: &TreeEntry| {
             stamps.get(&*entry.path).map(|stamp| Examined {
                 stamp: *stamp,
-                is_saved: entry.kind.has_object() && self.presence.has_object(entry.hash),
+                is_saved: entry.kind.has_object() && self.is_saved(entry),
                 hash: Some(entry.hash),
             })
         };
         let mut work = Work::default();
         for action in &plan.plan.actions {
-            work.add(&output, action, &examined);
+            work.add(&plan.wanted.output, action, &examined);
         }
+        work
+    }
+
+    fn apply_one(
+        &self,
+        plan: OutputPlan,
+        mut work: Work,
+        materializer: &Materializer<'_>,
+        update: &mut StatIndexUpdate,
+    ) -> Placed {
+        let output = plan.wanted.output.clone();
         plan.present.note_stamps(&output, update);
         let candidates = work.items.len();
         work.items.retain(|item| !work.relinks.contains(&item.path) || !materializer.is_linked_right(item));
@@ -302,20 +331,16 @@ impl<'a> Planner<'a> {
     }
 
     /// Notes what is here now, and what the files' stamps are.
-    fn settle(&self, claims: &[(Wanted, bool)], update: StatIndexUpdate) -> Result<(), OpError> {
+    ///
+    /// Of an output that is not among the claims something failed: what is still underway there is the
+    /// next command's to finish.
+    fn settle(&self, claims: Vec<(Wanted, Begun)>, update: StatIndexUpdate) -> Result<(), OpError> {
         surroundings::update_here(self.repo, self.reporter, |here| {
-            for (wanted, complete) in claims {
-                match &wanted.info {
-                    // What is still underway is the next command's to finish.
-                    _ if !complete => {}
-                    None => here.forget(&wanted.output),
-                    Some(info) if wanted.inside.is_empty() => here.set_complete(&wanted.output, info.id),
-                    Some(info) => {
-                        here.restore(&wanted.output, &self.here);
-                        for path in &wanted.inside {
-                            here.add_path(&wanted.output, info.id, path);
-                        }
-                    }
+            for (Wanted { output, info, inside }, begun) in claims {
+                match info {
+                    None => here.forget(&output),
+                    Some(info) if inside.is_empty() => here.set_complete(&output, info.id),
+                    Some(info) => here.end_part(&output, begun, info.id, &inside),
                 }
             }
         })?;

@@ -228,7 +228,7 @@ impl<'a> Scanner<'a> {
             .filter(|entry| match (entry.hash, writer) {
                 _ if entry.kind == EntryKind::EmptyDir => false,
                 (None, _) => true,
-                (Some(hash), Some(writer)) => !writer.has(object(hash)),
+                (Some(hash), Some(writer)) => !writer.presence().has_whole(object(hash), entry.stamp.size),
                 (Some(_), None) => false,
             })
             .collect();

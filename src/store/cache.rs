@@ -20,6 +20,7 @@ use crate::model::object::{RecordKey, RecordKind};
 use crate::pack::format::MAX_RAW;
 use crate::pack::reader::is_named;
 use crate::pack::segment::Location;
+use crate::store::hash::hash_file;
 use crate::store::layout::{self, loose_path, own};
 use crate::store::packed::{Packed, ReadError};
 use crate::store::presence::Presence;
@@ -176,6 +177,23 @@ impl Cache {
         packed().or_else(|| self.loose_len(key)).or_else(|| if self.has_news() { packed() } else { None })
     }
 
+    /// Whether an object is there and its bytes are right: all of them are read and hashed.
+    ///
+    /// For whoever is about to delete another copy (R2, R8); `buffer` is working memory. What turns
+    /// out to be damaged is put aside, and what cannot be read does not count as there.
+    pub fn is_sound(&self, id: ObjectId, buffer: &mut Vec<u8>) -> bool {
+        let key = RecordKey { hash: id.digest(), kind: RecordKind::File };
+        let is_packed = self.packed().is_some_and(|packed| packed.find(key).next().is_some());
+        if !is_packed && let Ok(Some(file)) = self.open_loose(key) {
+            match hash_file(&file, buffer) {
+                Ok((found, _)) if found == key.hash => return true,
+                Ok(_) => self.quarantine(key),
+                Err(_) => {}
+            }
+        }
+        self.read_record(key).is_ok()
+    }
+
     /// The verified bytes of a record of up to 16 MiB.
     ///
     /// Fails with `Missing`, or with `Damaged` when all that is there does not match its hash.
@@ -270,7 +288,7 @@ impl Cache {
 
     /// Starts to store; nothing of it counts before [`CacheWriter::finish`].
     pub fn writer(&self) -> Result<CacheWriter<'_>, Error> {
-        CacheWriter::new(self)
+        Ok(CacheWriter::new(self, self.snapshot()))
     }
 
     /// Held from before objects are stored or relied on until what names them is in place.

@@ -3,13 +3,17 @@
 //! Every loose record and every record of every pack is read and hashed. What does not match is
 //! put aside as any reader would do it; a pack that no readable segment names gets one.
 
-use crate::fs::dir::Dir;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::fs::dir::{Dir, DirEntry};
 use crate::fs::stamp::FileKind;
+use crate::fs::{self, at};
 use crate::model::digest::{Digest, PackId};
 use crate::model::object::{RecordKey, RecordKind};
 use crate::model::path::RepoPath;
-use crate::pack::format::MAX_PACK;
-use crate::pack::reader::{decode_record, read_pack};
+use crate::pack::format::{MAX_PACK, MAX_RAW};
+use crate::pack::reader::{decode_record, is_named, read_pack, walk_records};
 use crate::pack::segment::Location;
 use crate::pack::writer::SealedPack;
 use crate::par;
@@ -17,6 +21,9 @@ use crate::report::{Meter, interrupted};
 use crate::store::cache::Cache;
 use crate::store::hash::hash_file;
 use crate::store::layout::{self, own};
+use crate::store::packed::Packed;
+use crate::store::presence::Presence;
+use crate::store::writer::CacheWriter;
 use crate::store::{Error, publish};
 
 /// What a check of a cache found.
@@ -34,7 +41,10 @@ pub struct CacheReport {
     pub damaged: Vec<RecordKey>,
     /// Packs that no segment named, and that one names again.
     pub adopted: u64,
-    /// Files that are nothing a cache holds or cannot be read, from the cache's root, sorted.
+    /// Packs whose own table is damaged, and files that cannot be read: from the cache's root, sorted.
+    /// What could be read of the packs lies in others now, and they lie in `bad/`.
+    pub broken: Vec<RepoPath>,
+    /// Files that are nothing a cache holds, from the cache's root, sorted.
     pub unknown: Vec<RepoPath>,
 }
 
@@ -51,7 +61,7 @@ impl Cache {
     pub fn check(&self, jobs: usize, meter: &dyn Meter) -> Result<CacheReport, Error> {
         let Some(dir) = self.dir() else { return Ok(CacheReport::default()) };
         self.forget_packed();
-        let (todo, unknown) = list_jobs(dir);
+        let (todo, unknown) = list_jobs(dir)?;
         let start = || (Part::default(), Vec::new());
         let parts = par::runs(jobs, todo.len(), 1, start, |(part, buffer), range| {
             for job in &todo[range] {
@@ -70,19 +80,25 @@ impl Cache {
             return Err(Error::Interrupted);
         }
         let mut report = CacheReport { unknown, ..CacheReport::default() };
-        let mut orphans = Vec::new();
+        let (mut orphans, mut ruins) = (Vec::new(), Vec::new());
         for (part, _) in parts {
             report.absorb(part.report);
             orphans.extend(part.orphans);
+            ruins.extend(part.ruins);
         }
         report.adopted = orphans.len() as u64;
         if !orphans.is_empty() {
             let writer = self.writer()?;
             publish::segment(&writer, &orphans)?;
         }
+        for (path, id) in ruins {
+            report.damaged.extend(self.salvage(dir, &path, id)?);
+            report.broken.push(path);
+        }
         self.forget_packed();
         report.damaged.sort_unstable();
         report.damaged.dedup();
+        report.broken.sort_unstable();
         report.unknown.sort_unstable();
         Ok(report)
     }
@@ -95,42 +111,48 @@ impl Cache {
         buffer: &mut Vec<u8>,
         part: &mut Part,
     ) {
-        let Ok((file, stamp)) = dir.open_file_stamped(path) else {
-            part.report.unknown.push(path.clone());
-            return;
-        };
-        part.report.bytes += stamp.size;
         let key = RecordKey { hash, kind };
-        let is_right = match kind {
-            RecordKind::File | RecordKind::Chunk => hash_file(&file, buffer).map(|(found, _)| found == hash),
-            // Pages and recipes share a folder: what is one of them is right.
-            RecordKind::TreePage | RecordKind::Recipe => {
-                let recipe = RecordKey { hash, kind: RecordKind::Recipe };
-                Ok(self.read_record(key).is_ok() || self.read_record(recipe).is_ok())
-            }
-            RecordKind::RunRecord => Ok(self.read_record(key).is_ok()),
+        // Pages and recipes share a folder: what is one of them is right.
+        let recipe = RecordKey { hash, kind: RecordKind::Recipe };
+        let outcome = match kind {
+            RecordKind::File | RecordKind::Chunk => dir.open_file(path).and_then(|file| {
+                let (found, len) = hash_file(&file, buffer).map_err(at(&dir.full(path), "read"))?;
+                Ok((len, found == hash))
+            }),
+            RecordKind::TreePage => dir
+                .read_file(path, u64::from(MAX_RAW))
+                .map(|bytes| (bytes.len() as u64, is_named(key, &bytes) || is_named(recipe, &bytes))),
+            RecordKind::Recipe | RecordKind::RunRecord => dir
+                .read_file(path, u64::from(MAX_RAW))
+                .map(|bytes| (bytes.len() as u64, is_named(key, &bytes))),
         };
-        match is_right {
-            Ok(true) => part.report.loose += 1,
-            Ok(false) => {
+        part.report.bytes += outcome.as_ref().map_or(0, |(len, _)| *len);
+        match outcome {
+            Ok((_, true)) => part.report.loose += 1,
+            Ok((_, false)) => {
                 self.quarantine(key);
                 part.report.damaged.push(key);
             }
-            Err(_) => part.report.unknown.push(path.clone()),
+            // A collection took it away meanwhile.
+            Err(error) if error.is_not_found() => {}
+            Err(_) => part.report.broken.push(path.clone()),
         }
     }
 
     fn check_pack(&self, dir: &Dir, path: &RepoPath, id: PackId, part: &mut Part) {
-        let Ok(bytes) = dir.read_file(path, MAX_PACK) else {
-            part.report.unknown.push(path.clone());
-            return;
+        let bytes = match dir.read_file(path, MAX_PACK) {
+            Ok(bytes) => bytes,
+            Err(error) if error.is_not_found() => return,
+            Err(_) => {
+                part.report.broken.push(path.clone());
+                return;
+            }
         };
         part.report.bytes += bytes.len() as u64;
         let table = read_pack(&bytes).ok().filter(|(found, _)| *found == id);
         let is_named = self.packed().is_some_and(|packed| packed.names_pack(id));
         let Some((_, entries)) = table else {
-            // Its segments still say where its records are: each is checked when it is read.
-            part.report.unknown.push(path.clone());
+            part.ruins.push((path.clone(), id));
             return;
         };
         part.report.packs += 1;
@@ -154,18 +176,47 @@ impl Cache {
             part.orphans.push(SealedPack { id, len: bytes.len() as u64, entries });
         }
     }
+
+    /// Stores what can be read of a pack without a table anew, and then moves the pack to `bad/`.
+    /// Returns the records that segments name in it and that nothing holds any more.
+    fn salvage(&self, dir: &Arc<Dir>, path: &RepoPath, id: PackId) -> Result<Vec<RecordKey>, Error> {
+        let bytes = dir.read_file(path, MAX_PACK)?;
+        let named: Vec<(RecordKey, Location)> = self.packed().map_or_else(Vec::new, |packed| {
+            let segments = packed.segments().iter().flat_map(|(_, segment)| segment.iter());
+            segments.filter(|(_, at)| at.pack == id).collect()
+        });
+        // Headers say where records are as long as none is damaged; segments know the rest.
+        let walked = walk_records(&bytes).into_iter().map(|entry| (entry.key, entry.offset));
+        let places: BTreeSet<_> = walked.chain(named.iter().map(|(key, at)| (*key, at.offset))).collect();
+        let others = Packed::load(dir.clone()).without(id);
+        let writer = CacheWriter::new(self, Presence::new(Some(dir.clone()), Some(Arc::new(others))));
+        for (key, offset) in places {
+            let record = bytes.get(offset as usize..).unwrap_or_default();
+            if let Ok(raw) = decode_record(record, key) {
+                writer.put_verified(key, &raw)?;
+            }
+        }
+        writer.finish()?;
+        // Only now: until its records lie elsewhere they are read from here.
+        let random = u32::from_le_bytes(fs::random_bytes());
+        dir.create_dir_all(&own(layout::BAD))?;
+        dir.rename_new(path, &own(&format!("{}/{id}-pack-{random:08x}", layout::BAD)))?;
+        self.forget_packed();
+        Ok(named.into_iter().map(|(key, _)| key).filter(|key| !self.has(*key)).collect())
+    }
 }
 
 #[derive(Default)]
 struct Part {
     report: CacheReport,
     orphans: Vec<SealedPack>,
+    ruins: Vec<(RepoPath, PackId)>,
 }
 
 impl CacheReport {
     /// Whether nothing was found that should not be so.
     pub fn is_clean(&self) -> bool {
-        self.damaged.is_empty() && self.unknown.is_empty()
+        self.damaged.is_empty() && self.broken.is_empty() && self.unknown.is_empty()
     }
 
     fn absorb(&mut self, mut other: CacheReport) {
@@ -174,12 +225,13 @@ impl CacheReport {
         self.packed += other.packed;
         self.bytes += other.bytes;
         self.damaged.append(&mut other.damaged);
+        self.broken.append(&mut other.broken);
         self.unknown.append(&mut other.unknown);
     }
 }
 
 /// Everything to be verified, and the paths of what has no name of the layout.
-fn list_jobs(dir: &Dir) -> (Vec<Job>, Vec<RepoPath>) {
+fn list_jobs(dir: &Dir) -> Result<(Vec<Job>, Vec<RepoPath>), Error> {
     let (mut jobs, mut unknown) = (Vec::new(), Vec::new());
     let kinds = [RecordKind::File, RecordKind::TreePage, RecordKind::RunRecord];
     for kind in kinds {
@@ -189,29 +241,41 @@ fn list_jobs(dir: &Dir) -> (Vec<Job>, Vec<RepoPath>) {
                 Ok(hash) => jobs.push(Job::Loose { path, hash, kind }),
                 Err(_) => unknown.push(path),
             };
-        });
+        })?;
     }
     each_file(dir, layout::PACKS, &mut |first, name, path| {
         match name.parse::<Digest>().ok().filter(|_| name.starts_with(first)) {
             Some(id) => jobs.push(Job::Pack { path, id: PackId(id) }),
             None => unknown.push(path),
         };
-    });
-    (jobs, unknown)
+    })?;
+    Ok((jobs, unknown))
 }
 
 /// Calls `found` with the fan-out folder's name, the file's name and its path.
-fn each_file(dir: &Dir, folder: &str, found: &mut dyn FnMut(&str, &str, RepoPath)) {
-    for fan in dir.read_dir(&own(folder)).unwrap_or_default() {
+fn each_file(dir: &Dir, folder: &str, found: &mut dyn FnMut(&str, &str, RepoPath)) -> Result<(), Error> {
+    for fan in list(dir, &own(folder))? {
         let Ok(path) = own(folder).join_str(&fan.name) else { continue };
         if fan.kind != FileKind::Dir {
             found("", &fan.name, path);
             continue;
         }
-        for file in dir.read_dir(&path).unwrap_or_default() {
+        for file in list(dir, &path)? {
             if let Ok(path) = path.join_str(&file.name) {
                 found(&fan.name, &file.name, path);
             }
         }
     }
+    Ok(())
 }
+
+/// What a folder holds; of one that is not there, nothing.
+fn list(dir: &Dir, folder: &RepoPath) -> Result<Vec<DirEntry>, Error> {
+    match dir.read_dir(folder) {
+        Err(error) if error.is_not_found() => Ok(Vec::new()),
+        other => Ok(other?),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -47,6 +47,32 @@ impl Held {
     }
 }
 
+impl Held {
+    /// Covers what `other` covers too.
+    fn absorb(&mut self, other: Held) {
+        match (&mut *self, other) {
+            (Held::All, _) => {}
+            (_, Held::All) => *self = Held::All,
+            (Held::Paths(paths), Held::Paths(others)) => {
+                for path in others {
+                    let below = format!("{path}/");
+                    paths.retain(|known| !known.starts_with(&below));
+                    paths.insert(path);
+                }
+            }
+        }
+    }
+}
+
+/// What [`Here::begin`] changed of one output: for [`Here::end_part`].
+#[derive(Debug, Default)]
+pub struct Begun {
+    /// The claim that was taken away.
+    taken: Option<HeldOutput>,
+    /// What was noted as underway and was not before.
+    noted: Vec<HeldOutput>,
+}
+
 /// What is remembered of one output.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct HeldOutput {
@@ -135,13 +161,38 @@ impl Here {
     }
 
     /// Takes the claim on `out` away, before a command puts files of `next` there (`None`: only takes away).
-    pub fn begin(&mut self, out: &RepoPath, next: Option<HeldOutput>) {
-        let known = self.outs.remove(out.as_str());
+    pub fn begin(&mut self, out: &RepoPath, next: Option<HeldOutput>) -> Begun {
+        let taken = self.outs.remove(out.as_str());
         let underway = self.underway.entry(out.as_str().to_owned()).or_default();
-        for claim in known.into_iter().chain(next) {
+        let mut noted = Vec::new();
+        for claim in taken.clone().into_iter().chain(next) {
             if !underway.contains(&claim) {
-                underway.push(claim);
+                underway.push(claim.clone());
+                noted.push(claim);
             }
+        }
+        Begun { taken, noted }
+    }
+
+    /// Claims that the `paths` of `content` are here below `out`, and again what `begun` took away.
+    ///
+    /// What other commands claimed since, or are still moving, stays.
+    pub fn end_part(&mut self, out: &RepoPath, begun: Begun, content: ContentId, paths: &[Box<str>]) {
+        if let Some(underway) = self.underway.get_mut(out.as_str()) {
+            underway.retain(|claim| !begun.noted.contains(claim));
+            if underway.is_empty() {
+                self.underway.remove(out.as_str());
+            }
+        }
+        if let Some(taken) = begun.taken {
+            match self.outs.get_mut(out.as_str()) {
+                Some(known) if known.content == taken.content => known.held.absorb(taken.held),
+                Some(_) => {}
+                None => drop(self.outs.insert(out.as_str().to_owned(), taken)),
+            }
+        }
+        for path in paths {
+            self.add_path(out, content, path);
         }
     }
 
@@ -161,18 +212,7 @@ impl Here {
         if output.content != content {
             *output = nothing;
         }
-        if let Held::Paths(paths) = &mut output.held {
-            let below = format!("{path}/");
-            paths.retain(|known| !known.starts_with(&below));
-            paths.insert(path.to_owned());
-        }
-    }
-
-    /// Claims again of `out` what `before` did, as if nothing had begun.
-    pub fn restore(&mut self, out: &RepoPath, before: &Here) {
-        self.forget(out);
-        copy(&before.outs, &mut self.outs, out, out);
-        copy(&before.underway, &mut self.underway, out, out);
+        output.held.absorb(Held::Paths([path.to_owned()].into()));
     }
 
     /// Claims nothing of `out` any more.
@@ -252,9 +292,10 @@ mod tests {
         let mut here = Here::default();
         here.set_complete(&d, content("1"));
         let before = here.clone();
-        let next = HeldOutput::new(content("2"), ["x"]);
+        let next = HeldOutput::new(content("1"), ["x"]);
+        let mut begun = Vec::new();
         for _ in 0..2 {
-            here.begin(&d, Some(next.clone()));
+            begun.push(here.begin(&d, Some(next.clone())));
             assert_eq!(here.get(&d), None);
             assert_eq!(here.underway(&d), [HeldOutput::new(content("1"), []), next.clone()]);
         }
@@ -262,10 +303,27 @@ mod tests {
         here.rename(&d, &e);
         assert_eq!((here.underway(&d).len(), here.underway(&e).len()), (0, 2));
         here.rename(&e, &d);
-        here.restore(&d, &before);
+        for begun in begun {
+            here.end_part(&d, begun, content("1"), &["x".into()]);
+        }
         assert_eq!(here, before);
         here.begin(&d, None);
         here.set_complete(&d, content("3"));
+        assert!(here.underway(&d).is_empty());
+    }
+
+    /// Two commands that bring parts of one output at once, each from before the other's end.
+    #[test]
+    fn parts_that_are_brought_at_once_are_all_claimed() {
+        let d = path("d");
+        let part = |name: &str| HeldOutput::new(content("1"), [name]);
+        let mut here = Here::default();
+        let first = here.begin(&d, Some(part("a")));
+        let second = here.begin(&d, Some(part("b")));
+        here.end_part(&d, second, content("1"), &["b".into()]);
+        assert_eq!(here.underway(&d), [part("a")]);
+        here.end_part(&d, first, content("1"), &["a".into()]);
+        assert_eq!(here.get(&d), Some(&HeldOutput::new(content("1"), ["a", "b"])));
         assert!(here.underway(&d).is_empty());
     }
 

@@ -189,7 +189,7 @@ impl<'w, 'c> Worker<'w, 'c> {
             return Ok(Attempt::Changed);
         }
         let key = RecordKey { hash: Digest::of(&self.batch.bytes[start..]), kind: RecordKind::File };
-        let is_new = !self.writer.presence().has(key);
+        let is_new = !self.writer.presence().has_whole(key, stamp.size);
         if is_new {
             self.batch.records.push((key, start..start + len));
         } else {
@@ -232,7 +232,7 @@ impl<'w, 'c> Worker<'w, 'c> {
             }
         };
         let key = RecordKey { hash, kind: RecordKind::File };
-        let is_new = !self.writer.presence().has(key);
+        let is_new = !self.writer.presence().has_whole(key, stamp.size);
         self.writer.put_draft(Draft { name, key, len: stamp.size, file: Some(out) })?;
         Ok(Attempt::Done(self.ingested(key, *stamp, before_ns, is_new)))
     }

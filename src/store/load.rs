@@ -107,9 +107,11 @@ fn read_window(
     buffer: &mut Vec<u8>,
     each: &mut dyn FnMut(usize, &[u8]),
 ) -> bool {
-    let (Some(first), Some(last)) = (window.first(), window.last()) else { return true };
+    let (Some(first), Some(end)) = (window.first(), window.iter().map(|one| one.range.end).max()) else {
+        return true;
+    };
     let start = first.range.start;
-    buffer.resize((last.range.end - start) as usize, 0);
+    buffer.resize((end - start) as usize, 0);
     if packed.read_range_into(first.pack, start, buffer).is_err() {
         return false;
     }

@@ -22,7 +22,7 @@ use crate::fs::place::{Draft, Examined, Placer};
 use crate::fs::rescue::{Kept, Rescue};
 use crate::fs::staging::Staging;
 use crate::fs::stamp::FileStamp;
-use crate::model::digest::Digest;
+use crate::model::digest::{Digest, ObjectId};
 use crate::model::object::{RecordKey, RecordKind};
 use crate::model::path::RepoPath;
 use crate::model::tree::{EntryKind, MAX_TARGET};
@@ -100,7 +100,7 @@ impl<'a> Materializer<'a> {
     ///
     /// If the disk is too small for what has to be copied, nothing is begun.
     pub fn put(&self, items: &[Item], meter: &dyn Meter) -> Outcome {
-        if let Err(error) = self.check_space(items) {
+        if let Err(error) = self.check_space(items.iter(), [].iter()) {
             return Outcome { stopped: Some(error), ..Outcome::default() };
         }
         let packed = self.cache.packed();
@@ -109,6 +109,7 @@ impl<'a> Materializer<'a> {
             owner: self,
             placer: Placer::new(self.work, self.staging, self.rescue),
             window: Vec::new(),
+            verify: Vec::new(),
             outcome: Outcome::default(),
         };
         let workers = par::runs(self.jobs, tasks.len(), 1, start, |worker, range| {
@@ -129,11 +130,11 @@ impl<'a> Materializer<'a> {
     /// Takes the files and symlinks out that were examined, and folders below `base` that are
     /// empty then.
     pub fn remove(&self, removals: &[Removal], base: &RepoPath) -> Outcome {
-        let start = || (Placer::new(self.work, self.staging, self.rescue), Outcome::default());
-        let parts = par::runs(self.jobs, removals.len(), 64, start, |(placer, outcome), range| {
+        let start = || (Placer::new(self.work, self.staging, self.rescue), Outcome::default(), Vec::new());
+        let parts = par::runs(self.jobs, removals.len(), 64, start, |(placer, outcome, buffer), range| {
             for index in range {
                 let Removal { path, old } = &removals[index];
-                match placer.remove(path, old) {
+                match placer.remove(path, &self.verified(old, buffer)) {
                     Ok(kept) => {
                         outcome.done.push((index, old.stamp));
                         outcome.kept.extend(kept);
@@ -147,9 +148,17 @@ impl<'a> Materializer<'a> {
             }
             outcome.stopped.is_none()
         });
-        let outcome = merge(parts.into_iter().map(|(_, outcome)| outcome));
+        let outcome = merge(parts.into_iter().map(|(_, outcome, _)| outcome));
         self.prune(outcome.done.iter().map(|(index, _)| &removals[*index].path), base);
         outcome
+    }
+
+    /// What was examined, saved only if the object that saves it is right (R2, R8): a name in the
+    /// cache may stand for bytes that a failing disk or a crash has spoilt.
+    fn verified(&self, old: &Examined, buffer: &mut Vec<u8>) -> Examined {
+        let is_sound = |hash: Digest| self.cache.is_sound(ObjectId(hash), buffer);
+        let is_saved = old.is_saved && (old.hash.is_some_and(is_sound) || fs::fault::mutated("saved-check"));
+        Examined { is_saved, ..*old }
     }
 
     /// Removes the folders above `paths`, up to `base`, that are empty.
@@ -170,21 +179,25 @@ impl<'a> Materializer<'a> {
         }
     }
 
-    /// Fails if the bytes to be written do not fit, less what they replace and what is not copied.
-    fn check_space(&self, items: &[Item]) -> Result<(), Error> {
+    /// Fails if the bytes to be written do not fit, less what they replace, what is removed, and what
+    /// is not copied. Asked before the first file of many goes, and before each batch.
+    pub fn check_space<'i>(
+        &self,
+        items: impl Iterator<Item = &'i Item> + Clone,
+        removals: impl Iterator<Item = &'i Removal>,
+    ) -> Result<(), Error> {
         let pack_below = self.cache.options().pack_below;
         let is_copied = |item: &Item| item.size < pack_below || self.link() == LinkMode::Copy;
-        let growth = |item: &Item| {
-            let replaced = item.old.as_ref().filter(|old| old.is_saved).map_or(0, |old| old.stamp.size);
-            item.size.saturating_sub(replaced)
-        };
-        let sizes = items.iter().filter(|item| item.kind.is_file());
+        let freed = |old: &Examined| if old.is_saved && old.stamp.nlink == 1 { old.stamp.size } else { 0 };
+        let growth = |item: &Item| item.size.saturating_sub(item.old.as_deref().map_or(0, freed));
+        let removed: u64 = removals.map(|removal| freed(&removal.old)).fold(0, u64::saturating_add);
+        let sizes = items.filter(|item| item.kind.is_file());
         let needed: u64 = sizes.clone().map(growth).fold(0, u64::saturating_add);
         let path = self.work.path().to_path_buf();
         match self.work.free_bytes() {
-            Some(free) if needed > free => {
+            Some(free) if needed > free.saturating_add(removed) => {
                 let copied = sizes.filter(|item| is_copied(item)).map(growth).fold(0, u64::saturating_add);
-                if copied > free {
+                if copied > free.saturating_add(removed) {
                     Err(fs::Error::NoSpace { path, needed: copied, free }.into())
                 } else {
                     Ok(())
@@ -258,15 +271,19 @@ struct Worker<'m, 'a> {
     placer: Placer<'a>,
     /// What was read of a pack, or working memory for a large file.
     window: Vec<u8>,
+    /// Working memory for the objects of what is displaced.
+    verify: Vec<u8>,
     outcome: Outcome,
 }
 
 impl Worker<'_, '_> {
     /// Puts items whose records lie close to each other.
     fn window(&mut self, items: &[Item], packings: &[Packing], packed: &Packed, meter: &dyn Meter) {
-        let (Some(first), Some(last)) = (packings.first(), packings.last()) else { return };
+        let (Some(first), Some(end)) = (packings.first(), packings.iter().map(|one| one.end).max()) else {
+            return;
+        };
         let mut window = std::mem::take(&mut self.window);
-        window.resize((last.end - first.start) as usize, 0);
+        window.resize((end - first.start) as usize, 0);
         let read = packed.read_range_into(first.pack, first.start, &mut window);
         for packing in packings {
             if self.stops() {
@@ -350,7 +367,10 @@ impl Worker<'_, '_> {
         match &item.old {
             None => Ok(self.placer.put_new(draft, &item.path)?),
             Some(old) => {
-                let (stamp, kept) = self.placer.put_over(draft, &item.path, old)?;
+                // What comes has the bytes of what goes where only the link or the mode differs.
+                let is_same = old.hash == Some(item.hash);
+                let old = if is_same { **old } else { self.owner.verified(old, &mut self.verify) };
+                let (stamp, kept) = self.placer.put_over(draft, &item.path, &old)?;
                 self.outcome.kept.extend(kept);
                 Ok(stamp)
             }

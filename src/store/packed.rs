@@ -15,7 +15,8 @@ use crate::fs::dir::Dir;
 use crate::model::digest::PackId;
 use crate::model::object::RecordKey;
 use crate::model::path::RepoPath;
-use crate::pack::reader::decode_record;
+use crate::pack::format::{HEADER_LEN, TRAILER_LEN, check_header};
+use crate::pack::reader::{decode_record, read_trailer};
 use crate::pack::segment::{Location, MAX_SEGMENT, Segment, SegmentId, SegmentName};
 use crate::store::layout::{self, own, pack_path, segment_path};
 
@@ -28,6 +29,7 @@ pub(super) struct Packed {
     listing: Vec<SegmentName>,
     damaged: HashSet<(PackId, u32)>,
     absent: OnceLock<HashSet<PackId>>,
+    broken: OnceLock<HashSet<PackId>>,
     files: Mutex<Vec<(PackId, Arc<File>)>>,
 }
 
@@ -57,6 +59,7 @@ impl Packed {
             listing: Vec::new(),
             damaged: damaged(&dir),
             absent: OnceLock::new(),
+            broken: OnceLock::new(),
             files: Mutex::default(),
             dir,
         };
@@ -67,6 +70,14 @@ impl Packed {
             }
         }
         packed
+    }
+
+    /// The same as if the pack were not there.
+    pub(super) fn without(mut self, id: PackId) -> Packed {
+        let mut absent = self.absent().clone();
+        absent.insert(id);
+        self.absent = OnceLock::from(absent);
+        self
     }
 
     /// False if a listed segment is gone: another process merged it meanwhile.
@@ -114,9 +125,37 @@ impl Packed {
         self.segments.iter().flat_map(move |(_, segment)| segment.find(key)).filter(usable)
     }
 
-    /// Whether a record that serves is in a pack that exists.
+    /// Whether a record that serves is in a pack that exists and looks whole.
     pub(super) fn contains(&self, key: RecordKey) -> bool {
-        self.find(key).next().is_some()
+        self.find(key).any(|at| !self.broken().contains(&at.pack))
+    }
+
+    /// Packs that a crash of the machine left empty in part: their ends are not those of a pack, or not
+    /// of this one. They are read as far as they can be, and what they hold is stored anew.
+    fn broken(&self) -> &HashSet<PackId> {
+        self.broken.get_or_init(|| {
+            let named: HashSet<(PackId, u64)> =
+                self.segments.iter().flat_map(|(_, segment)| segment.packs()).collect();
+            if named.len() > ONE_BY_ONE {
+                return HashSet::new();
+            }
+            let is_broken = |id: PackId, len: u64| {
+                let ends = || {
+                    let path = pack_path(id);
+                    let file = self.dir.open_file(&path).ok()?;
+                    let (mut header, mut trailer) = ([0; HEADER_LEN], [0; TRAILER_LEN]);
+                    file.read_exact_at(&mut header, 0).ok()?;
+                    file.read_exact_at(&mut trailer, len.checked_sub(TRAILER_LEN as u64)?).ok()?;
+                    Some((header, trailer))
+                };
+                let is_whole = |(header, trailer): ([u8; HEADER_LEN], [u8; TRAILER_LEN])| {
+                    check_header(&header).is_ok()
+                        && read_trailer(&trailer, len).is_ok_and(|trailer| trailer.id == id)
+                };
+                !ends().is_some_and(is_whole)
+            };
+            named.into_iter().filter(|(id, len)| is_broken(*id, *len)).map(|(id, _)| id).collect()
+        })
     }
 
     fn is_damaged(&self, at: &Location) -> bool {

@@ -45,6 +45,16 @@ impl Presence {
         self.has(RecordKey { hash, kind: RecordKind::File })
     }
 
+    /// Whether it held the record, and if in a file of its own, one of `len` bytes: a crash of the
+    /// machine may have cut it short.
+    pub fn has_whole(&self, key: RecordKey, len: u64) -> bool {
+        if self.packed.as_ref().is_some_and(|packed| packed.contains(key)) {
+            return true;
+        }
+        let Some(dir) = &self.dir else { return false };
+        matches!(dir.stat(&loose_path(key)), Ok(Some(stamp)) if stamp.size == len)
+    }
+
     fn has_loose(&self, key: RecordKey) -> bool {
         let Some(dir) = &self.dir else { return false };
         let mut loose = self.loose.lock().unwrap_or_else(PoisonError::into_inner);

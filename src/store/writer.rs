@@ -86,14 +86,15 @@ const MAX_DRAFTS: usize = 256;
 const MAX_DRAFT_BYTES: u64 = 1 << 30;
 
 impl<'c> CacheWriter<'c> {
-    pub(super) fn new(cache: &'c Cache) -> Result<CacheWriter<'c>, Error> {
-        Ok(CacheWriter {
+    /// A writer that leaves out what `presence` has.
+    pub(super) fn new(cache: &'c Cache, presence: Presence) -> CacheWriter<'c> {
+        CacheWriter {
             cache,
-            presence: cache.snapshot(),
+            presence,
             staging: OnceLock::new(),
             state: Mutex::default(),
             lacks_reflinks: AtomicBool::new(false),
-        })
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -134,7 +135,7 @@ impl<'c> CacheWriter<'c> {
 
     /// Stores a record of up to 16 MiB whose bytes the caller has just hashed to its name.
     pub fn put_verified(&self, key: RecordKey, bytes: &[u8]) -> Result<bool, Error> {
-        if self.presence.has(key) {
+        if self.presence.has_whole(key, bytes.len() as u64) {
             return Ok(false);
         }
         if self.is_loose(key.kind, bytes.len() as u64) {
@@ -329,7 +330,7 @@ impl<'c> CacheWriter<'c> {
 
     /// Takes a written file as the record it was hashed to; false if that is there already.
     pub(super) fn put_draft(&self, draft: Draft) -> Result<bool, Error> {
-        if self.presence.has(draft.key) {
+        if self.presence.has_whole(draft.key, draft.len) {
             self.discard(&draft.name);
             return Ok(false);
         }

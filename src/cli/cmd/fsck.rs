@@ -113,6 +113,9 @@ impl CacheReport {
         for path in &report.unknown {
             out.put("not a file of the cache: ").put(path).end();
         }
+        for path in &report.broken {
+            out.bad("broken").put(" file of the cache: ").put(path).end();
+        }
         for hash in &report.damaged {
             out.bad("damaged").put(" blake3:").put(hash).end();
         }
@@ -134,7 +137,7 @@ impl CacheReport {
             Span(took)
         ))
         .end();
-        if !report.damaged.is_empty() {
+        if !report.damaged.is_empty() || !report.broken.is_empty() {
             out.hint("`mlv fetch` brings back what a remote has, `mlv commit` what the work tree has");
         }
     }

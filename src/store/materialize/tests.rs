@@ -57,7 +57,8 @@ impl Project {
 
     fn examined(&self, name: &str, is_saved: bool) -> Box<Examined> {
         let stamp = self.work.stat(&name.parse().unwrap()).unwrap().unwrap();
-        Box::new(Examined { stamp, is_saved, hash: None })
+        let hash = os::read(self.path(name)).ok().map(|bytes| Digest::of(&bytes));
+        Box::new(Examined { stamp, is_saved, hash })
     }
 
     fn staged(&self) -> usize {
@@ -226,7 +227,7 @@ fn without_the_hash_wrong_bytes_would_arrive() {
 #[test]
 fn replaced_and_removed_files_are_saved_or_rescued() {
     let project = Project::new(packing());
-    project.store(&[b"new"]);
+    project.store(&[b"new", b"old saved", b"saved"]);
     for name in ["saved", "unsaved"] {
         os::write(project.path(name), format!("old {name}")).unwrap();
         os::create_dir_all(project.path("gone/deep")).unwrap();
@@ -252,6 +253,42 @@ fn replaced_and_removed_files_are_saved_or_rescued() {
         operations.iter().flat_map(|operation| &operation.files).map(|file| &*file.path).collect();
     rescued.sort_unstable();
     assert_eq!(rescued, ["gone/deep/unsaved", "unsaved"]);
+}
+
+/// R18: a segment that others made may name places that reach into each other.
+#[test]
+fn records_that_overlap_in_a_segment_are_read_one_by_one() {
+    let project = Project::new(CacheOptions { pack_below: 8 << 20, ..packing() });
+    let large = content(4, 100 << 10);
+    project.store(&[&large]);
+    let cache = project.path(".mlv/cache");
+    let only = |folder: std::path::PathBuf| os::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    let pack = only(only(cache.join("pk")));
+    let entry = |bytes: &[u8], offset| crate::pack::format::TableEntry {
+        key: RecordKey { hash: Digest::of(bytes), kind: RecordKind::File },
+        offset,
+        stored_len: bytes.len() as u32,
+        raw_len: bytes.len() as u32,
+        codec: crate::pack::format::Codec::Raw,
+        crc: 0,
+    };
+    let mut builder = crate::pack::segment::SegmentBuilder::new();
+    let id = pack.file_name().unwrap().to_str().unwrap().parse().unwrap();
+    let entries = [entry(&large, 64), entry(b"inside", 80)];
+    builder.add_pack(crate::model::digest::PackId(id), pack.metadata().unwrap().len(), &entries);
+    let (name, bytes) = builder.build(0, (0, 0), [7; 8]).unwrap().unwrap();
+    os::remove_file(only(cache.join("ix"))).unwrap();
+    os::write(cache.join("ix").join(name.to_string()), bytes).unwrap();
+    project.cache.forget_packed();
+
+    let keys = entries.map(|entry| entry.key);
+    let mut handed = Vec::new();
+    project.cache.load_unverified(&keys, &mut |at, bytes| handed.push((at, Digest::of(bytes)))).unwrap();
+    assert!(handed.contains(&(0, Digest::of(&large))) && handed.len() == 2, "{handed:?}");
+    let items = [item("large", EntryKind::File, &large), item("other", EntryKind::File, b"inside")];
+    let outcome = project.put(&items, 1);
+    assert_eq!((outcome.done.len(), outcome.failed.len()), (1, 1), "{outcome:?}");
+    assert_eq!(os::read(project.path("large")).unwrap(), large);
 }
 
 #[test]

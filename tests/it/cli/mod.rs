@@ -11,6 +11,7 @@ mod checkout;
 mod commit;
 mod commit_stages;
 mod config;
+mod damaged_cache;
 mod demo;
 mod diff;
 mod failures;

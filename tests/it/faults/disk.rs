@@ -235,6 +235,36 @@ fn checkout_onto_a_full_disk_leaves_no_half_file_and_works_once_there_is_space()
     assert!(failures >= 4, "only {failures} failures");
 }
 
+// R2, R23: the space is looked at before the first file goes.
+#[test]
+fn checkout_that_does_not_fit_removes_nothing() {
+    let env = TestEnv::new();
+    let Some(disk) = SmallDisk::mount(env.clone(), "8m") else { return };
+    env.git(&["init", "--quiet", "--initial-branch=main"]);
+    env.mlv(&["init"]).success();
+    let cache = env.beside("cache").path().display().to_string();
+    env.mlv(&["cache", "dir", "--local", &cache]).success();
+    for (name, size) in [("large", 300_000), ("small", 100_000)] {
+        for at in 0..8 {
+            env.write(format!("d/{name}-{at}"), random_bytes(at, size));
+        }
+        env.mlv(&["add", "d"]).success();
+        env.commit(name);
+        if name == "large" {
+            env.remove("d");
+        }
+    }
+    let before = env.snapshot_of("d");
+    disk.fill_up_to(400 << 10);
+    env.git(&["checkout", "--quiet", "HEAD~1", "--", "d.mlv"]);
+    assert!(assert_full(&env, &["checkout"], "1.6 MB are missing"));
+    assert_eq!(env.snapshot_of("d"), before);
+    env.remove("filler");
+    env.mlv(&["checkout"]).success();
+    assert_eq!(env.read("d/large-3"), random_bytes(3, 300_000));
+    assert!(!env.exists("d/small-3"));
+}
+
 // S1, R8, R23
 #[test]
 fn push_to_a_full_disk_fails_whole_and_is_finished_by_push() {

@@ -6,6 +6,7 @@ mod calls;
 mod disk;
 mod durability;
 mod kill;
+mod meanwhile;
 mod race;
 mod recovery;
 mod scenario;

@@ -117,8 +117,13 @@ fn env_run(env: &TestEnv, args: &[&str]) -> i32 {
 
 /// A run of the scenario that stops before its `step`-th step; none if it ends before that.
 fn stopped(env: &TestEnv, name: &str, step: usize, mutation: &str) -> Option<Child> {
+    stop_at(env, scenario(name).args, step, mutation)
+}
+
+/// The same for any command.
+pub(super) fn stop_at(env: &TestEnv, args: &[&str], step: usize, mutation: &str) -> Option<Child> {
     let mut command = env.mlv_command();
-    command.args(scenario(name).args).env("MLV_FAULT", format!("stop:{step}")).env("MLV_MUTATE", mutation);
+    command.args(args).env("MLV_FAULT", format!("stop:{step}")).env("MLV_MUTATE", mutation);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
     let start = Instant::now();
     // `PID (name) T ...`: stopped, by proc(5).
@@ -133,14 +138,14 @@ fn stopped(env: &TestEnv, name: &str, step: usize, mutation: &str) -> Option<Chi
         }
         if start.elapsed() > Duration::from_secs(60) {
             child.kill().and_then(|()| child.wait()).expect("it runs");
-            panic!("{name} neither ends nor stops at step {step}");
+            panic!("{args:?} neither ends nor stops at step {step}");
         }
         thread::sleep(Duration::from_millis(1));
     }
     None
 }
 
-fn go_on(env: &TestEnv, mut child: Child) -> Option<i32> {
+pub(super) fn go_on(env: &TestEnv, mut child: Child) -> Option<i32> {
     env.run(env.command("kill").args(["-CONT", &child.id().to_string()])).success();
     child.wait().expect("it ends").code()
 }

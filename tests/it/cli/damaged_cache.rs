@@ -1,0 +1,157 @@
+//! A cache that a failing disk or a crash of the machine has spoilt: what only it was to save is not
+//! deleted (R2, R8), and what is wrong with it is told.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::support::{TestEnv, files_below, random_bytes};
+
+const FIRST: &[u8] = b"the first version";
+const SECOND: &[u8] = b"the second version";
+
+fn overwrite(path: &Path, bytes: &[u8]) {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644)).expect("its mode");
+    fs::write(path, bytes).expect("it can be written");
+}
+
+fn object(env: &TestEnv, bytes: &[u8]) -> PathBuf {
+    let is_it = |path: &PathBuf| fs::read(path).is_ok_and(|found| found == bytes);
+    env.loose_objects().into_iter().find(is_it).expect("an object of its own")
+}
+
+fn pack(env: &TestEnv) -> PathBuf {
+    let mut packs = Vec::new();
+    files_below(&env.path().join(".mlv/cache/pk"), &mut packs);
+    assert_eq!(packs.len(), 1);
+    packs.remove(0)
+}
+
+/// Two versions of `a` and of `d/x`; the first one is checked out in git, the second in the work tree.
+fn two_versions() -> TestEnv {
+    let env = TestEnv::ready();
+    for bytes in [FIRST, SECOND] {
+        env.write("a", bytes);
+        env.write("d/x", [bytes, b" in d"].concat());
+        env.mlv(&["add", "a", "d"]).success();
+        env.commit("data");
+    }
+    env.git(&["checkout", "--quiet", "HEAD~1"]);
+    env
+}
+
+// R2, R4
+#[test]
+fn file_whose_object_is_damaged_is_not_deleted_by_checkout() {
+    let env = two_versions();
+    let damaged = object(&env, SECOND);
+    overwrite(&damaged, b"the secund version");
+    env.mlv(&["checkout"]).success();
+    assert_eq!(env.read("a"), FIRST);
+    assert!(env.has_rescued(SECOND), "{:?}", env.rescued());
+    assert_eq!(env.rescued().len(), 1, "the object of `d/x` is right: {:?}", env.rescued());
+    assert!(!damaged.exists(), "put aside");
+}
+
+// R2: the same where the file only goes.
+#[test]
+fn file_whose_object_is_damaged_is_not_deleted_when_it_is_tracked_no_more() {
+    let env = TestEnv::ready();
+    env.write("d/x", FIRST);
+    env.mlv(&["add", "d"]).success();
+    env.commit("first");
+    env.write("d/y", SECOND);
+    env.mlv(&["add", "d"]).success();
+    env.commit("second");
+    env.git(&["checkout", "--quiet", "HEAD~1"]);
+    overwrite(&object(&env, SECOND), b"the secund version");
+    env.mlv(&["checkout"]).success();
+    assert!(!env.exists("d/y") && env.has_rescued(SECOND), "{:?}", env.rescued());
+}
+
+// That the tests above notice when nothing is verified.
+#[test]
+fn without_the_check_the_file_would_be_lost() {
+    let env = two_versions();
+    overwrite(&object(&env, SECOND), b"the secund version");
+    let mut command = env.mlv_command();
+    env.run(command.arg("checkout").env("MLV_MUTATE", "saved-check")).success();
+    assert!(!env.has_rescued(SECOND));
+}
+
+// R2: an object that a crash cut short saves nothing.
+#[test]
+fn file_whose_object_was_cut_short_is_unsaved_and_stored_anew() {
+    let env = two_versions();
+    overwrite(&object(&env, SECOND), b"");
+    assert_eq!(env.json_error(&["checkout"], 2).0, "would_overwrite");
+    assert_eq!(env.read("a"), SECOND);
+    env.git(&["checkout", "--quiet", "main"]);
+    env.mlv(&["add", "a"]).success();
+    env.assert_sound();
+    env.remove("a");
+    env.mlv(&["checkout"]).success();
+    assert_eq!(env.read("a"), SECOND);
+}
+
+/// A hundred small files, in one pack.
+fn packed() -> TestEnv {
+    let env = TestEnv::ready();
+    for at in 0..100 {
+        env.write(format!("d/{at}"), random_bytes(at, 500));
+    }
+    env.mlv(&["add", "d"]).success();
+    env.commit("data");
+    env
+}
+
+// R8, R10
+#[test]
+fn pack_of_zeroes_is_damage_and_what_it_held_is_stored_anew() {
+    for is_checked_first in [false, true] {
+        let env = packed();
+        let before = env.snapshot();
+        let pack = pack(&env);
+        overwrite(&pack, &vec![0; fs::read(&pack).expect("it is there").len()]);
+        if is_checked_first {
+            let (kind, document) = env.json_error(&["fsck"], 5);
+            assert_eq!(kind, "damaged", "{document}");
+            assert_eq!(document["broken"].as_array().map(Vec::len), Some(1), "{document}");
+            assert_eq!(document["damaged"].as_array().map(Vec::len), Some(101), "{document}");
+        }
+        env.mlv(&["add", "d"]).success();
+        env.remove("d");
+        env.mlv(&["checkout"]).success();
+        assert_eq!(env.snapshot(), before);
+        // Whether before or after, what is broken is told once.
+        assert_eq!(env.mlv(&["fsck"]).exit_code(), if is_checked_first { 0 } else { 5 });
+        env.assert_sound();
+    }
+}
+
+// R1: what can be read of a pack is not given up.
+#[test]
+fn records_of_a_pack_without_its_table_are_saved() {
+    // The end of the pack, or its table, which the ends do not show.
+    for damage in [40, 100] {
+        let env = packed();
+        let pack = pack(&env);
+        let mut bytes = fs::read(&pack).expect("it is there");
+        let at = bytes.len() - damage;
+        bytes[at] ^= 1;
+        // And one record, so that only the index tells where the next one is.
+        bytes[64 + 20] ^= 1;
+        overwrite(&pack, &bytes);
+        let (_, document) = env.json_error(&["fsck"], 5);
+        assert_eq!(document["damaged"].as_array().map(Vec::len), Some(1), "{document}");
+        let mut set_aside = Vec::new();
+        files_below(&env.path().join(".mlv/cache/bad"), &mut set_aside);
+        assert!(set_aside.iter().any(|path| fs::read(path).is_ok_and(|found| found == bytes)), "kept");
+        let before = env.snapshot();
+        env.mlv(&["commit", "--force"]).success();
+        env.assert_sound();
+        env.remove("d");
+        env.mlv(&["checkout"]).success();
+        assert_eq!(env.snapshot(), before);
+    }
+}
