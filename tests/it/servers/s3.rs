@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::servers::{Keys, Moto};
+use crate::support::servers::{Keys, Moto, S3rver, s3rver};
 use crate::support::{Rng, TestEnv, seed};
 
 #[test]
@@ -119,4 +119,30 @@ fn remote_test_tells_what_a_user_may_do() {
     moto.log_in(&env, &Keys { id: moto.users[0].id.clone(), secret: "CANARY".to_owned() });
     let refused = env.mlv(&["remote", "test"]).code(7);
     assert!(!refused.to_string().contains("CANARY"), "{refused}");
+}
+
+// A store that ignores `If-None-Match` without a word.
+#[test]
+fn store_without_conditional_writes_serves_and_is_told_apart() {
+    let Some(server) = S3rver::start() else { return };
+    let env = TestEnv::ready();
+    env.mlv(&["remote", "add", "-d", "old", "s3://data/x"]).success();
+    env.mlv(&["remote", "modify", "old", "endpointurl", &server.url()]).success();
+    let log_in = |env: &TestEnv| {
+        for option in ["access_key_id", "secret_access_key"] {
+            env.mlv(&["remote", "modify", "--local", "old", option, s3rver::KEY]).success();
+        }
+    };
+    log_in(&env);
+    let tested = env.mlv(&["remote", "test"]).success();
+    assert!(tested.stdout().contains("no\tcreate_if_absent\t"), "{tested}");
+    env.write("a", "one");
+    env.write("d/big", vec![7; 9_000_000]);
+    env.mlv(&["add", "a", "d"]).success();
+    env.commit("add data");
+    env.mlv(&["push"]).success();
+    let clone = env.clone_to("clone");
+    log_in(&clone);
+    clone.mlv(&["pull"]).success();
+    assert_eq!(clone.snapshot(), env.snapshot());
 }

@@ -14,12 +14,14 @@ pub(crate) mod azurite;
 mod gcs;
 mod moto;
 mod nginx;
+pub(crate) mod s3rver;
 mod sshd;
 
 pub(crate) use azurite::Azurite;
 pub(crate) use gcs::Gcs;
 pub(crate) use moto::{Keys, Moto};
 pub(crate) use nginx::Nginx;
+pub(crate) use s3rver::S3rver;
 pub(crate) use sshd::Sshd;
 
 /// The folder that `tests/run` installs servers into.

@@ -163,3 +163,29 @@ fn odd_answers_are_errors_and_never_absence() {
         drop(server.join());
     }
 }
+
+// N1: half-open connections are given up on a stall, in both directions.
+#[test]
+fn transfers_that_stall_are_given_up() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    // Takes connections, and neither reads nor answers.
+    let silent = std::thread::spawn(move || {
+        let taken: Vec<_> = (0..2).map(|_| listener.accept()).collect();
+        std::thread::park();
+        drop(taken);
+    });
+    let options = [
+        ("endpointurl", url.as_str()),
+        ("access_key_id", "x"),
+        ("secret_access_key", "y"),
+        ("read_timeout", "1"),
+    ];
+    let store = open_s3(&spec("s3://data", &options)).unwrap_or_else(|error| panic!("{error}"));
+    let key = Key::parse("a").expect("a key");
+    assert_eq!(store.head(&key).expect_err("silence").situation, Situation::TimedOut);
+    let upload = store.put(&key, &[&vec![0; 32 << 20]]);
+    assert_eq!(upload.expect_err("silence").situation, Situation::TimedOut);
+    silent.thread().unpark();
+    drop(silent.join());
+}
