@@ -41,7 +41,7 @@ impl Context {
         let cwd = std::env::current_dir().map_err(|error| {
             CliError::new(ErrorKind::of_io(&error), "cannot find the current folder").because(error)
         })?;
-        let reporter = progress::reporter(ui);
+        let reporter = progress::reporter(ui, global.verbose > 0);
         Ok(Context {
             ui,
             reporter,

@@ -5,6 +5,8 @@
 //! nothing is drawn more often than 20 times a second however fast the work is, and a stalled
 //! transfer still shows.
 
+mod stages;
+
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -14,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use self::stages::Stages;
 use crate::cli::render::thousands;
 use crate::cli::ui::{Text, Ui};
 use crate::model::units::{ByteSize, Span};
@@ -28,20 +31,21 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 /// With `--json`: often enough for a program that draws bars itself.
 const OBJECT_EVERY: Duration = Duration::from_secs(1);
 
-/// The reporter that fits the arguments and the terminal.
-pub(crate) fn reporter(ui: Ui) -> Box<dyn Reporter> {
+/// The reporter that fits the arguments and the terminal. Who asks for a log sees lines, also on a
+/// terminal: bars would be drawn over it.
+pub(crate) fn reporter(ui: Ui, is_logged: bool) -> Box<dyn Reporter> {
     if ui.is_quiet() {
         return Box::new(NoReport);
     }
     let display = if ui.is_json() {
         Display::Objects
-    } else if std::io::stderr().is_terminal() {
+    } else if std::io::stderr().is_terminal() && !is_logged {
         Display::Bars(MultiProgress::with_draw_target(ProgressDrawTarget::hidden()))
     } else {
         Display::Lines
     };
     Box::new(Live {
-        shared: Arc::new(Shared { ui, display, meters: Mutex::default() }),
+        shared: Arc::new(Shared { ui, display, meters: Mutex::default(), stages: Mutex::default() }),
         clock: OnceLock::new(),
     })
 }
@@ -72,6 +76,8 @@ struct Shared {
     ui: Ui,
     display: Display,
     meters: Mutex<Vec<Weak<Counter>>>,
+    /// Those that run; only where there are bars.
+    stages: Mutex<Stages>,
 }
 
 /// The thread that looks at the meters; it ends when this is dropped.
@@ -111,7 +117,7 @@ impl Reporter for Live {
             view: Mutex::new(View { finished: false, shown: now, bar: None }),
         });
         lock(&self.shared.meters).push(Arc::downgrade(&counter));
-        self.clock.get_or_init(|| Clock::start(Arc::clone(&self.shared)));
+        self.start_clock();
         Box::new(LiveMeter { counter })
     }
 
@@ -120,8 +126,21 @@ impl Reporter for Live {
         match &self.shared.display {
             Display::Objects => ui.note_json(event),
             Display::Lines => ui.note(&line_of(event, ui)),
-            Display::Bars(bars) => bars.suspend(|| ui.note(&line_of(event, ui))),
+            Display::Bars(bars) => {
+                let shown = lock(&self.shared.stages).hear(event);
+                if let Some(last_lines) = shown {
+                    bars.suspend(|| ui.note(&with_last_lines(event, &last_lines, ui)));
+                } else {
+                    self.start_clock();
+                }
+            }
         }
+    }
+}
+
+impl Live {
+    fn start_clock(&self) {
+        self.clock.get_or_init(|| Clock::start(Arc::clone(&self.shared)));
     }
 }
 
@@ -152,6 +171,13 @@ impl Drop for Clock {
 
 impl Shared {
     fn tick(&self) {
+        if let Display::Bars(bars) = &self.display {
+            let mut stages = lock(&self.stages);
+            if stages.is_any_running() {
+                show_bars(bars);
+            }
+            stages.tick(bars, BAR_AFTER);
+        }
         let meters: Vec<Arc<Counter>> = {
             let mut meters = lock(&self.meters);
             meters.retain(|meter| meter.strong_count() > 0);
@@ -190,10 +216,7 @@ impl Counter {
     }
 
     fn bar(&self, bars: &MultiProgress) -> ProgressBar {
-        // The target is set with the first bar, so that commands without one do not ask the terminal.
-        if bars.is_hidden() {
-            bars.set_draw_target(ProgressDrawTarget::stderr_with_hz(20));
-        }
+        show_bars(bars);
         let template = match self.total() {
             Some(_) => "{prefix} [{bar:24}] {msg}",
             None => "{prefix} {spinner} {msg}",
@@ -276,9 +299,31 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The target is set with the first bar, so that commands without one do not ask the terminal.
+fn show_bars(bars: &MultiProgress) {
+    if bars.is_hidden() {
+        bars.set_draw_target(ProgressDrawTarget::stderr_with_hz(20));
+    }
+}
+
+/// The event behind what a stage printed last.
+fn with_last_lines(event: &Event, last_lines: &[String], ui: Ui) -> Text {
+    let mut out = ui.note_text();
+    for line in last_lines {
+        out.put("  ").faint(line).end();
+    }
+    describe(event, &mut out);
+    out
+}
+
 /// The event as people read it.
 fn line_of(event: &Event, ui: Ui) -> Text {
     let mut out = ui.note_text();
+    describe(event, &mut out);
+    out
+}
+
+fn describe(event: &Event, out: &mut Text) {
     match event {
         Event::Warning { message } => out.warn("warning").put(": ").put(message),
         Event::Hint { message } => out.name("hint").put(": ").put(message),
@@ -287,7 +332,7 @@ fn line_of(event: &Event, ui: Ui) -> Text {
             out.put("Running stage `").name(stage).put("`:").end();
             out.put("> ").lines(command, 2)
         }
-        Event::StageOutput { line, .. } => out.put(visible(line)),
+        Event::StageOutput { stage, line } => out.name(stage).put(" | ").put(visible(line)),
         Event::StageFinished { stage, millis } => {
             out.put("Stage `").name(stage).put("` ").good("done");
             out.put(" in ").put(Span(Duration::from_millis(*millis)))
@@ -301,11 +346,10 @@ fn line_of(event: &Event, ui: Ui) -> Text {
             if let Some(code) = code {
                 out.put(" with exit code ").put(code);
             }
-            &mut out
+            &mut *out
         }
     };
     out.end();
-    out
 }
 
 /// What a terminal would show of a line in the end: what a progress bar overwrote is left out,
@@ -342,6 +386,10 @@ mod tests {
         assert_eq!(
             text_of(&Event::StageFailed { stage: stage(), code: Some(3) }),
             "Stage `train` failed with exit code 3\n"
+        );
+        assert_eq!(
+            text_of(&Event::StageOutput { stage: stage(), line: "1\r2\x1b[0m".into() }),
+            "train | 2\n"
         );
         assert_eq!(text_of(&Event::Waiting { holder: "pid 7".into() }), "waiting for pid 7\n");
         assert_eq!(

@@ -21,6 +21,7 @@ pub mod init;
 pub mod leases;
 pub mod links;
 pub mod lock_entries;
+pub mod logs;
 pub mod names;
 mod output_error;
 pub mod place;

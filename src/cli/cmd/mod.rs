@@ -47,6 +47,7 @@ pub(crate) mod diff;
 pub(crate) mod fetch;
 pub(crate) mod fsck;
 pub(crate) mod init;
+pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod params;
 pub(crate) mod pull;
@@ -76,6 +77,7 @@ pub(crate) enum Command {
     Fetch(fetch::FetchArgs),
     Fsck(fsck::FsckArgs),
     Init(init::InitArgs),
+    Logs(logs::LogsArgs),
     Metrics(metrics::MetricsArgs),
     Params(params::ParamsArgs),
     Pull(pull::PullArgs),
@@ -103,6 +105,7 @@ impl Command {
             Command::Diff(args) => finish(cx, diff::run(cx, args)),
             Command::Fetch(args) => finish(cx, fetch::run(cx, args)),
             Command::Fsck(args) => finish(cx, fsck::run(cx, &args)),
+            Command::Logs(args) => finish(cx, logs::run(cx, args)),
             Command::Metrics(args) => args.run(cx),
             Command::Params(args) => args.run(cx),
             Command::Pull(args) => finish(cx, pull::run(cx, args)),

@@ -71,6 +71,12 @@ pub enum StageError {
         /// The dependency or parameter file.
         path: RepoPath,
     },
+    /// It has not run here.
+    #[error("stage `{stage}` has not run here: there is nothing that it printed")]
+    NoLog {
+        /// The stage.
+        stage: Box<str>,
+    },
     /// Its command could not be run.
     #[error(transparent)]
     Exec(#[from] ExecError),
@@ -113,6 +119,7 @@ impl Advice for StageError {
         match self {
             StageError::Code { .. } | StageError::Signal { .. } => ErrorKind::StageFailed,
             StageError::PartialInput { .. } => ErrorKind::NotDownloaded,
+            StageError::NoLog { .. } => ErrorKind::NotFound,
             StageError::Exec(error) => error.kind(),
             _ => ErrorKind::StageInvalid,
         }
@@ -120,13 +127,15 @@ impl Advice for StageError {
 
     fn hints(&self) -> Vec<Hint> {
         let hint = match self {
-            StageError::Code { log, .. } | StageError::Signal { log, .. } => {
-                format!("`{log}` has all that it printed")
+            StageError::Code { stage, .. } | StageError::Signal { stage, .. } => {
+                format!("`mlv logs {stage}` shows all that it printed")
             }
             StageError::PartialInput { path, .. } => format!("mlv pull {path}"),
             StageError::MissingInputs { remedy: Some(remedy), .. } => remedy.clone(),
             StageError::SymlinkInput { .. } => "name what the link leads to as the dependency".to_owned(),
-            StageError::InputChanged { stage, .. } => format!("mlv repro {stage}"),
+            StageError::InputChanged { stage, .. } | StageError::NoLog { stage } => {
+                format!("mlv repro {stage}")
+            }
             StageError::Exec(error) => return error.hints(),
             _ => return Vec::new(),
         };
@@ -135,7 +144,9 @@ impl Advice for StageError {
 
     fn subject(&self) -> Option<String> {
         match self {
-            StageError::Code { stage, .. } | StageError::Signal { stage, .. } => Some(stage.to_string()),
+            StageError::Code { stage, .. }
+            | StageError::Signal { stage, .. }
+            | StageError::NoLog { stage } => Some(stage.to_string()),
             StageError::MissingInputs { missing, .. } => missing.first().map(|input| match input {
                 MissingInput::File { path } => path.to_string(),
                 MissingInput::Param { file, .. } => file.to_string(),

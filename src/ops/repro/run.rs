@@ -12,7 +12,7 @@ use crate::model::lockfile::{LockOut, StageLock};
 use crate::model::path::RepoPath;
 use crate::model::stage::Stage;
 use crate::ops::OpError;
-use crate::ops::leases;
+use crate::ops::logs;
 use crate::ops::lock_entries::Record;
 use crate::ops::record::Request;
 use crate::ops::repro::Action;
@@ -24,9 +24,6 @@ use crate::ops::stage_inputs::Inputs;
 use crate::pipeline::exec::{End, ExecError};
 use crate::pipeline::graph::StageIndex;
 use crate::report::{Event, interrupted};
-
-/// Where the output of each stage's last run is kept, below mlv's own folder.
-const LOGS: &str = "logs";
 
 /// A stage whose command runs.
 pub(super) struct Run {
@@ -120,9 +117,10 @@ impl Session<'_> {
     /// The file for all that the stage prints, and its path from the root.
     fn log(&self, target: &str) -> Result<(OutFile, String), OpError> {
         let mlv = self.repo.mlv();
-        let folder = leases::own(LOGS);
-        mlv.create_dir_all(&folder)?;
-        let file = folder.join(&leases::own(&format!("{}.log", leases::file_name(target))));
+        let file = logs::file_of(target);
+        if let Some(folder) = file.parent() {
+            mlv.create_dir_all(&folder)?;
+        }
         mlv.remove_file(&file)?;
         Ok((mlv.create_file(&file, 0o666)?, format!(".mlv/{file}")))
     }

@@ -20,6 +20,7 @@ mod fsck_remote;
 mod init;
 mod jobs;
 mod json;
+mod logs;
 mod losses;
 mod metrics;
 mod other_file_system;
