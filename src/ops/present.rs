@@ -103,10 +103,15 @@ impl<'a> WorkTreeState<'a> {
         self.params.borrow_mut().clear();
     }
 
+    /// Forgets what the cache holds: look again.
+    pub fn forget_cache(&self) {
+        *self.presence.borrow_mut() = None;
+    }
+
     /// Forgets everything: other processes may have changed the cache too.
     pub fn forget_all(&self) {
         self.forget_work_tree();
-        *self.presence.borrow_mut() = None;
+        self.forget_cache();
     }
 
     /// Takes what was learned for the stat index.

@@ -126,6 +126,8 @@ pub enum Selection {
     Single,
     /// Those and all that builds on them.
     WithDownstream,
+    /// Those and all that is linked with them, in either direction.
+    Pipeline,
 }
 
 impl Graph {
@@ -200,18 +202,24 @@ impl Graph {
     }
 
     /// What `selection` makes of `targets`, in the order of [`Graph::order`].
+    ///
+    /// A frozen stage is not linked with what it builds on: nothing there can make it run. That it
+    /// is a target itself does not change that.
     pub fn select(&self, targets: &[StageIndex], selection: Selection) -> Vec<StageIndex> {
-        let none = vec![Vec::new(); self.len()];
-        let edges = match selection {
-            Selection::WithUpstream => &self.upstream,
-            Selection::Single => &none,
-            Selection::WithDownstream => &self.downstream,
-        };
+        let is_frozen = |index: &usize| self.stages[*index].1.frozen;
+        let above = |index: usize| self.upstream[index].iter().copied().filter(move |_| !is_frozen(&index));
+        let below = |index: usize| self.downstream[index].iter().copied().filter(|below| !is_frozen(below));
         let mut chosen = vec![false; self.len()];
         let mut open: Vec<usize> = targets.iter().map(|target| target.0).collect();
         while let Some(index) = open.pop() {
-            if !std::mem::replace(&mut chosen[index], true) {
-                open.extend(&edges[index]);
+            if std::mem::replace(&mut chosen[index], true) {
+                continue;
+            }
+            if matches!(selection, Selection::WithUpstream | Selection::Pipeline) {
+                open.extend(above(index));
+            }
+            if matches!(selection, Selection::WithDownstream | Selection::Pipeline) {
+                open.extend(below(index));
             }
         }
         self.order().filter(|index| chosen[index.0]).collect()

@@ -5,6 +5,7 @@
 //! command. Only `exec` touches the world; none of them reads data or writes outputs, which is the
 //! caller's.
 
+pub mod critical_path;
 pub mod edit;
 pub mod exec;
 pub mod graph;

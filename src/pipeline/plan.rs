@@ -6,7 +6,7 @@
 //! outcome of another stage. The rule is DVC's, but a removed dependency, parameter or output
 //! makes a stage changed too.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::model::lockfile::{LockOut, StageLock};
@@ -67,6 +67,9 @@ pub struct PlanOptions {
     pub force: bool,
     /// Take what is neither here nor changed in any pointer as it was.
     pub allow_missing: bool,
+    /// Run also what builds on a stage that runs. Only [`plan`] looks at it: who decides stage by
+    /// stage knows what ran.
+    pub force_downstream: bool,
 }
 
 /// What to do with `stage`, whose lock entry is `lock`, in the present `state`.
@@ -280,9 +283,14 @@ pub fn plan<'a, S: State>(
 ) -> Result<Vec<StageAction>, S::Error> {
     let mut ahead = Ahead { state, open: PathMap::default(), restored: HashMap::new() };
     let mut actions = Vec::with_capacity(selected.len());
+    let mut forced = HashSet::new();
     for &index in selected {
         let stage = graph.stage(index);
+        let options = PlanOptions { force: options.force || forced.contains(&index), ..options };
         let verdict = decide(stage, lock_of(index), &ahead, options)?;
+        if options.force_downstream && matches!(verdict, Verdict::Run { .. }) {
+            forced.extend(graph.downstream(index));
+        }
         match &verdict {
             Verdict::Run { .. } | Verdict::Waits { .. } => {
                 for out in &stage.outs {

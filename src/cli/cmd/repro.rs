@@ -41,9 +41,21 @@ pub(crate) struct ReproArgs {
     /// The targets and what builds on them, not what they build on
     #[arg(long, conflicts_with = "all_pipelines")]
     downstream: bool,
+    /// All that the targets are linked with: what they build on, what builds on them, and so on
+    #[arg(long, short, conflicts_with_all = ["single", "downstream", "all_pipelines"])]
+    pipeline: bool,
     /// All stages of the repository, as without targets
     #[arg(long, short = 'P', conflicts_with = "targets")]
     all_pipelines: bool,
+    /// Take all stages below a target that is a folder, as without this
+    #[arg(long, short = 'R')]
+    recursive: bool,
+    /// Run also what builds on a stage that runs, whether its output changed or not
+    #[arg(long)]
+    force_downstream: bool,
+    /// Fetch outputs from the remote instead of making them, and inputs that are not here
+    #[arg(long)]
+    pull: bool,
     /// After a failure go on with what does not depend on it
     #[arg(long, short)]
     keep_going: bool,
@@ -94,6 +106,9 @@ pub(crate) fn run(cx: &Context, args: ReproArgs) -> Result<ReproReport, CliError
         force: args.force,
         single: args.single,
         downstream: args.downstream,
+        pipeline: args.pipeline,
+        force_downstream: args.force_downstream,
+        pull: args.pull,
         allow_missing: args.allow_missing,
         no_commit: args.no_commit,
     };
@@ -118,6 +133,9 @@ impl Report for ReproReport {
                 _ => "up to date",
             };
             out.put(format!("{verb:13} ")).name(&stage.stage);
+            if let Some(seconds) = stage.last_seconds {
+                out.put(format!(" (last time {})", Span(Duration::from_secs_f64(seconds))));
+            }
             let reasons: Vec<String> = stage.reasons.iter().map(reason).collect();
             if !reasons.is_empty() && stage.action != Action::Skipped {
                 out.put(": ").put(reasons.join(", "));
@@ -130,6 +148,12 @@ impl Report for ReproReport {
         let ReproReport { report, view, .. } = self;
         rescued(&report.rescued, view, out);
         if report.dry_run {
+            if let Some(estimate) = &report.estimate {
+                let span = |seconds| Span(Duration::from_secs_f64(seconds));
+                out.put(format!("Last time this took {}; ", span(estimate.seconds)));
+                out.put(format!("the longest chain {}: ", span(estimate.critical_seconds)));
+                out.put(estimate.critical_path.join(" → ")).put(".").end();
+            }
             return;
         }
         let (ran, restored) = (report.count(Action::Run), report.count(Action::Restored));

@@ -41,12 +41,16 @@ impl Session<'_> {
     /// Decides what to do with a stage and does it, or begins to.
     pub(super) fn stage(&mut self, index: StageIndex, workers: &Workers<'_, '_>) -> Result<Taken, OpError> {
         let mut verdict = self.decide(index)?;
+        if self.options.pull && self.pull_outputs(index, &verdict)? {
+            verdict = self.decide(index)?;
+        }
         if let Verdict::Skip { why } = verdict {
             return Ok(self.skip(index, why));
         }
         let Some((lease, is_news)) = self.lease(index)? else { return Ok(Taken::PutOff) };
         if is_news {
-            // Somebody else may have done it.
+            // Somebody else may have done it. What is pending stands nowhere yet.
+            self.place_pending()?;
             self.state.forget_all();
             verdict = self.decide(index)?;
         }
@@ -65,7 +69,9 @@ impl Session<'_> {
 
     fn decide(&self, index: StageIndex) -> Result<Verdict, OpError> {
         let lock = self.locks.entry(self.graph.address(index));
-        plan::decide(self.graph.stage(index), lock, &self.state, self.options.plan())
+        let mut options = self.options.plan();
+        options.force |= self.forced.contains(&index);
+        plan::decide(self.graph.stage(index), lock, &self.state, options)
     }
 
     /// The right to change what belongs to a stage, and whether its entry may be another by now;

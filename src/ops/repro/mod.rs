@@ -8,11 +8,14 @@ mod aside;
 mod decide;
 mod error;
 mod locks;
+mod pull;
 mod run;
 mod session;
+mod times;
 mod workers;
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use crate::fs::rescue::Kept;
 use crate::ops::OpError;
@@ -23,6 +26,7 @@ use crate::ops::stage_status::form;
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{Problem, Tracked};
 use crate::par;
+use crate::pipeline::critical_path::critical_path;
 use crate::pipeline::graph::{Graph, Selection, StageIndex};
 use crate::pipeline::plan::{self, PlanOptions, Verdict};
 use crate::repo::Repo;
@@ -33,6 +37,7 @@ pub use error::StageError;
 
 use locks::Locks;
 use session::Session;
+use times::Times;
 
 /// Which stages, and how.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +50,12 @@ pub struct ReproOptions {
     pub single: bool,
     /// The targets and all that builds on them.
     pub downstream: bool,
+    /// All that is linked with the targets.
+    pub pipeline: bool,
+    /// Run also what builds on a stage that runs.
+    pub force_downstream: bool,
+    /// Fetch what is not here instead of making it.
+    pub pull: bool,
     /// What becomes of the others when a stage fails.
     pub on_failure: OnFailure,
     /// How many stages run at once; one for each processor if it is not said.
@@ -57,7 +68,8 @@ pub struct ReproOptions {
 
 impl ReproOptions {
     fn plan(&self) -> PlanOptions {
-        PlanOptions { force: self.force, allow_missing: self.allow_missing }
+        let ReproOptions { force, allow_missing, force_downstream, .. } = *self;
+        PlanOptions { force, allow_missing, force_downstream }
     }
 
     fn jobs(&self) -> usize {
@@ -99,6 +111,9 @@ pub struct StageReport {
     /// Run time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
+    /// How long its last run on this machine took, where it may run now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_seconds: Option<f64>,
     /// The exit code of a command that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
@@ -109,7 +124,39 @@ pub struct StageReport {
 
 impl StageReport {
     fn new(stage: String, action: Action) -> StageReport {
-        StageReport { stage, action, reasons: Vec::new(), seconds: None, exit_code: None, log: None }
+        StageReport {
+            stage,
+            action,
+            reasons: Vec::new(),
+            seconds: None,
+            last_seconds: None,
+            exit_code: None,
+            log: None,
+        }
+    }
+}
+
+/// How long a run may take, by the last runs of its stages on this machine.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Estimate {
+    /// All stages one after the other, as far as their times are known.
+    pub seconds: f64,
+    /// The longest chain: no number of jobs is faster.
+    pub critical_seconds: f64,
+    /// Its stages, from the first to the last.
+    pub critical_path: Vec<String>,
+}
+
+impl Estimate {
+    /// Nothing, if nothing is known.
+    fn of(graph: &Graph, known: &[(StageIndex, Duration)]) -> Option<Estimate> {
+        let path = critical_path(graph, known);
+        let total: Duration = known.iter().map(|(_, time)| *time).sum();
+        (!path.stages.is_empty()).then(|| Estimate {
+            seconds: total.as_secs_f64(),
+            critical_seconds: path.time.as_secs_f64(),
+            critical_path: path.stages.iter().map(|stage| graph.address(*stage).to_string()).collect(),
+        })
     }
 }
 
@@ -125,6 +172,9 @@ pub struct ReproReport {
     pub git: GitFiles,
     /// Whether nothing was run.
     pub dry_run: bool,
+    /// How long what would run may take; only of a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
     /// What failed, by stage.
     #[serde(skip)]
     pub failed: Vec<(String, OpError)>,
@@ -134,12 +184,6 @@ impl ReproReport {
     /// How many stages had this done with them.
     pub fn count(&self, action: Action) -> u64 {
         self.stages.iter().filter(|stage| stage.action == action).count() as u64
-    }
-
-    fn push(&mut self, stage: StageReport) -> &mut StageReport {
-        let at = self.stages.len();
-        self.stages.push(stage);
-        &mut self.stages[at]
     }
 }
 
@@ -154,7 +198,7 @@ pub fn run(repo: &Repo, options: &ReproOptions, reporter: &dyn Reporter) -> Resu
     let state =
         WorkTreeState::new(repo, &tracked, Scanner::new(repo, &index, reporter), Absent::OutputsMissing);
     let locks = Locks::new(repo, &tracked)?;
-    Session::new((repo, reporter), options, (&graph, &order), (state, locks)).all()
+    Session::new((repo, reporter), options, (&graph, &order), (&tracked, state, locks)).all()
 }
 
 /// Says what [`run`] would do, and does nothing.
@@ -167,7 +211,9 @@ pub fn dry_run(repo: &Repo, options: &ReproOptions, reporter: &dyn Reporter) -> 
         WorkTreeState::new(repo, &tracked, Scanner::new(repo, &index, reporter), Absent::OutputsMissing);
     let locks = Locks::new(repo, &tracked)?;
     let entry = |index: StageIndex| locks.entry(graph.address(index));
+    let times = Times::load(repo);
     let mut report = ReproReport { dry_run: true, ..ReproReport::default() };
+    let mut known = Vec::new();
     for action in plan::plan(&graph, &order, entry, &state, options.plan())? {
         let (what, reasons) = match action.verdict {
             Verdict::Run { reasons } => (Action::WouldRun, form(&reasons)),
@@ -177,8 +223,14 @@ pub fn dry_run(repo: &Repo, options: &ReproOptions, reporter: &dyn Reporter) -> 
                 (Action::MayRun, inputs.iter().map(|path| path.as_str().into()).collect())
             }
         };
-        report.push(StageReport::new(graph.address(action.stage).to_string(), what)).reasons = reasons;
+        let mut line = StageReport::new(graph.address(action.stage).to_string(), what);
+        line.reasons = reasons;
+        let time = times.of(&line.stage).filter(|_| matches!(what, Action::WouldRun | Action::MayRun));
+        line.last_seconds = time.map(|time| time.as_secs_f64());
+        known.extend(time.map(|time| (action.stage, time)));
+        report.stages.push(line);
     }
+    report.estimate = Estimate::of(&graph, &known);
     Ok(report)
 }
 
@@ -219,9 +271,10 @@ fn select(
     let chosen = targets::stages(repo, tracked, &options.targets)?;
     let chosen: Vec<StageIndex> =
         chosen.iter().filter_map(|address| graph.find(&address.file, &address.name)).collect();
-    let selection = match (options.single, options.downstream) {
-        (true, _) => Selection::Single,
-        (_, true) => Selection::WithDownstream,
+    let selection = match options {
+        ReproOptions { single: true, .. } => Selection::Single,
+        ReproOptions { downstream: true, .. } => Selection::WithDownstream,
+        ReproOptions { pipeline: true, .. } => Selection::Pipeline,
         _ => Selection::WithUpstream,
     };
     Ok(graph.select(&chosen, selection))

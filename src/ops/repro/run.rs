@@ -12,8 +12,8 @@ use crate::model::lockfile::{LockOut, StageLock};
 use crate::model::path::RepoPath;
 use crate::model::stage::Stage;
 use crate::ops::OpError;
-use crate::ops::logs;
 use crate::ops::lock_entries::Record;
+use crate::ops::logs;
 use crate::ops::record::Request;
 use crate::ops::repro::Action;
 use crate::ops::repro::aside::Aside;
@@ -49,6 +49,9 @@ impl Session<'_> {
         let (graph, repo) = (self.graph, self.repo);
         let (stage, address) = (graph.stage(index), graph.address(index));
         let target = address.to_string();
+        if self.options.pull {
+            self.pull_inputs(index)?;
+        }
         let before = Inputs::read(stage, &target, &self.state)?;
         let folder = repo.dir().full(&stage.wdir);
         if !folder.is_dir() {
@@ -187,7 +190,11 @@ impl Session<'_> {
             Err(problem) => self.leave_to_next(&problem),
         }
         let millis = u64::try_from(run.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.reporter.event(&Event::StageFinished { stage: target, millis });
+        self.reporter.event(&Event::StageFinished { stage: target.clone(), millis });
+        self.measured.insert(target, millis);
+        if self.options.force_downstream {
+            self.forced.extend(self.graph.downstream(index));
+        }
         let line = self.line(index);
         line.action = Action::Run;
         line.seconds = Some(millis as f64 / 1000.0);

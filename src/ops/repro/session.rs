@@ -4,7 +4,7 @@
 //! has a thread of its own, which does nothing else (`workers`). So there is one order of steps,
 //! and a crash between any two of them is as if commands had run one after the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -20,8 +20,11 @@ use crate::ops::record::Recording;
 use crate::ops::repro::decide::{Pending, Taken};
 use crate::ops::repro::locks::Locks;
 use crate::ops::repro::run::Run;
+use crate::ops::repro::times::Times;
 use crate::ops::repro::workers::Workers;
 use crate::ops::repro::{Action, ReproOptions, ReproReport, StageReport};
+use crate::ops::share::NamedRemote;
+use crate::ops::tracked::Tracked;
 use crate::ops::{OpError, git_files, pointers, surroundings};
 use crate::pipeline::exec::{End, ExecError};
 use crate::pipeline::graph::{Graph, StageIndex};
@@ -41,6 +44,7 @@ pub(super) struct Session<'a> {
     pub(super) options: &'a ReproOptions,
     pub(super) graph: &'a Graph,
     pub(super) order: &'a [StageIndex],
+    pub(super) tracked: &'a Tracked,
     pub(super) state: WorkTreeState<'a>,
     pub(super) locks: Locks<'a>,
     pub(super) schedule: Schedule,
@@ -54,6 +58,12 @@ pub(super) struct Session<'a> {
     pub(super) pending: Vec<Pending>,
     /// Since when other processes have stages that this one needs; whether that was told.
     pub(super) waits: BTreeMap<StageIndex, (Instant, bool)>,
+    /// Stages that run whether anything changed or not, because one that they build on ran.
+    pub(super) forced: BTreeSet<StageIndex>,
+    /// The remotes that were asked so far; nothing for one that cannot be opened.
+    pub(super) remotes: BTreeMap<Option<String>, Option<NamedRemote>>,
+    /// How many milliseconds stages took, by name, since the last [`Session::write`].
+    pub(super) measured: BTreeMap<String, u64>,
     lines: BTreeMap<StageIndex, StageReport>,
     failed: BTreeMap<StageIndex, OpError>,
     rescued: BTreeMap<StageIndex, Vec<Kept>>,
@@ -68,7 +78,7 @@ impl<'a> Session<'a> {
         (repo, reporter): (&'a Repo, &'a dyn Reporter),
         options: &'a ReproOptions,
         (graph, order): (&'a Graph, &'a [StageIndex]),
-        (state, locks): (WorkTreeState<'a>, Locks<'a>),
+        (tracked, state, locks): (&'a Tracked, WorkTreeState<'a>, Locks<'a>),
     ) -> Session<'a> {
         Session {
             repo,
@@ -76,6 +86,7 @@ impl<'a> Session<'a> {
             options,
             graph,
             order,
+            tracked,
             state,
             locks,
             schedule: Schedule::new(graph, order, options.on_failure),
@@ -85,6 +96,9 @@ impl<'a> Session<'a> {
             running: BTreeMap::new(),
             pending: Vec::new(),
             waits: BTreeMap::new(),
+            forced: BTreeSet::new(),
+            remotes: BTreeMap::new(),
+            measured: BTreeMap::new(),
             lines: BTreeMap::new(),
             failed: BTreeMap::new(),
             rescued: BTreeMap::new(),
@@ -262,6 +276,7 @@ impl<'a> Session<'a> {
             if let Some(journal) = &mut self.journal {
                 journal.note(&Record::Written.line())?;
             }
+            Times::add(self.repo, std::mem::take(&mut self.measured));
         }
         let learned = self.state.take_update();
         match published {

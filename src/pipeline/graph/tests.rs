@@ -41,6 +41,20 @@ fn stages_come_after_those_that_make_what_they_read() {
 }
 
 #[test]
+fn a_pipeline_is_all_that_is_linked_and_a_frozen_stage_is_not_linked_upwards() {
+    let graph = build("a: > a\nb: a > b\nc: b > c\nz: > z\ny: z > y").unwrap();
+    let at_name = |graph: &Graph, name: &str| graph.find(&at("mlv.yaml"), name).unwrap();
+    assert_eq!(names(&graph, graph.select(&[at_name(&graph, "b")], Selection::Pipeline)), "a b c");
+    let text = "stages:\n  a: {cmd: x, outs: [a]}\n  b: {cmd: x, deps: [a], outs: [b], frozen: true}\n  \
+                c: {cmd: x, deps: [b]}\n";
+    let graph = Graph::build(vec![pipeline("mlv.yaml", text)]).unwrap();
+    let [a, b, c] = ["a", "b", "c"].map(|name| at_name(&graph, name));
+    assert_eq!(names(&graph, graph.select(&[c], Selection::WithUpstream)), "b c");
+    assert_eq!(names(&graph, graph.select(&[a], Selection::WithDownstream)), "a");
+    assert_eq!(names(&graph, graph.select(&[b], Selection::Pipeline)), "b c");
+}
+
+#[test]
 fn a_dependency_may_be_inside_an_output_or_contain_some() {
     let graph = build("last: d > x\ninner: big/part > y\none: > d/1\ntwo: > d/2 d.b\nbig: > big").unwrap();
     assert_eq!(names(&graph, graph.order()), "one two last big inner");

@@ -34,6 +34,7 @@ mod remove;
 mod remove_parts;
 mod repro;
 mod repro_parallel;
+mod repro_select;
 mod repro_together;
 mod rescue;
 mod root;

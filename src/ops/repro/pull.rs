@@ -1,0 +1,115 @@
+//! `--pull`: what a decision or a run needs and what is not here comes from a remote.
+
+use crate::model::object::ContentInfo;
+use crate::model::path::RepoPath;
+use crate::ops::OpError;
+use crate::ops::fetch::by_remote;
+use crate::ops::place::{Manner, Planner, Wanted};
+use crate::ops::repro::session::Session;
+use crate::ops::share::bring::{self, Wish};
+use crate::ops::share::{self, Access, NamedRemote};
+use crate::pipeline::graph::StageIndex;
+use crate::pipeline::plan::{OutChange, Reason, Verdict};
+use crate::report::Event;
+
+impl Session<'_> {
+    /// Fetches the outputs of a stage that runs for nothing but that these are missing; returns
+    /// whether to decide again.
+    pub(super) fn pull_outputs(&mut self, index: StageIndex, verdict: &Verdict) -> Result<bool, OpError> {
+        let Verdict::Run { reasons } = verdict else { return Ok(false) };
+        let Some(lock) = self.locks.entry(self.graph.address(index)) else { return Ok(false) };
+        let mut wishes = Vec::new();
+        for reason in reasons {
+            let Reason::Out { path, change: OutChange::Deleted | OutChange::Modified } = reason else {
+                return Ok(false);
+            };
+            let Some(made) = lock.out(path) else { return Ok(false) };
+            let out = self.graph.stage(index).outs.iter().find(|out| out.path == *path);
+            let Some(out) = out.filter(|out| out.cache) else { return Ok(false) };
+            let wish = Wish { output: path.clone(), info: made.content, inside: Vec::new() };
+            wishes.push((out.remote.clone(), wish));
+        }
+        self.bring(wishes)?;
+        self.state.forget_cache();
+        Ok(true)
+    }
+
+    /// Fetches and puts into place what a stage reads and what is not, or only partly, here.
+    pub(super) fn pull_inputs(&mut self, index: StageIndex) -> Result<(), OpError> {
+        let (mut wishes, mut wanted) = (Vec::new(), Vec::new());
+        for path in &self.graph.stage(index).deps {
+            let found = self.state.found(path)?;
+            if found.is_some_and(|found| !found.is_partial) {
+                continue;
+            }
+            let Some((out, inside)) = self.tracked.containing(path) else { continue };
+            let Some(info) = self.recorded(&out.path).or(out.content) else { continue };
+            let inside: Vec<Box<str>> = if inside.is_empty() { Vec::new() } else { vec![inside.into()] };
+            if out.cache {
+                let wish = Wish { output: out.path.clone(), info, inside: inside.clone() };
+                wishes.push((out.remote.clone(), wish));
+                wanted.push(Wanted { output: out.path.clone(), info: Some(info), inside });
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        self.bring(wishes)?;
+        let planner = Planner::new(self.repo, self.reporter)?;
+        let manner = Manner { force: false, clean: false, relink: false };
+        let plans: Result<_, _> = wanted.into_iter().map(|wanted| planner.plan(wanted, manner)).collect();
+        for placed in planner.apply(plans?, "mlv repro")? {
+            if let Some((_, error)) = placed.failed.into_iter().next() {
+                return Err(error);
+            }
+            self.rescued(index, placed.kept);
+        }
+        self.state.forget_cache();
+        self.state.forget_work_tree();
+        Ok(())
+    }
+
+    /// What this run knows of an output: newer than what was tracked when it began.
+    fn recorded(&self, path: &RepoPath) -> Option<ContentInfo> {
+        let maker = self.graph.maker(path)?;
+        let lock = self.locks.entry(self.graph.address(maker))?;
+        lock.out(path).map(|made| made.content)
+    }
+
+    /// What does not come is told: the stage then runs, or says what it lacks.
+    fn bring(&mut self, wishes: Vec<(Option<Box<str>>, Wish)>) -> Result<(), OpError> {
+        for (name, wishes) in by_remote(wishes, None) {
+            if wishes.is_empty() {
+                continue;
+            }
+            let (repo, reporter) = (self.repo, self.reporter);
+            let Some(from) = self.remote(name)? else { continue };
+            match bring::bring(repo, from, &wishes, reporter) {
+                Err(OpError::Interrupted) => return Err(OpError::Interrupted),
+                Err(error) => self.warn(&error),
+                Ok(brought) => brought.failed.iter().for_each(|(_, error)| self.warn(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The remote, opened once; nothing if that failed, which is told once.
+    fn remote(&mut self, name: Option<String>) -> Result<Option<&mut NamedRemote>, OpError> {
+        if !self.remotes.contains_key(&name) {
+            let opened = match share::open(self.repo, name.as_deref(), Access::Read) {
+                Ok(opened) => Some(opened),
+                Err(OpError::Interrupted) => return Err(OpError::Interrupted),
+                Err(error) => {
+                    self.warn(&error);
+                    None
+                }
+            };
+            self.remotes.insert(name.clone(), opened);
+        }
+        Ok(self.remotes.get_mut(&name).and_then(Option::as_mut))
+    }
+
+    fn warn(&self, error: &OpError) {
+        self.reporter.event(&Event::Warning { message: format!("cannot pull: {error}") });
+    }
+}
