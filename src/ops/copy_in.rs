@@ -183,7 +183,7 @@ impl Copying<'_> {
         let stamp = self.placer.put_new(draft, to)?;
         // With the file came the folders above it, up to that of the copy.
         let mut above = to.parent();
-        while let Some(folder) = above.filter(|folder| folder.starts_with(&self.out)) {
+        while let Some(folder) = above.filter(|folder| folder.starts_with(self.out)) {
             above = folder.parent();
             if !self.done.folders.insert(folder) {
                 break;

@@ -2,7 +2,7 @@
 //!
 //! The step before a stage is built, so that the builder knows nothing of templates. One pass: what
 //! a template stands for is never looked at again, so no value can grow by naming itself. All that
-//! is made counts against one [`Budget`].
+//! is made counts against one budget.
 
 use std::borrow::Cow;
 use std::cell::Cell;
