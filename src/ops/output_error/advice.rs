@@ -1,0 +1,222 @@
+//! What follows from a failure about one output: its kind, the remedy, the paths that it is about.
+
+use super::OutputError;
+use crate::error::{Advice, ErrorKind, Hint};
+use crate::model::path::RepoPath;
+use crate::model::tree::{BuildError, TreeError};
+
+impl OutputError {
+    fn path(&self) -> Option<&RepoPath> {
+        match self {
+            OutputError::WholeRepository
+            | OutputError::DamagedRecords { .. }
+            | OutputError::LostThere { .. }
+            | OutputError::BrokenInCache { .. }
+            | OutputError::External { .. } => None,
+            OutputError::WouldOverwrite { paths, .. } | OutputError::NowhereToPush { paths, .. } => {
+                paths.first()
+            }
+            OutputError::IgnoredPointer { pointer } => Some(pointer),
+            OutputError::NotTrackable { path, .. }
+            | OutputError::Vanished { path, .. }
+            | OutputError::NothingAt { path }
+            | OutputError::NotRecorded { path, .. }
+            | OutputError::BadEntryName { path }
+            | OutputError::SymlinkOutput { path }
+            | OutputError::SymlinkTarget { path, .. }
+            | OutputError::NotADirectory { path }
+            | OutputError::BadOutput { path, .. }
+            | OutputError::TrackedByGit { path, .. }
+            | OutputError::StageOutput { path, .. }
+            | OutputError::MadeByStage { path, .. }
+            | OutputError::EntangledStage { path, .. }
+            | OutputError::PipelineFile { path, .. }
+            | OutputError::HoldsOutput { path, .. }
+            | OutputError::Twin { path, .. }
+            | OutputError::InTheWay { path, .. }
+            | OutputError::TreeNotDownloaded { path, .. }
+            | OutputError::BadTree { path, .. }
+            | OutputError::BadEntries { path, .. }
+            | OutputError::MissingThere { path, .. }
+            | OutputError::DamagedThere { path, .. }
+            | OutputError::DamagedHere { path }
+            | OutputError::DamagedInWorkTree { path }
+            | OutputError::OtherTree { path }
+            | OutputError::OtherSize { path, .. }
+            | OutputError::NotDownloaded { path } => Some(path),
+        }
+    }
+
+    /// What to do about names, pointers and stages.
+    fn remedy(&self) -> Option<String> {
+        Some(match self {
+            OutputError::TrackedByGit { output, .. } => {
+                format!("git rm -r --cached {output} && git commit -m 'leave data to mlv'")
+            }
+            OutputError::External { path } => format!("mlv add -o NAME {path}"),
+            OutputError::EntangledStage { path, .. } => {
+                format!("take it out of `{path}` in an editor: braces or an anchor tie it to the rest")
+            }
+            OutputError::PipelineFile { path, stages } => match stages.first() {
+                Some(first) => {
+                    format!("name a stage, as in `mlv remove {path}:{first}`, or use `git rm {path}`")
+                }
+                None => format!("git rm {path}"),
+            },
+            OutputError::MadeByStage { stage, .. } => {
+                format!("`mlv remove {stage}` removes the stage, with `--outs` what it made too")
+            }
+            OutputError::StageOutput { stage, .. } => {
+                format!("run `mlv repro {stage}`, or `mlv commit {stage}` to record it as it is")
+            }
+            OutputError::HoldsOutput { path, pointer: Some(pointer), .. } => {
+                format!("mlv remove {pointer} && mlv add {path}")
+            }
+            OutputError::IgnoredPointer { pointer } => {
+                format!(
+                    "take the line that matches out of `.gitignore` (`git check-ignore -v {pointer}` shows it)"
+                )
+            }
+            OutputError::Vanished { path, .. } if path.as_str().contains(['*', '?', '[']) => {
+                format!("for a pattern: mlv add --glob {path}")
+            }
+            OutputError::Vanished { near, .. } | OutputError::NotRecorded { near, .. }
+                if !near.is_empty() =>
+            {
+                let near: Vec<&str> = near.iter().map(RepoPath::as_str).collect();
+                format!("did you mean `{}`?", near.join("` or `"))
+            }
+            OutputError::DamagedInWorkTree { path } => {
+                format!("`mlv checkout --force {path}` brings back what is recorded")
+            }
+            OutputError::BadEntryName { .. } => "rename it, or list it in `.mlvignore`".to_owned(),
+            OutputError::SymlinkOutput { .. } => {
+                "add what it leads to, or the folder that it is in".to_owned()
+            }
+            OutputError::SymlinkTarget { .. } => {
+                "replace it by a copy of what it leads to, or list it in `.mlvignore`".to_owned()
+            }
+            OutputError::WholeRepository => {
+                "name the files and folders to track, as in `mlv add data`".to_owned()
+            }
+            OutputError::NotTrackable { .. } => "remove it, or list it in `.mlvignore`".to_owned(),
+            _ => return None,
+        })
+    }
+
+    /// What to do about contents: in the work tree, the cache, on a remote.
+    fn remedy_of_contents(&self) -> Option<String> {
+        Some(match self {
+            OutputError::TreeNotDownloaded { path, .. } | OutputError::NotDownloaded { path } => {
+                format!("mlv fetch {path}")
+            }
+            OutputError::NowhereToPush { in_work_tree: true, .. } => {
+                "`mlv commit` stores what is here".to_owned()
+            }
+            OutputError::InTheWay { path, .. } => {
+                format!(
+                    "move it away and run `mlv pull {path}` to see them, or `mlv remove {path}` to drop them"
+                )
+            }
+            OutputError::NowhereToPush { .. } => "mlv fetch".to_owned(),
+            OutputError::MissingThere { .. } | OutputError::DamagedThere { .. } => {
+                "run `mlv push` in a clone that has the data".to_owned()
+            }
+            OutputError::LostThere { .. } => {
+                "run `mlv fsck --remote --repair` in a clone that has the data".to_owned()
+            }
+            OutputError::WouldOverwrite { keep, force, .. } => {
+                format!("run `{keep}` to keep them, or `{force}` to put them into `.mlv/rescue`")
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl Advice for OutputError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            OutputError::Vanished { .. }
+            | OutputError::NothingAt { .. }
+            | OutputError::NotRecorded { .. } => ErrorKind::NoSuchTarget,
+            OutputError::TrackedByGit { .. }
+            | OutputError::StageOutput { .. }
+            | OutputError::HoldsOutput { .. }
+            | OutputError::Twin { .. } => ErrorKind::AlreadyTracked,
+            OutputError::IgnoredPointer { .. }
+            | OutputError::WholeRepository
+            | OutputError::EntangledStage { .. }
+            | OutputError::MadeByStage { .. }
+            | OutputError::PipelineFile { .. } => ErrorKind::Usage,
+            OutputError::TreeNotDownloaded { .. }
+            | OutputError::NotDownloaded { .. }
+            | OutputError::NowhereToPush { .. } => ErrorKind::NotDownloaded,
+            OutputError::MissingThere { .. } => ErrorKind::NotFound,
+            OutputError::InTheWay { .. } => ErrorKind::WouldOverwrite,
+            OutputError::DamagedThere { .. }
+            | OutputError::DamagedHere { .. }
+            | OutputError::DamagedInWorkTree { .. }
+            | OutputError::DamagedRecords { .. }
+            | OutputError::LostThere { .. }
+            | OutputError::BrokenInCache { .. }
+            | OutputError::OtherTree { .. }
+            | OutputError::OtherSize { .. } => ErrorKind::Damaged,
+            OutputError::BadTree { source, .. } => match &**source {
+                TreeError::Load(source) => source.kind(),
+                _ => ErrorKind::Damaged,
+            },
+            OutputError::BadEntries { source, .. } => match &**source {
+                BuildError::Sink(source) => source.kind(),
+                _ => ErrorKind::UnsafePath,
+            },
+            OutputError::WouldOverwrite { .. } => ErrorKind::WouldOverwrite,
+            OutputError::External { .. }
+            | OutputError::BadEntryName { .. }
+            | OutputError::NotTrackable { .. }
+            | OutputError::SymlinkOutput { .. }
+            | OutputError::SymlinkTarget { .. }
+            | OutputError::NotADirectory { .. }
+            | OutputError::BadOutput { .. } => ErrorKind::UnsafePath,
+        }
+    }
+
+    fn hints(&self) -> Vec<Hint> {
+        self.remedy().or_else(|| self.remedy_of_contents()).map(Hint::new).into_iter().collect()
+    }
+
+    fn subject(&self) -> Option<String> {
+        self.path().map(ToString::to_string)
+    }
+
+    fn quoted(&self) -> Vec<String> {
+        let more: Vec<&RepoPath> = match self {
+            OutputError::WouldOverwrite { paths, .. } | OutputError::NowhereToPush { paths, .. } => {
+                paths.iter().collect()
+            }
+            OutputError::TrackedByGit { output, .. } => vec![output],
+            OutputError::HoldsOutput { inner, pointer, .. } => {
+                std::iter::once(inner).chain(pointer).collect()
+            }
+            OutputError::Twin { other, .. } => vec![other],
+            OutputError::Vanished { near, .. } | OutputError::NotRecorded { near, .. } => {
+                near.iter().collect()
+            }
+            _ => Vec::new(),
+        };
+        let mut quoted: Vec<String> = self.path().into_iter().chain(more).map(ToString::to_string).collect();
+        quoted.sort_unstable();
+        quoted.dedup();
+        quoted
+    }
+
+    fn affected(&self) -> Vec<(String, String)> {
+        let (paths, what) = match self {
+            OutputError::WouldOverwrite { paths, .. } => (paths, "not saved".to_owned()),
+            OutputError::NowhereToPush { paths, remote, .. } => {
+                (paths, format!("neither in the cache nor on the remote `{remote}`"))
+            }
+            _ => return Vec::new(),
+        };
+        paths.iter().map(|path| (path.to_string(), what.clone())).collect()
+    }
+}
