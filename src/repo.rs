@@ -158,7 +158,7 @@ impl Repo {
 
     /// Locks the project's small files for a moment: read again, merge, replace, let go.
     pub fn lock(&self, patience: &Patience<'_>) -> Result<MetaLock, Error> {
-        Ok(MetaLock::acquire(&self.mlv, &own(META_LOCK), patience)?)
+        Ok(MetaLock::acquire(&self.mlv, &RepoPath::own(META_LOCK), patience)?)
     }
 
     /// The path as seen from the current folder, for messages: `../data/a`.
@@ -252,9 +252,4 @@ fn without_links(root: &Path, below: &Path) -> Result<PathBuf, Error> {
         }
     }
     Ok(path)
-}
-
-/// The path of a file of mlv's own, relative to its folder.
-fn own(name: &'static str) -> RepoPath {
-    RepoPath::parse(name).expect("names of mlv's own files are plain")
 }

@@ -43,12 +43,12 @@ pub struct Journal {
 impl Journal {
     /// Begins an operation. `mlv` is the folder `.mlv`.
     pub fn begin(mlv: &Dir) -> Result<Journal, Error> {
-        mlv.create_dir_all(&own(FOLDER))?;
-        let parent = mlv.open_dir(&own(FOLDER))?;
+        mlv.create_dir_all(&RepoPath::own(FOLDER))?;
+        let parent = mlv.open_dir(&RepoPath::own(FOLDER))?;
         let name = format!("{}-{}", owner::current(), random_hex::<8>());
         let failed = |error: io::Error| parent.failed(&name, "create", error);
         sys::mkdir(&parent, &name, 0o700).map_err(failed)?;
-        let dir = parent.open_dir(&own(&name))?;
+        let dir = parent.open_dir(&RepoPath::root().join_entry(&name))?;
         let lock = sys::create_new(&dir, LOCK, 0o600).map_err(failed)?;
         // Where locks are not supported, age alone tells: 24 hours.
         let _ = lock.try_lock();
@@ -84,7 +84,7 @@ impl Journal {
 
     /// The folder in which things lie aside under their paths.
     pub fn aside(&self) -> Result<Dir, Error> {
-        self.dir.open_dir(&own(ASIDE))
+        self.dir.open_dir(&RepoPath::own(ASIDE))
     }
 
     /// Ends the operation: what still lies aside goes to rescue.
@@ -152,7 +152,7 @@ impl LeftBehind {
 }
 
 fn aside_of(parent: &Dir, name: &str) -> Result<Option<Dir>, Error> {
-    match parent.open_dir(&own(name).join(&own(ASIDE))) {
+    match parent.open_dir(&RepoPath::root().join_entry(name).join(&RepoPath::own(ASIDE))) {
         Ok(dir) => Ok(Some(dir)),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
@@ -169,7 +169,7 @@ fn end(parent: &Dir, name: &str, rescue: &Rescue) -> Result<(), Error> {
             }
         }
     }
-    parent.remove_all(&own(name))
+    parent.remove_all(&RepoPath::root().join_entry(name))
 }
 
 /// Whether it is anything but folders, which were made for what lay in them.
@@ -185,7 +185,7 @@ fn holds_file(aside: &Dir, entry: &DirEntry, path: &RepoPath) -> Result<bool, Er
 
 /// The operations whose processes are gone. `mlv` is the folder `.mlv`.
 pub fn left_behind(mlv: &Dir) -> Result<Vec<LeftBehind>, Error> {
-    let parent = match mlv.open_dir(&own(FOLDER)) {
+    let parent = match mlv.open_dir(&RepoPath::own(FOLDER)) {
         Ok(parent) => parent,
         Err(error) if error.is_not_found() => return Ok(Vec::new()),
         Err(error) => return Err(error),
@@ -197,7 +197,7 @@ pub fn left_behind(mlv: &Dir) -> Result<Vec<LeftBehind>, Error> {
             && is_unlocked(&parent, &entry.name)
                 .unwrap_or_else(|| staging::is_left_behind(&parent, &entry, &mut now))
         {
-            found.push(LeftBehind { parent: mlv.open_dir(&own(FOLDER))?, name: entry.name });
+            found.push(LeftBehind { parent: mlv.open_dir(&RepoPath::own(FOLDER))?, name: entry.name });
         }
     }
     Ok(found)
@@ -207,9 +207,9 @@ pub fn left_behind(mlv: &Dir) -> Result<Vec<LeftBehind>, Error> {
 /// and in another container no pid tells. Nothing where there is no lock to ask, or none yet: a
 /// journal is begun under its lock.
 fn is_unlocked(parent: &Dir, name: &str) -> Option<bool> {
-    let folder = parent.open_dir(&own(name)).ok()?;
-    folder.stat(&own(JOURNAL)).ok()??;
-    match folder.open_file(&own(LOCK)).ok()?.try_lock() {
+    let folder = parent.open_dir(&RepoPath::root().join_entry(name)).ok()?;
+    folder.stat(&RepoPath::own(JOURNAL)).ok()??;
+    match folder.open_file(&RepoPath::own(LOCK)).ok()?.try_lock() {
         Ok(()) => Some(true),
         Err(TryLockError::WouldBlock) => Some(false),
         Err(TryLockError::Error(_)) => None,
@@ -242,16 +242,11 @@ pub fn move_between(from: &Dir, to: &Dir, path: &RepoPath) -> Result<bool, Error
 
 /// Nothing if the process did not get so far; what cannot be read is an error (R9).
 fn read_log(parent: &Dir, name: &str) -> Result<String, Error> {
-    match parent.read_file(&own(name).join(&own(JOURNAL)), MAX_JOURNAL) {
+    match parent.read_file(&RepoPath::root().join_entry(name).join(&RepoPath::own(JOURNAL)), MAX_JOURNAL) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         Err(error) if error.is_not_found() => Ok(String::new()),
         Err(error) => Err(error),
     }
-}
-
-/// A path of names that this module made or found in its own folder.
-fn own(path: &str) -> RepoPath {
-    RepoPath::root().join_entry(path)
 }
 
 #[cfg(test)]

@@ -286,7 +286,7 @@ pub struct RescuedFile {
 
 /// All operations of which something is left, oldest first. `mlv` is the folder `.mlv`.
 pub fn list(mlv: &Dir) -> Result<Vec<RescueOperation>, Error> {
-    let root = own(FOLDER);
+    let root = RepoPath::own(FOLDER);
     let rescue = match mlv.open_dir(&root) {
         Ok(rescue) => rescue,
         Err(error) if error.is_not_found() => return Ok(Vec::new()),
@@ -305,7 +305,7 @@ pub fn list(mlv: &Dir) -> Result<Vec<RescueOperation>, Error> {
 fn read_operation(rescue: &Dir, name: &str) -> Result<RescueOperation, Error> {
     let lines = read_log(rescue, name);
     let by_stored: HashMap<&str, &Line> = lines.iter().map(|line| (line.stored.as_str(), line)).collect();
-    let walk = super::walk::walk(rescue, &own(name), &|_, _| false, 1)?;
+    let walk = super::walk::walk(rescue, &RepoPath::root().join_entry(name), &|_, _| false, 1)?;
     let files = walk.entries.iter().filter_map(|entry| {
         let stored = entry.path.trim_end_matches('/');
         let line = line_of(&by_stored, stored);
@@ -347,7 +347,8 @@ fn line_of<'a>(lines: &HashMap<&str, &'a Line>, stored: &'a str) -> Option<(&'a 
 
 /// The lines that can be read; the last one may have been cut off by a crash.
 fn read_log(rescue: &Dir, name: &str) -> Vec<Line> {
-    let bytes = rescue.read_file(&own(&format!("{name}.jsonl")), MAX_LOG).unwrap_or_default();
+    let bytes =
+        rescue.read_file(&RepoPath::root().join_entry(&format!("{name}.jsonl")), MAX_LOG).unwrap_or_default();
     bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }
 
@@ -362,7 +363,7 @@ pub fn restore(
     to: &RepoPath,
 ) -> Result<(), Error> {
     let missing = || Error::NotInRescue { name: format!("{operation}/{}", stored.as_str()) };
-    let from = own(FOLDER).join(&RepoPath::parse(operation).map_err(|_| missing())?).join(stored);
+    let from = RepoPath::own(FOLDER).join(&RepoPath::parse(operation).map_err(|_| missing())?).join(stored);
     let failed = |error| work.failed(to.as_str(), "restore", error);
     if mlv.stat(&from)?.is_none() {
         return Err(missing());
@@ -384,17 +385,12 @@ pub fn restore(
 pub fn drop_operation(mlv: &Dir, operation: &str) -> Result<(), Error> {
     let missing = || Error::NotInRescue { name: operation.to_owned() };
     let name = RepoPath::parse(operation).map_err(|_| missing())?;
-    let folder = own(FOLDER).join(&name);
+    let folder = RepoPath::own(FOLDER).join(&name);
     if name.parent().is_some_and(|parent| !parent.is_root()) || mlv.stat(&folder)?.is_none() {
         return Err(missing());
     }
     mlv.remove_all(&folder)?;
-    mlv.remove_file(&own(&format!("{FOLDER}/{operation}.jsonl")))
-}
-
-/// A path that this module itself makes of plain names.
-fn own(path: &str) -> RepoPath {
-    RepoPath::parse(path).unwrap_or_else(|_| RepoPath::root())
+    mlv.remove_file(&RepoPath::root().join_entry(&format!("{FOLDER}/{operation}.jsonl")))
 }
 
 /// `20261121T101500.250000Z`: with microseconds, so that names sort by time where a script runs

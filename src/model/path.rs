@@ -64,6 +64,13 @@ impl RepoPath {
         Ok(RepoPath(text.into()))
     }
 
+    /// A path of mlv's own making: constants, numbers and hex digits.
+    ///
+    /// Panics on a text that is no path; what comes from outside goes through [`RepoPath::parse`].
+    pub fn own(text: &str) -> RepoPath {
+        RepoPath::parse(text).expect("mlv's own names are plain")
+    }
+
     /// The root of the repository: the empty path.
     pub fn root() -> RepoPath {
         RepoPath("".into())

@@ -16,7 +16,7 @@ const FOLDER: &str = "leases";
 
 /// The lease of the stage, if nobody has it. Fails with `Busy` if somebody has.
 pub fn try_acquire(repo: &Repo, target: &str) -> Result<StageLease, fs::Error> {
-    repo.mlv().create_dir_all(&own(FOLDER))?;
+    repo.mlv().create_dir_all(&RepoPath::own(FOLDER))?;
     StageLease::acquire(repo.mlv(), &path(target), &Patience::NONE)
 }
 
@@ -32,7 +32,7 @@ pub fn acquire(repo: &Repo, target: &str, reporter: &dyn Reporter) -> Result<Sta
 }
 
 fn path(target: &str) -> RepoPath {
-    own(FOLDER).join(&own(&file_name(target)))
+    RepoPath::own(FOLDER).join(&RepoPath::own(&file_name(target)))
 }
 
 /// A stage's name as the name of a file.
@@ -45,9 +45,4 @@ pub fn file_name(target: &str) -> String {
     let plain: String = target.chars().filter(is_plain).take(MOST).collect();
     let hash = Digest::of(target.as_bytes()).to_string();
     format!("{plain}.{}", &hash[..16])
-}
-
-/// A path below mlv's own folder that is made of plain names.
-pub fn own(path: &str) -> RepoPath {
-    RepoPath::parse(path).expect("names of mlv's own files are plain")
 }

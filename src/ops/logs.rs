@@ -66,7 +66,7 @@ pub fn run(repo: &Repo, options: &LogsOptions) -> Result<LogsReport, OpError> {
 
 /// The file with what the last run of a stage printed, below mlv's own folder.
 pub(super) fn file_of(target: &str) -> RepoPath {
-    leases::own(FOLDER).join(&leases::own(&format!("{}.log", leases::file_name(target))))
+    RepoPath::own(FOLDER).join(&RepoPath::own(&format!("{}.log", leases::file_name(target))))
 }
 
 /// The lines of `text`, or the last `most` of them. Of a line that was written over, as progress

@@ -93,7 +93,7 @@ impl FolderBackend {
             return Ok(staging);
         }
         let root = self.root()?;
-        let stage = own_path(STAGE);
+        let stage = RepoPath::own(STAGE);
         root.create_dir_all(&stage)?;
         let staging = Staging::create(root.open_dir(&stage)?)?;
         // Two threads may both get here; the loser's folder is removed when it is dropped.
@@ -124,12 +124,12 @@ impl FolderBackend {
     fn stage(&self, parts: &[&[u8]]) -> Result<RepoPath, fs::Error> {
         let staging = self.staging()?;
         let name = staging.next_name();
-        let path = own_path(&format!("{STAGE}/{}/{name}", staging.name()));
-        let mut file = staging.dir().create_file(&own_path(&name), MODE)?;
+        let path = RepoPath::own(&format!("{STAGE}/{}/{name}", staging.name()));
+        let mut file = staging.dir().create_file(&RepoPath::own(&name), MODE)?;
         let written = write_all(&mut file, parts);
         // A failed fsync is never repeated on the same file: the caller starts anew.
         if let Err(source) = written.and_then(|()| file.sync_data()) {
-            let _ = staging.dir().remove_file(&own_path(&name));
+            let _ = staging.dir().remove_file(&RepoPath::own(&name));
             return Err(fs::Error::Io { action: "write", path: self.path.join(path.as_str()), source });
         }
         Ok(path)
@@ -228,11 +228,6 @@ pub(crate) fn make_all(path: &Path) -> Result<(), fs::Error> {
     Err(refused())
 }
 
-/// A path made of mlv's own names.
-fn own_path(text: &str) -> RepoPath {
-    RepoPath::parse(text).expect("keys, owners and hex digits are paths without reserved parts")
-}
-
 fn entry_key(folder: &RepoPath, entry: &DirEntry) -> Option<(Key, RepoPath)> {
     let path = folder.join_str(&entry.name).ok()?;
     Some((Key::parse(path.as_str()).ok()?, path))
@@ -285,7 +280,7 @@ fn stream(file: &mut File, len: u64, sink: &mut ByteSink<'_>) -> std::io::Result
 impl Backend for FolderBackend {
     fn get(&self, key: &Key, range: Option<Range<u64>>, sink: &mut ByteSink<'_>) -> Result<(), BackendError> {
         let root = self.open_root()?;
-        let opened = root.open_file_stamped(&own_path(key.as_str()));
+        let opened = root.open_file_stamped(&RepoPath::own(key.as_str()));
         let (mut file, stamp) = opened.map_err(self.failed(Action::Read, key.as_str()))?;
         let range = range.unwrap_or(0..stamp.size);
         let invalid = || BackendError::new(Situation::Invalid, Action::Read, key.as_str(), self.describe());
@@ -306,7 +301,7 @@ impl Backend for FolderBackend {
         let size: u64 = parts.iter().map(|part| part.len() as u64).sum();
         let put = || {
             let staged = self.stage(parts)?;
-            self.publish(&staged, &own_path(key.as_str()), |there| there.size != size)
+            self.publish(&staged, &RepoPath::own(key.as_str()), |there| there.size != size)
         };
         put().map(drop).map_err(self.failed(Action::Write, key.as_str()))
     }
@@ -315,13 +310,13 @@ impl Backend for FolderBackend {
         self.make_root()?;
         let create = || {
             let staged = self.stage(&[bytes])?;
-            self.publish(&staged, &own_path(key.as_str()), |_| false)
+            self.publish(&staged, &RepoPath::own(key.as_str()), |_| false)
         };
         create().map_err(self.failed(Action::Write, key.as_str()))
     }
 
     fn head(&self, key: &Key) -> Result<Option<Stat>, BackendError> {
-        let stamp = self.open_root()?.stat(&own_path(key.as_str()));
+        let stamp = self.open_root()?.stat(&RepoPath::own(key.as_str()));
         match stamp.map_err(self.failed(Action::Read, key.as_str()))? {
             Some(stamp) if stamp.kind == FileKind::File => {
                 Ok(Some(Stat { size: stamp.size, modified: time_of(&stamp) }))
@@ -338,7 +333,7 @@ impl Backend for FolderBackend {
         check_prefix(prefix).map_err(|error| invalid().because(error))?;
         let root = self.open_root()?;
         let folder = match prefix.rsplit_once('/') {
-            Some((folder, _)) => own_path(folder),
+            Some((folder, _)) => RepoPath::own(folder),
             None => RepoPath::root(),
         };
         let mut found =
@@ -347,7 +342,7 @@ impl Backend for FolderBackend {
     }
 
     fn delete(&self, key: &Key) -> Result<(), BackendError> {
-        let path = own_path(key.as_str());
+        let path = RepoPath::own(key.as_str());
         let root = self.open_root()?;
         let deleted = root.remove_file(&path).and_then(|()| match path.parent() {
             Some(folder) if root.stat(&folder)?.is_some() => root.sync_dir(&folder),
@@ -359,11 +354,11 @@ impl Backend for FolderBackend {
     /// The file system's clock (R22): the time that it gives to a new file.
     fn now(&self) -> Result<SystemTime, BackendError> {
         let root = self.open_root()?;
-        let stage = own_path(STAGE);
+        let stage = RepoPath::own(STAGE);
         let touch = || {
             root.create_dir_all(&stage)?;
             let random = u64::from_le_bytes(fs::random_bytes());
-            let path = stage.join(&own_path(&format!("{}-{random:016x}", owner::current())));
+            let path = stage.join(&RepoPath::own(&format!("{}-{random:016x}", owner::current())));
             let stamp = root.create_file(&path, MODE)?.stamp();
             root.remove_file(&path)?;
             stamp.map_err(|source| fs::Error::Io {

@@ -27,10 +27,6 @@ pub(crate) struct State {
     dir: OnceLock<Dir>,
 }
 
-fn own_path(text: &str) -> RepoPath {
-    RepoPath::parse(text).expect("names of segments and marks are hex digits and dashes")
-}
-
 /// The file that says that a remote was seen at `url`.
 fn seen_name(url: &str) -> String {
     format!("seen-{}", &Digest::of(url.as_bytes()).to_string()[..16])
@@ -55,8 +51,10 @@ impl State {
         if parent.join(&name).is_file() {
             return;
         }
-        let note =
-            || make_all(parent).and_then(|()| atomic::write_hint(&Dir::open(parent)?, &own_path(&name), &[]));
+        let note = || {
+            make_all(parent)
+                .and_then(|()| atomic::write_hint(&Dir::open(parent)?, &RepoPath::own(&name), &[]))
+        };
         // Without it a remote that vanishes is made anew instead of being missed.
         if let Err(error) = note() {
             tracing::debug!(%error, "cannot remember a remote");
@@ -86,21 +84,21 @@ impl State {
 
     /// The names in the folder `folder`; nothing if it cannot be read.
     fn names(&self, folder: &str) -> Vec<String> {
-        let listed = self.existing().and_then(|dir| dir.read_dir(&own_path(folder)).ok());
+        let listed = self.existing().and_then(|dir| dir.read_dir(&RepoPath::own(folder)).ok());
         listed.unwrap_or_default().into_iter().map(|entry| entry.name).collect()
     }
 
     fn read(&self, path: &str, limit: u64) -> Option<Vec<u8>> {
-        self.existing()?.read_file(&own_path(path), limit).ok()
+        self.existing()?.read_file(&RepoPath::own(path), limit).ok()
     }
 
     /// Saves a file; that it cannot is no failure of anything.
     fn save(&self, folder: &str, name: &str, parts: &[&[u8]]) {
         let save = || -> Result<(), fs::Error> {
             let Some(dir) = self.made()? else { return Ok(()) };
-            let folder = if folder.is_empty() { RepoPath::root() } else { own_path(folder) };
+            let folder = if folder.is_empty() { RepoPath::root() } else { RepoPath::own(folder) };
             dir.create_dir_all(&folder)?;
-            atomic::write_hint(dir, &folder.join(&own_path(name)), parts)
+            atomic::write_hint(dir, &folder.join(&RepoPath::own(name)), parts)
         };
         if let Err(error) = save() {
             tracing::debug!(%error, "cannot remember something of a remote");
@@ -108,7 +106,7 @@ impl State {
     }
 
     fn forget(&self, folder: &str, name: &str) {
-        if let (Some(dir), Ok(path)) = (self.existing(), own_path(folder).join_str(name)) {
+        if let (Some(dir), Ok(path)) = (self.existing(), RepoPath::own(folder).join_str(name)) {
             let _ = dir.remove_file(&path);
         }
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Error, ProjectId, find_root, own};
+use super::{Error, ProjectId, find_root};
 use crate::config::{ConfigFile, Edit, FILE_NAME, Key, Level, Sources, Value, apply};
 use crate::fs::dir::{Dir, OWN_FOLDER};
 use crate::fs::lock::Patience;
@@ -77,10 +77,10 @@ pub fn create(folder: &Path, creation: &Creation, sources: Sources) -> Result<Cr
     let mlv = Arc::new(dir.create_own()?);
     let dir = dir.with_temp_home(mlv.clone());
     let mut files = Vec::new();
-    if write_new(&mlv, &own(crate::git::ignore::FILE_NAME), GITIGNORE)? {
+    if write_new(&mlv, &RepoPath::own(crate::git::ignore::FILE_NAME), GITIGNORE)? {
         files.push(format!("{OWN_FOLDER}/{}", crate::git::ignore::FILE_NAME));
     }
-    if write_new(&dir, &own(IGNORE_FILE), MLVIGNORE)? {
+    if write_new(&dir, &RepoPath::own(IGNORE_FILE), MLVIGNORE)? {
         files.push(IGNORE_FILE.to_owned());
     }
     if write_config(&mlv, settings, &sources)? {
@@ -158,7 +158,7 @@ fn missing_settings(creation: &Creation, sources: &Sources) -> Result<Vec<Edit>,
 
 /// Writes the configuration, or adds to it what it lacks.
 fn write_config(mlv: &Dir, edits: Vec<Edit>, sources: &Sources) -> Result<bool, Error> {
-    let path = own(FILE_NAME);
+    let path = RepoPath::own(FILE_NAME);
     if mlv.stat(&path)?.is_none() {
         // One write, so that no crash leaves a configuration without an id.
         let text = crate::config::edited(CONFIG, &edits);

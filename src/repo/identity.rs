@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Error, Repo, own};
+use super::{Error, Repo};
 use crate::config::FILE_NAME;
 use crate::fs::dir::Dir;
 use crate::fs::lock::MetaLock;
@@ -81,13 +81,13 @@ impl Repo {
         }
         let id = ClientId::random();
         let text = format!("1 {id} {}\n", inode(&self.mlv)?);
-        atomic::write(&self.mlv, &own(CLIENT_FILE), text.as_bytes(), None)?;
+        atomic::write(&self.mlv, &RepoPath::own(CLIENT_FILE), text.as_bytes(), None)?;
         Ok(id)
     }
 
     /// This work tree's id, if it has one.
     pub fn client_id_if_any(&self) -> Result<Option<ClientId>, Error> {
-        let bytes = match self.mlv.read_file(&own(CLIENT_FILE), MAX_CLIENT_FILE) {
+        let bytes = match self.mlv.read_file(&RepoPath::own(CLIENT_FILE), MAX_CLIENT_FILE) {
             Ok(bytes) => bytes,
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error.into()),

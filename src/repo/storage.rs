@@ -1,8 +1,9 @@
 //! The cache and the stat index of a project.
 
-use super::{Error, Repo, own};
+use super::{Error, Repo};
 use crate::fs::dir::Dir;
 use crate::fs::link::LinkMode;
+use crate::model::path::RepoPath;
 use crate::store::statindex::{StatIndex, StatIndexUpdate};
 use crate::store::{Cache, CacheOptions, Trust};
 
@@ -40,18 +41,18 @@ impl Repo {
 
     /// The folder for files under construction, on the file system of the work tree.
     pub fn temporary(&self) -> Result<Dir, Error> {
-        let folder = own(TEMPORARY_FOLDER);
+        let folder = RepoPath::own(TEMPORARY_FOLDER);
         self.mlv.create_dir_all(&folder)?;
         Ok(self.mlv.open_dir(&folder)?)
     }
 
     /// What is known of the files of the work tree; empty where nothing is.
     pub fn stat_index(&self) -> StatIndex {
-        StatIndex::load(&self.mlv, &own(INDEX_FILE))
+        StatIndex::load(&self.mlv, &RepoPath::own(INDEX_FILE))
     }
 
     /// Merges what a command learned into the stat index.
     pub fn save_stat_index(&self, old: &StatIndex, update: StatIndexUpdate) -> Result<(), Error> {
-        Ok(update.save(old, &self.mlv, &own(INDEX_FILE))?)
+        Ok(update.save(old, &self.mlv, &RepoPath::own(INDEX_FILE))?)
     }
 }

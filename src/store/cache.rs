@@ -17,11 +17,12 @@ use crate::fs::staging::Staging;
 use crate::fs::{self, at};
 use crate::model::digest::ObjectId;
 use crate::model::object::{RecordKey, RecordKind};
+use crate::model::path::RepoPath;
 use crate::pack::format::MAX_RAW;
 use crate::pack::reader::is_named;
 use crate::pack::segment::Location;
 use crate::store::hash::hash_file;
-use crate::store::layout::{self, loose_path, own};
+use crate::store::layout::{self, loose_path};
 use crate::store::packed::{Packed, ReadError};
 use crate::store::presence::Presence;
 use crate::store::writer::CacheWriter;
@@ -299,14 +300,14 @@ impl Cache {
             Some(dir) => dir,
             None => &self.created()?.dir,
         };
-        Ok(UseLock::shared(dir, &own(layout::USE_LOCK), patience)?)
+        Ok(UseLock::shared(dir, &RepoPath::own(layout::USE_LOCK), patience)?)
     }
 
     /// A folder of this process's own in `stage/`.
     pub(super) fn staging(&self) -> Result<Staging, Error> {
         let Opened { dir, trust } = self.created()?;
-        dir.create_dir_all_with(&own(layout::STAGE), trust.dir_mode())?;
-        Ok(Staging::create(dir.open_dir(&own(layout::STAGE))?)?)
+        dir.create_dir_all_with(&RepoPath::own(layout::STAGE), trust.dir_mode())?;
+        Ok(Staging::create(dir.open_dir(&RepoPath::own(layout::STAGE))?)?)
     }
 
     /// The object that a symlink into the cache stands for, from the symlink's target text.
@@ -326,15 +327,15 @@ impl Cache {
         let Some(dir) = self.dir() else { return };
         let random = fs::random_bytes::<4>();
         let name = format!("{}/{}-{:08x}", layout::BAD, key.hash, u32::from_le_bytes(random));
-        if dir.create_dir_all(&own(layout::BAD)).is_ok() {
-            let _ = dir.rename_new(&loose_path(key), &own(&name));
+        if dir.create_dir_all(&RepoPath::own(layout::BAD)).is_ok() {
+            let _ = dir.rename_new(&loose_path(key), &RepoPath::own(&name));
         }
     }
 
     /// Notes that one record of a pack is damaged: it is not read any more, and may be stored anew.
     pub(super) fn note_damage(&self, place: &Location) {
         let Some(dir) = self.dir() else { return };
-        if dir.create_dir_all(&own(layout::BAD)).is_ok() {
+        if dir.create_dir_all(&RepoPath::own(layout::BAD)).is_ok() {
             let _ = dir.create_file(&layout::bad_note(place.pack, place.offset), 0o444);
         }
         self.forget_packed();

@@ -20,7 +20,7 @@ use crate::par;
 use crate::report::{Meter, interrupted};
 use crate::store::cache::Cache;
 use crate::store::hash::hash_file;
-use crate::store::layout::{self, own};
+use crate::store::layout;
 use crate::store::packed::Packed;
 use crate::store::presence::Presence;
 use crate::store::writer::CacheWriter;
@@ -199,8 +199,8 @@ impl Cache {
         writer.finish()?;
         // Only now: until its records lie elsewhere they are read from here.
         let random = u32::from_le_bytes(fs::random_bytes());
-        dir.create_dir_all(&own(layout::BAD))?;
-        dir.rename_new(path, &own(&format!("{}/{id}-pack-{random:08x}", layout::BAD)))?;
+        dir.create_dir_all(&RepoPath::own(layout::BAD))?;
+        dir.rename_new(path, &RepoPath::own(&format!("{}/{id}-pack-{random:08x}", layout::BAD)))?;
         self.forget_packed();
         Ok(named.into_iter().map(|(key, _)| key).filter(|key| !self.has(*key)).collect())
     }
@@ -254,8 +254,8 @@ fn list_jobs(dir: &Dir) -> Result<(Vec<Job>, Vec<RepoPath>), Error> {
 
 /// Calls `found` with the fan-out folder's name, the file's name and its path.
 fn each_file(dir: &Dir, folder: &str, found: &mut dyn FnMut(&str, &str, RepoPath)) -> Result<(), Error> {
-    for fan in list(dir, &own(folder))? {
-        let Ok(path) = own(folder).join_str(&fan.name) else { continue };
+    for fan in list(dir, &RepoPath::own(folder))? {
+        let Ok(path) = RepoPath::own(folder).join_str(&fan.name) else { continue };
         if fan.kind != FileKind::Dir {
             found("", &fan.name, path);
             continue;

@@ -31,11 +31,6 @@ const IGNORE: &str = ".gitignore";
 /// without mlv may be checked out, and nothing else says that it is not for git.
 const IGNORE_TEXT: &[u8] = b"*\n";
 
-/// A path made of mlv's own names and hex digits.
-pub(super) fn own(text: &str) -> RepoPath {
-    RepoPath::parse(text).expect("names of the layout and hex digits have no reserved parts")
-}
-
 /// The folder that loose records of this kind lie in.
 pub(super) fn folder(kind: RecordKind) -> &'static str {
     match kind {
@@ -48,23 +43,23 @@ pub(super) fn folder(kind: RecordKind) -> &'static str {
 /// `objects/<hh>/<62 hex>`
 pub(super) fn loose_path(key: RecordKey) -> RepoPath {
     let hex = key.hash.to_string();
-    own(&format!("{}/{}/{}", folder(key.kind), &hex[..2], &hex[2..]))
+    RepoPath::own(&format!("{}/{}/{}", folder(key.kind), &hex[..2], &hex[2..]))
 }
 
 /// `pk/<hh>/<id>`
 pub(super) fn pack_path(id: PackId) -> RepoPath {
     let hex = id.to_string();
-    own(&format!("{PACKS}/{}/{hex}", &hex[..2]))
+    RepoPath::own(&format!("{PACKS}/{}/{hex}", &hex[..2]))
 }
 
 /// `ix/<name>`
 pub(super) fn segment_path(name: &SegmentName) -> RepoPath {
-    own(&format!("{SEGMENTS}/{name}"))
+    RepoPath::own(&format!("{SEGMENTS}/{name}"))
 }
 
 /// `bad/<pack id>-<offset>`: the note that one record of a pack is damaged.
 pub(super) fn bad_note(pack: PackId, offset: u32) -> RepoPath {
-    own(&format!("{BAD}/{pack}-{offset:08x}"))
+    RepoPath::own(&format!("{BAD}/{pack}-{offset:08x}"))
 }
 
 /// What such a note says.
@@ -118,7 +113,7 @@ struct Marker<'a> {
 
 /// Reads the marker; nothing if there is none yet. One that is not understood is refused.
 pub(super) fn read_marker(dir: &Dir) -> Result<Option<Trust>, Error> {
-    let path = own(MARKER);
+    let path = RepoPath::own(MARKER);
     let bytes = match dir.read_file(&path, 4096) {
         Ok(bytes) => bytes,
         Err(error) if error.is_not_found() => return Ok(None),
@@ -135,15 +130,15 @@ pub(super) fn read_marker(dir: &Dir) -> Result<Option<Trust>, Error> {
 
 /// Writes the marker, the lock file, the tag and the ignore file of a new cache.
 pub(super) fn write_marker(dir: &Dir, trust: Trust) -> Result<(), fs::Error> {
-    if let Ok(lock) = dir.create_file(&own(USE_LOCK), 0o600) {
+    if let Ok(lock) = dir.create_file(&RepoPath::own(USE_LOCK), 0o600) {
         // R18: the whole group writes its names into it, whatever the umask of who came first.
         let mode = if trust == Trust::Group { 0o660 } else { 0o644 };
         lock.set_mode(mode).map_err(fs::at(dir.path(), "set modes in"))?;
     }
-    atomic::write(dir, &own(TAG), TAG_TEXT, Some(trust.file_mode()))?;
-    atomic::write(dir, &own(IGNORE), IGNORE_TEXT, Some(trust.file_mode()))?;
+    atomic::write(dir, &RepoPath::own(TAG), TAG_TEXT, Some(trust.file_mode()))?;
+    atomic::write(dir, &RepoPath::own(IGNORE), IGNORE_TEXT, Some(trust.file_mode()))?;
     let text = format!("{{\"version\":1,\"hash\":\"blake3\",\"trust\":\"{}\"}}\n", trust.word());
-    atomic::write(dir, &own(MARKER), text.as_bytes(), Some(trust.file_mode()))
+    atomic::write(dir, &RepoPath::own(MARKER), text.as_bytes(), Some(trust.file_mode()))
 }
 
 #[cfg(test)]

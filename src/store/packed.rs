@@ -18,7 +18,7 @@ use crate::model::path::RepoPath;
 use crate::pack::format::{HEADER_LEN, TRAILER_LEN, check_header};
 use crate::pack::reader::{decode_record, read_trailer};
 use crate::pack::segment::{Location, MAX_SEGMENT, Segment, SegmentId, SegmentName};
-use crate::store::layout::{self, own, pack_path, segment_path};
+use crate::store::layout::{self, pack_path, segment_path};
 
 /// The packed records of a cache as they were at one moment.
 pub(super) struct Packed {
@@ -225,7 +225,7 @@ impl Packed {
 
 /// The names in the folder of segments, sorted.
 fn list(dir: &Dir) -> Vec<SegmentName> {
-    let entries = dir.read_dir(&own(layout::SEGMENTS)).unwrap_or_default();
+    let entries = dir.read_dir(&RepoPath::own(layout::SEGMENTS)).unwrap_or_default();
     let mut names: Vec<_> = entries.iter().filter_map(|entry| SegmentName::parse(&entry.name)).collect();
     names.sort_unstable();
     names
@@ -233,15 +233,15 @@ fn list(dir: &Dir) -> Vec<SegmentName> {
 
 /// All packs in their folders.
 fn list_packs(dir: &Dir) -> HashSet<PackId> {
-    let folders = dir.read_dir(&own(layout::PACKS)).unwrap_or_default();
-    let paths = folders.iter().filter_map(|folder| own(layout::PACKS).join_str(&folder.name).ok());
+    let folders = dir.read_dir(&RepoPath::own(layout::PACKS)).unwrap_or_default();
+    let paths = folders.iter().filter_map(|folder| RepoPath::own(layout::PACKS).join_str(&folder.name).ok());
     let ids = paths.flat_map(|path| names(dir, &path)).filter_map(|name| name.parse().ok());
     ids.map(PackId).collect()
 }
 
 /// Records of packs that were found damaged.
 fn damaged(dir: &Dir) -> HashSet<(PackId, u32)> {
-    let entries = dir.read_dir(&own(layout::BAD)).unwrap_or_default();
+    let entries = dir.read_dir(&RepoPath::own(layout::BAD)).unwrap_or_default();
     entries.iter().filter_map(|entry| layout::parse_bad_note(&entry.name)).collect()
 }
 

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::fs::dir::Dir;
 use crate::model::digest::Digest;
 use crate::model::object::{RecordKey, RecordKind};
-use crate::store::layout::{self, loose_path, own};
+use crate::model::path::RepoPath;
+use crate::store::layout::{self, loose_path};
 use crate::store::packed::{self, Packed};
 
 /// The contents of a cache at one moment.
@@ -70,7 +71,7 @@ impl Presence {
 }
 
 fn list(dir: &Dir, folder: &str, first: u8) -> HashSet<[u8; 31]> {
-    let names = packed::names(dir, &own(&format!("{folder}/{first:02x}")));
+    let names = packed::names(dir, &RepoPath::own(&format!("{folder}/{first:02x}")));
     let rest_of = |name: &String| -> Option<[u8; 31]> {
         let digest: Digest = format!("{first:02x}{name}").parse().ok()?;
         digest.as_bytes()[1..].try_into().ok()

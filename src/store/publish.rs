@@ -14,7 +14,7 @@ use crate::model::path::RepoPath;
 use crate::pack::segment::{MAX_ENTRIES, SegmentBuilder, SegmentName};
 use crate::pack::writer::SealedPack;
 use crate::store::Error;
-use crate::store::layout::{self, loose_path, own, segment_path};
+use crate::store::layout::{self, loose_path, segment_path};
 use crate::store::writer::{self, CacheWriter};
 
 /// A written file in the staging folder that becomes a loose record.
@@ -45,7 +45,7 @@ pub(super) fn loose(writer: &CacheWriter<'_>, drafts: Vec<Draft>) -> Result<(), 
         let failed = |error| writer.stage_failed(&draft.name, "set the mode of")(error);
         match &draft.file {
             Some(file) => file.set_mode(mode).map_err(failed)?,
-            None => writer.staging()?.dir().set_mode(&own(&draft.name), mode)?,
+            None => writer.staging()?.dir().set_mode(&RepoPath::own(&draft.name), mode)?,
         }
     }
     let is_synced = drafts.len() > FEW && dir.sync_file_system()?;
@@ -98,7 +98,7 @@ pub(super) fn segment(writer: &CacheWriter<'_>, sealed: &[SealedPack]) -> Result
     }
     let mut folders: BTreeSet<_> =
         sealed.iter().filter_map(|pack| layout::pack_path(pack.id).parent()).collect();
-    folders.insert(own(layout::PACKS));
+    folders.insert(RepoPath::own(layout::PACKS));
     sync_folders(writer, folders)?;
     let mut builder = SegmentBuilder::new();
     for pack in sealed {
@@ -119,7 +119,7 @@ fn write_segment(writer: &CacheWriter<'_>, builder: &SegmentBuilder, tier: u8) -
         .and_then(|()| file.sync_data())
         .map_err(writer.stage_failed(&staged, "write"))?;
     rename(writer, &staged, &segment_path(&name))?;
-    sync_folders(writer, BTreeSet::from([own(layout::SEGMENTS)]))
+    sync_folders(writer, BTreeSet::from([RepoPath::own(layout::SEGMENTS)]))
 }
 
 /// Merges 16 or more segments of one tier into one of the next. Best effort: an operation is

@@ -21,7 +21,7 @@ use crate::pack::reader::is_named;
 use crate::pack::writer::{PackWriter, SealedPack};
 use crate::store::Error;
 use crate::store::cache::{Cache, Opened};
-use crate::store::layout::{self, own};
+use crate::store::layout;
 use crate::store::presence::Presence;
 use crate::store::publish::{self, Draft};
 
@@ -233,7 +233,7 @@ impl<'c> CacheWriter<'c> {
     fn start_pack(&self) -> Result<Pack, Error> {
         let staging = self.staging()?;
         let name = staging.next_name();
-        let file = BufWriter::with_capacity(WRITE, staging.dir().create_file(&own(&name), 0o600)?);
+        let file = BufWriter::with_capacity(WRITE, staging.dir().create_file(&RepoPath::own(&name), 0o600)?);
         let writer =
             PackWriter::new(file, random_bytes()).map_err(|source| self.pack_failed(&name, source))?;
         Ok(Pack { name, writer })
@@ -296,14 +296,14 @@ impl<'c> CacheWriter<'c> {
     pub(super) fn draft(&self) -> Result<(String, OutFile), Error> {
         let staging = self.staging()?;
         let name = staging.next_name();
-        let file = staging.dir().create_file(&own(&name), 0o600)?;
+        let file = staging.dir().create_file(&RepoPath::own(&name), 0o600)?;
         Ok((name, file))
     }
 
     /// Throws such a file away.
     pub(super) fn discard(&self, name: &str) {
         if let Some(staging) = self.staging.get() {
-            let _ = staging.dir().remove_file(&own(name));
+            let _ = staging.dir().remove_file(&RepoPath::own(name));
         }
     }
 
@@ -441,7 +441,7 @@ impl<'c> CacheWriter<'c> {
 
 /// A path below the cache's root of a file in a writer's staging folder.
 pub(super) fn staged(staging: &Staging, name: &str) -> RepoPath {
-    own(&format!("{}/{}/{name}", layout::STAGE, staging.name()))
+    RepoPath::own(&format!("{}/{}/{name}", layout::STAGE, staging.name()))
 }
 
 /// The cache's folder of a writer.

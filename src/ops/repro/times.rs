@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::fs::atomic;
-use crate::ops::leases;
+use crate::model::path::RepoPath;
 use crate::repo::Repo;
 
 /// The file, below mlv's own folder.
@@ -24,7 +24,7 @@ const VERSION: u32 = 1;
 impl Times {
     /// What is known; nothing where the file is missing, damaged or another version's.
     pub(super) fn load(repo: &Repo) -> Times {
-        let bytes = repo.mlv().read_file(&leases::own(FILE), MAX_FILE).unwrap_or_default();
+        let bytes = repo.mlv().read_file(&RepoPath::own(FILE), MAX_FILE).unwrap_or_default();
         let times: Times = serde_json::from_slice(&bytes).unwrap_or_default();
         if times.version == VERSION { times } else { Times { version: VERSION, ..Times::default() } }
     }
@@ -42,6 +42,6 @@ impl Times {
         times.millis.extend(measured);
         let bytes = serde_json::to_vec(&times).expect("times have text keys");
         // Without it there is no estimate.
-        let _ = atomic::write_hint(repo.mlv(), &leases::own(FILE), &[&bytes]);
+        let _ = atomic::write_hint(repo.mlv(), &RepoPath::own(FILE), &[&bytes]);
     }
 }
