@@ -8,7 +8,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::thread;
 
 /// Most threads for CPU work when the user does not say.
@@ -16,7 +16,9 @@ const MAX_DEFAULT: usize = 8;
 
 /// The number of processors that this process may use, at least 1.
 pub fn processors() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
+    // A scanner is made for each stage, and the answer takes a system call and a look at cgroups.
+    static FOUND: OnceLock<usize> = OnceLock::new();
+    *FOUND.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// Threads for CPU work: what the user asked for, else one for each processor, at most 8.

@@ -67,34 +67,7 @@ pub fn run(repo: &Repo, reporter: &dyn Reporter) -> Result<FsckReport, OpError> 
     let damaged: HashSet<Digest> = check.damaged.iter().map(|key| key.hash).collect();
     let hashes: BTreeSet<String> = damaged.iter().map(Digest::to_string).collect();
     report.damaged = hashes.into_iter().collect();
-    let presence = cache.snapshot();
-    for out in tracked.outs().iter().filter(|out| out.cache) {
-        let Some(info) = &out.content else { continue };
-        report.outputs += 1;
-        match check_output(repo, &out.path, info) {
-            Ok(hashes) => {
-                let lost: Vec<&Digest> = hashes.iter().filter(|hash| !presence.has_object(**hash)).collect();
-                if lost.iter().any(|hash| damaged.contains(hash)) {
-                    let error = OutputError::DamagedHere { path: out.path.clone() };
-                    report.affected.push(out.path.to_string());
-                    report.failed.push((out.path.clone(), error.into()));
-                } else if !lost.is_empty() {
-                    report.not_downloaded.push(out.path.to_string());
-                }
-            }
-            Err(error) if error.is_not_downloaded() => {
-                let page_damaged = damaged.contains(&info.id.digest());
-                if page_damaged {
-                    let error = OutputError::DamagedHere { path: out.path.clone() };
-                    report.affected.push(out.path.to_string());
-                    report.failed.push((out.path.clone(), error.into()));
-                } else {
-                    report.not_downloaded.push(out.path.to_string());
-                }
-            }
-            Err(error) => report.failed.push((out.path.clone(), error)),
-        }
-    }
+    check_outputs(repo, &tracked, &damaged, &mut report)?;
     // Damage that no output of this work tree needs is damage all the same.
     if report.affected.is_empty() && !report.damaged.is_empty() {
         let error = OutputError::DamagedRecords { count: report.damaged.len() };
@@ -110,6 +83,36 @@ pub fn run(repo: &Repo, reporter: &dyn Reporter) -> Result<FsckReport, OpError> 
     report.failed.extend(work_tree.failed);
     report.failed.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(report)
+}
+
+/// Judges each output by what the cache has of it after what is `damaged` was taken out of use.
+fn check_outputs(
+    repo: &Repo,
+    tracked: &Tracked,
+    damaged: &HashSet<Digest>,
+    report: &mut FsckReport,
+) -> Result<(), OpError> {
+    let presence = repo.cache()?.snapshot();
+    for out in tracked.outs().iter().filter(|out| out.cache) {
+        let Some(info) = &out.content else { continue };
+        report.outputs += 1;
+        let lost: Vec<Digest> = match check_output(repo, &out.path, info) {
+            Ok(hashes) => hashes.into_iter().filter(|hash| !presence.has_object(*hash)).collect(),
+            Err(error) if error.is_not_downloaded() => vec![info.id.digest()],
+            Err(error) => {
+                report.failed.push((out.path.clone(), error));
+                continue;
+            }
+        };
+        if lost.iter().any(|hash| damaged.contains(hash)) {
+            let error = OutputError::DamagedHere { path: out.path.clone() };
+            report.affected.push(out.path.to_string());
+            report.failed.push((out.path.clone(), error.into()));
+        } else if !lost.is_empty() {
+            report.not_downloaded.push(out.path.to_string());
+        }
+    }
+    Ok(())
 }
 
 /// The objects that an output needs. Its tree is built again from its entries and must get the same name.

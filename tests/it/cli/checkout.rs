@@ -5,21 +5,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use crate::support::{TestEnv, texts};
 
-/// `a` and `d/1`, `d/2` are tracked and committed.
-fn tracked() -> TestEnv {
-    let env = TestEnv::ready();
-    env.write("a", "one");
-    env.write("d/1", "first");
-    env.write("d/2", "second");
-    env.mlv(&["add", "a", "d"]).success();
-    env.commit("add data");
-    env
-}
-
 // DVC 34 K, R2
 #[test]
 fn unsaved_data_stops_the_command_before_any_file_is_touched() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     env.write("a", "edited");
     env.write("d/1", "edited too");
     env.remove("d/2");
@@ -33,7 +22,7 @@ fn unsaved_data_stops_the_command_before_any_file_is_touched() {
 // R2: --force changes whether it goes on, not whether bytes survive.
 #[test]
 fn forced_checkout_moves_unsaved_data_to_rescue() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     let wanted = env.snapshot();
     env.write("a", "edited");
     env.write("d/1", "edited too");
@@ -46,7 +35,7 @@ fn forced_checkout_moves_unsaved_data_to_rescue() {
 // DVC 35 K
 #[test]
 fn data_that_is_in_the_cache_gives_way() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     env.write("a", "two");
     env.mlv(&["add", "a"]).success();
     env.git(&["checkout", "--quiet", "--", "a.mlv"]);
@@ -58,7 +47,7 @@ fn data_that_is_in_the_cache_gives_way() {
 // DVC 36 F
 #[test]
 fn extra_file_in_a_tracked_directory_stays_unless_it_is_to_be_cleaned() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     env.write("d/mine", "untracked");
     env.write("d/1", "second");
     env.mlv(&["checkout", "--force"]).success();
@@ -73,7 +62,7 @@ fn extra_file_in_a_tracked_directory_stays_unless_it_is_to_be_cleaned() {
 // DVC 37 K
 #[test]
 fn data_of_the_commit_before_goes_and_what_was_edited_stays() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     env.git(&["checkout", "--quiet", "-b", "without", "HEAD~1"]);
     env.write("d/1", "edited");
     env.mlv(&["checkout"]).success();
@@ -89,7 +78,7 @@ fn data_of_the_commit_before_goes_and_what_was_edited_stays() {
 // DVC 38 K
 #[test]
 fn file_in_the_way_of_a_directory_and_the_reverse_are_refused_or_replaced() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     let wanted = env.snapshot();
     env.remove("d");
     env.write("d", "a file now");
@@ -106,7 +95,7 @@ fn file_in_the_way_of_a_directory_and_the_reverse_are_refused_or_replaced() {
 // DVC 39 F
 #[test]
 fn missing_objects_are_listed_and_everything_else_is_checked_out() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     env.commit("d");
     let lost = fs::read_dir(env.path().join(".mlv/cache/objects")).expect("loose objects");
     assert!(lost.count() >= 3);
@@ -133,7 +122,7 @@ fn missing_objects_are_listed_and_everything_else_is_checked_out() {
 // DVC 48 F, R4
 #[test]
 fn damaged_cache_object_never_reaches_the_work_tree() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     for object in env.loose_objects() {
         if fs::read(&object).is_ok_and(|bytes| bytes == b"one") {
             fs::set_permissions(&object, fs::Permissions::from_mode(0o644)).expect("its mode");
@@ -201,7 +190,7 @@ fn symlinks_into_the_cache_are_understood() {
 
 #[test]
 fn one_path_inside_a_directory_comes_alone() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     env.remove("d");
     env.remove("a");
     env.mlv(&["checkout", "d/1"]).success();
@@ -215,12 +204,12 @@ fn one_path_inside_a_directory_comes_alone() {
 #[test]
 fn targets_are_outputs_pointers_and_folders() {
     for target in ["d/1", "d", "d.mlv"] {
-        let env = tracked();
+        let env = TestEnv::tracked();
         env.remove("d");
         env.mlv(&["checkout", target]).success();
         assert_eq!(env.read_text("d/1"), "first", "{target}");
     }
-    let env = tracked();
+    let env = TestEnv::tracked();
     env.write("sub/x", "deep");
     env.mlv(&["add", "sub/x"]).success();
     env.remove("sub/x");
@@ -230,7 +219,7 @@ fn targets_are_outputs_pointers_and_folders() {
 
 #[test]
 fn report_counts_what_changed_and_second_checkout_does_nothing() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     env.write("gone", "x");
     env.mlv(&["add", "gone"]).success();
     env.remove("gone.mlv");
@@ -251,7 +240,7 @@ fn report_counts_what_changed_and_second_checkout_does_nothing() {
 
 #[test]
 fn dry_run_promises_what_is_done_and_does_nothing() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     env.remove("a");
     env.write("d/1", "edited");
     let before = env.snapshot_of(".");
@@ -262,7 +251,7 @@ fn dry_run_promises_what_is_done_and_does_nothing() {
 // R3
 #[test]
 fn nothing_is_written_through_a_link_that_took_the_place_of_a_folder() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     let outside = env.beside("elsewhere");
     outside.write("1", "theirs");
     env.remove("d");
@@ -290,7 +279,7 @@ fn nothing_is_written_through_a_link_that_took_the_place_of_a_folder() {
 #[test]
 fn hints_that_are_lost_or_damaged_cost_only_time() {
     for damage in [None, Some(&b"not an index"[..]), Some(b"")] {
-        let env = tracked();
+        let env = TestEnv::tracked();
         env.commit("data");
         for name in ["index", "here"] {
             match damage {

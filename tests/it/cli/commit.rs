@@ -2,19 +2,9 @@
 
 use crate::support::{TestEnv, hash_of};
 
-fn tracked() -> TestEnv {
-    let env = TestEnv::ready();
-    env.write("a", "one");
-    env.write("d/1", "first");
-    env.write("d/2", "second");
-    env.mlv(&["add", "a", "d"]).success();
-    env.commit("add data");
-    env
-}
-
 #[test]
 fn commit_records_all_changes_to_what_is_tracked_and_nothing_else() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     env.write("a", "two");
     env.write("d/3", "third");
     env.remove("d/1");
@@ -29,7 +19,7 @@ fn commit_records_all_changes_to_what_is_tracked_and_nothing_else() {
 
 #[test]
 fn commit_of_one_target_leaves_the_others() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     env.write("a", "two");
     env.write("d/1", "changed");
     let before = env.read("d.mlv");
@@ -41,7 +31,7 @@ fn commit_of_one_target_leaves_the_others() {
 
 #[test]
 fn commit_of_an_unchanged_project_changes_nothing_and_says_so() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     let before = env.snapshot();
     let output = env.mlv(&["commit"]).success();
     assert!(!format!("{}{}", output.stdout(), output.stderr()).is_empty());
@@ -84,7 +74,7 @@ fn commit_in_a_fresh_clone_loses_no_entry() {
 
 #[test]
 fn dry_run_says_the_same_and_writes_nothing() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     env.write("a", "two");
     env.write("d/3", "third");
     env.remove("d/1");

@@ -2,21 +2,11 @@
 
 use crate::support::{TestEnv, texts};
 
-fn tracked() -> TestEnv {
-    let env = TestEnv::ready();
-    env.write("a", "one");
-    env.write("d/1", "first");
-    env.write("d/2", "second");
-    env.mlv(&["add", "a", "d"]).success();
-    env.commit("add data");
-    env
-}
-
 // DVC 32 K, 14 K
 #[test]
 fn remove_takes_pointer_and_ignore_line_away_and_leaves_the_data() {
     for target in ["a", "a.mlv"] {
-        let env = tracked();
+        let env = TestEnv::tracked();
         env.mlv(&["remove", target]).success();
         assert!(!env.exists("a.mlv") && !env.git_ignores("a"), "{target}");
         assert!(env.git_ignores("d"));
@@ -30,7 +20,7 @@ fn remove_takes_pointer_and_ignore_line_away_and_leaves_the_data() {
 // DVC 32 K, R2
 #[test]
 fn outs_goes_with_the_data_and_unsaved_data_survives() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     env.mlv(&["remove", "--outs", "a"]).success();
     assert!(!env.exists("a") && !env.exists("a.mlv"));
     env.write("d/1", "edited");
@@ -53,7 +43,7 @@ fn outs_goes_with_the_data_and_unsaved_data_survives() {
 
 #[test]
 fn lines_of_the_user_in_the_ignore_file_stay() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     let text = format!("*.tmp\n{}# mine\n", env.read_text(".gitignore"));
     env.write(".gitignore", text);
     env.mlv(&["remove", "a", "d"]).success();
@@ -62,7 +52,7 @@ fn lines_of_the_user_in_the_ignore_file_stay() {
 
 #[test]
 fn entry_of_a_directory_is_removed_from_its_pointer() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     env.mlv(&["rm", "d/1"]).success();
     assert_eq!(env.pointer("d.mlv").nfiles, Some(1));
     env.assert_sound();
@@ -84,7 +74,7 @@ fn entry_that_was_never_downloaded_can_be_removed() {
 
 #[test]
 fn unknown_targets_are_refused_with_near_names_and_nothing_is_removed() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     env.write("apples", "x");
     env.mlv(&["add", "apples"]).success();
     let before = env.snapshot();
@@ -96,7 +86,7 @@ fn unknown_targets_are_refused_with_near_names_and_nothing_is_removed() {
 
 #[test]
 fn dry_run_removes_nothing() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     let before = env.snapshot_of(".");
     env.mlv(&["remove", "--dry-run", "a"]).success();
     env.mlv(&["remove", "-n", "--outs", "d"]).success();

@@ -20,20 +20,20 @@ stages:
     outs: [out]
 ";
 
-fn tracked() -> TestEnv {
+/// The pipeline, run.
+fn with_stages() -> TestEnv {
     let env = TestEnv::ready();
-    env.write("a", "one");
-    env.write("d/1", "first");
-    env.write("d/2", "second");
-    env.mlv(&["add", "a", "d"]).success();
-    env.commit("add data");
+    env.write("in", "1");
+    env.write("params.yaml", "scale: 1\n");
+    env.write("mlv.yaml", PIPELINE);
+    env.mlv(&["repro"]).success();
     env
 }
 
 // DVC 6 K
 #[test]
 fn clean_project_is_an_empty_document_and_exit_0() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     env.assert_clean();
     assert_eq!(env.json(&["data", "status"]), json!({}));
     env.mlv(&["status", "--exit-code"]).success();
@@ -44,7 +44,7 @@ fn clean_project_is_an_empty_document_and_exit_0() {
 // DVC 54 K, 6 F
 #[test]
 fn each_kind_of_change_has_its_list_in_order() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     env.write("d/1", "changed");
     env.remove("d/2");
     env.write("d/new2", "2");
@@ -61,7 +61,7 @@ fn each_kind_of_change_has_its_list_in_order() {
 
 #[test]
 fn pointers_are_compared_with_the_last_commit() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     env.write("d/1", "changed");
     env.write("b", "new");
     env.mlv(&["add", "d", "b"]).success();
@@ -77,7 +77,7 @@ fn pointers_are_compared_with_the_last_commit() {
 
 #[test]
 fn deleted_output_is_told() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     env.remove("a");
     env.remove("d");
     let data = env.status()["data"].clone();
@@ -89,7 +89,7 @@ fn deleted_output_is_told() {
 // DVC 2 F
 #[test]
 fn difference_is_exit_1_where_asked_for() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     env.write("a", "other");
     env.mlv(&["status"]).success();
     env.mlv(&["status", "--exit-code"]).code(1);
@@ -100,7 +100,7 @@ fn difference_is_exit_1_where_asked_for() {
 // DVC 58 K
 #[test]
 fn moved_file_is_renamed_within_its_output() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     env.write("d/3", "first");
     env.remove("d/1");
     let data = env.uncommitted();
@@ -117,7 +117,7 @@ fn moved_file_is_renamed_within_its_output() {
 // DVC 61 F
 #[test]
 fn paths_are_relative_to_the_current_folder_and_the_scope_is_the_repository() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     env.write("a", "other");
     env.write("d/1", "changed");
     let sub = env.at("d");
@@ -133,7 +133,7 @@ fn paths_are_relative_to_the_current_folder_and_the_scope_is_the_repository() {
 
 #[test]
 fn targets_narrow_the_question() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     env.write("a", "other");
     env.write("d/1", "changed");
     let status = env.json(&["status", "a"]);
@@ -144,7 +144,7 @@ fn targets_narrow_the_question() {
 // DVC 29 F
 #[test]
 fn two_pointers_for_one_path_are_reported_and_the_rest_is_answered() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     let pointer = env.read_text("a.mlv").replace("version: 1\n", "version: 1\nwdir: ..\n");
     env.write("sub/other.mlv", pointer);
     env.write("d/1", "changed");
@@ -157,7 +157,7 @@ fn two_pointers_for_one_path_are_reported_and_the_rest_is_answered() {
 // DVC 62 K
 #[test]
 fn conflict_markers_are_named_with_file_and_line() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     let pointer = env.read_text("a.mlv");
     env.write(
         "a.mlv",
@@ -175,11 +175,7 @@ fn conflict_markers_are_named_with_file_and_line() {
 // DVC 62 K
 #[test]
 fn conflict_markers_in_the_lock_are_named_with_the_line() {
-    let env = TestEnv::ready();
-    env.write("in", "1");
-    env.write("params.yaml", "scale: 1\n");
-    env.write("mlv.yaml", PIPELINE);
-    env.mlv(&["repro"]).success();
+    let env = with_stages();
     let lock = env.read_text("mlv.lock");
     env.write("mlv.lock", format!("<<<<<<< ours\n{lock}=======\n{lock}>>>>>>> theirs\n"));
     for args in [&["status"][..], &["repro"]] {
@@ -217,11 +213,7 @@ fn status_answers_while_a_stage_runs() {
 // DVC 54 K
 #[test]
 fn stages_say_why_they_would_run() {
-    let env = TestEnv::ready();
-    env.write("in", "1");
-    env.write("params.yaml", "scale: 1\n");
-    env.write("mlv.yaml", PIPELINE);
-    env.mlv(&["repro"]).success();
+    let env = with_stages();
     env.commit("run");
     env.assert_clean();
     env.write("in", "2");
@@ -286,7 +278,7 @@ fn edit_of_equal_length_within_the_same_instant_is_noticed() {
 // T1
 #[test]
 fn edit_with_the_time_put_back_is_noticed() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     env.assert_clean();
     let file = env.path().join("a");
     let time = file.metadata().and_then(|found| found.modified()).expect("it is there");
@@ -302,7 +294,7 @@ fn edit_with_the_time_put_back_is_noticed() {
 // R23: a read-only work tree serves for reading.
 #[test]
 fn status_and_diff_write_nothing() {
-    let env = tracked();
+    let env = TestEnv::tracked();
     env.write("d/1", "changed");
     let before = env.snapshot_of(".git") + &env.snapshot();
     env.mlv(&["status"]).success();
@@ -312,11 +304,7 @@ fn status_and_diff_write_nothing() {
 
 #[test]
 fn lock_entry_that_was_edited_by_hand_is_stale_and_no_error() {
-    let env = TestEnv::ready();
-    env.write("in", "1");
-    env.write("params.yaml", "scale: 1\n");
-    env.write("mlv.yaml", PIPELINE);
-    env.mlv(&["repro"]).success();
+    let env = with_stages();
     let lock = env.read_text("mlv.lock");
     env.write("mlv.lock", lock.replacen("cat in > mid", "cat in  > mid", 1));
     let output = env.mlv(&["status"]).success();

@@ -145,6 +145,14 @@ impl SmallDisk {
         }
     }
 
+    /// A project on a small disk of its own, as [`SmallDisk::mount`].
+    fn with_project(size: &str) -> Option<SmallDisk> {
+        let disk = SmallDisk::mount(TestEnv::new(), size)?;
+        disk.env.git(&["init", "--quiet", "--initial-branch=main"]);
+        disk.env.mlv(&["init"]).success();
+        Some(disk)
+    }
+
     /// Leaves only `free` bytes, in a file `filler`.
     fn fill_up_to(&self, free: u64) {
         let output = self.env.run(self.env.command("df").args(["--output=avail", "-B1", "."])).success();
@@ -177,10 +185,8 @@ fn assert_full(env: &TestEnv, args: &[&str], place: &str) -> bool {
 // S1, R8, R23
 #[test]
 fn add_on_a_full_disk_leaves_nothing_half_and_works_once_there_is_space() {
-    let env = TestEnv::new();
-    let Some(disk) = SmallDisk::mount(env.clone(), "8m") else { return };
-    env.git(&["init", "--quiet", "--initial-branch=main"]);
-    env.mlv(&["init"]).success();
+    let Some(disk) = SmallDisk::with_project("8m") else { return };
+    let env = disk.env.clone();
     let mut failures = 0;
     for free in FREE {
         let bytes = random_bytes(free, 1 << 20);
@@ -203,10 +209,8 @@ fn add_on_a_full_disk_leaves_nothing_half_and_works_once_there_is_space() {
 // S1, R2, R23
 #[test]
 fn checkout_onto_a_full_disk_leaves_no_half_file_and_works_once_there_is_space() {
-    let env = TestEnv::new();
-    let Some(disk) = SmallDisk::mount(env.clone(), "8m") else { return };
-    env.git(&["init", "--quiet", "--initial-branch=main"]);
-    env.mlv(&["init"]).success();
+    let Some(disk) = SmallDisk::with_project("8m") else { return };
+    let env = disk.env.clone();
     let cache = env.beside("cache").path().display().to_string();
     env.mlv(&["cache", "dir", "--local", &cache]).success();
     for at in 0..8 {
@@ -238,10 +242,8 @@ fn checkout_onto_a_full_disk_leaves_no_half_file_and_works_once_there_is_space()
 // R2, R23: the space is looked at before the first file goes.
 #[test]
 fn checkout_that_does_not_fit_removes_nothing() {
-    let env = TestEnv::new();
-    let Some(disk) = SmallDisk::mount(env.clone(), "8m") else { return };
-    env.git(&["init", "--quiet", "--initial-branch=main"]);
-    env.mlv(&["init"]).success();
+    let Some(disk) = SmallDisk::with_project("8m") else { return };
+    let env = disk.env.clone();
     let cache = env.beside("cache").path().display().to_string();
     env.mlv(&["cache", "dir", "--local", &cache]).success();
     for (name, size) in [("large", 300_000), ("small", 100_000)] {

@@ -23,6 +23,17 @@ pub(crate) struct Pointer {
 }
 
 impl TestEnv {
+    /// `a` and `d/1`, `d/2` are tracked and committed.
+    pub(crate) fn tracked() -> TestEnv {
+        let env = TestEnv::ready();
+        env.write("a", "one");
+        env.write("d/1", "first");
+        env.write("d/2", "second");
+        env.mlv(&["add", "a", "d"]).success();
+        env.commit("add data");
+        env
+    }
+
     /// A project with a folder remote, `remote` beside it, as the default; committed.
     pub(crate) fn shared() -> TestEnv {
         let env = TestEnv::ready();
