@@ -59,10 +59,20 @@ struct ShowArgs {
     ("mlv metrics diff v1 v2 --json", "of two revisions, for scripts"),
 ], &[1, 3, 4, 5]))]
 struct DiffArgs {
+    #[command(flatten)]
+    comparison: ComparisonArgs,
+    /// Significant digits of fractions
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    precision: usize,
+}
+
+/// Which values to compare, and how to show what differs.
+#[derive(clap::Args)]
+pub(crate) struct ComparisonArgs {
     /// What to compare
     #[arg(value_name = "REVISION", num_args = 0..=2)]
     revisions: Vec<String>,
-    /// Only these metrics files, or folders with some
+    /// Only these files, or folders with some
     #[arg(long, value_name = "TARGET", num_args = 1..)]
     targets: Vec<String>,
     /// Show values that did not change, too
@@ -71,37 +81,46 @@ struct DiffArgs {
     /// Print a table in Markdown
     #[arg(long)]
     md: bool,
-    /// Significant digits of fractions
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    precision: usize,
     #[command(flatten)]
     exit_code: ExitCodeArgs,
 }
 
 /// What changed, and how to show it.
 pub(crate) struct DiffReport {
-    pub(crate) diff: ValuesDiff,
-    pub(crate) view: Viewpoint,
-    pub(crate) sides: [String; 2],
-    pub(crate) noun: &'static str,
-    pub(crate) digits: Option<usize>,
-    pub(crate) is_markdown: bool,
-    pub(crate) tells_differences: bool,
+    diff: ValuesDiff,
+    view: Viewpoint,
+    sides: [String; 2],
+    noun: &'static str,
+    digits: Option<usize>,
+    is_markdown: bool,
+    tells_differences: bool,
 }
 
 fn diff(cx: &Context, args: DiffArgs) -> Result<DiffReport, CliError> {
-    let repo = cx.repo()?;
-    let sides = sides(&args.revisions);
-    let options = ValuesOptions { revisions: args.revisions, targets: args.targets, all: args.all };
-    Ok(DiffReport {
-        diff: values::diff(repo, Kind::Metrics, &options)?,
-        view: Viewpoint::of(repo),
-        sides,
-        noun: "Metric",
-        digits: Some(args.precision),
-        is_markdown: args.md,
-        tells_differences: args.exit_code.exit_code,
-    })
+    args.comparison.run(cx, (Kind::Metrics, "Metric"), Some(args.precision))
+}
+
+impl ComparisonArgs {
+    /// Compares; `noun` heads the column of names, fractions have `digits` significant ones.
+    pub(crate) fn run(
+        self,
+        cx: &Context,
+        (kind, noun): (Kind, &'static str),
+        digits: Option<usize>,
+    ) -> Result<DiffReport, CliError> {
+        let repo = cx.repo()?;
+        let sides = sides(&self.revisions);
+        let options = ValuesOptions { revisions: self.revisions, targets: self.targets, all: self.all };
+        Ok(DiffReport {
+            diff: values::diff(repo, kind, &options)?,
+            view: Viewpoint::of(repo),
+            sides,
+            noun,
+            digits,
+            is_markdown: self.md,
+            tells_differences: self.exit_code.exit_code,
+        })
+    }
 }
 
 impl serde::Serialize for DiffReport {
