@@ -72,7 +72,9 @@ fn parse(text: &str) -> Vec<Call> {
 
 fn call(line: &str) -> Option<Call> {
     let (name, rest) = line.split_once('(')?;
-    let (args, result) = rest.rsplit_once(") = ")?;
+    // A call that came back in a second line has blanks before the sign: `)          = 0`.
+    let (args, result) = rest.rsplit_once(" = ")?;
+    let args = args.trim_end().strip_suffix(')')?;
     let result = result.split([' ', '<']).next()?.parse().ok()?;
     Some(Call { name: name.to_owned(), args: args.trim_end().to_owned(), result })
 }
