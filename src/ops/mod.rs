@@ -8,6 +8,7 @@ pub mod commit;
 pub mod compare;
 pub mod config;
 pub mod copy_in;
+pub mod dag;
 pub mod demo;
 pub mod diff;
 mod error;

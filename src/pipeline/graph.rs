@@ -14,8 +14,9 @@ use crate::pipeline::paths::PathMap;
 
 /// The name of the pipeline file.
 const PIPELINE: &str = "mlv.yaml";
-/// 4,000 stages that each read a folder which 4,000 others write into would be 16 million.
-const MAX_LINKS: usize = 1_000_000;
+/// Most links between stages: 4,000 that each read a folder which 4,000 others write into would have 16
+/// million.
+pub const MAX_LINKS: usize = 1_000_000;
 
 /// Names a stage in all pipelines: `train`, or `sub/mlv.yaml:train` for one that is not in the root's.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

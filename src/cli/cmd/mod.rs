@@ -41,6 +41,7 @@ pub(crate) mod cache;
 pub(crate) mod checkout;
 pub(crate) mod commit;
 pub(crate) mod config;
+pub(crate) mod dag;
 pub(crate) mod data;
 pub(crate) mod demo;
 pub(crate) mod diff;
@@ -71,6 +72,7 @@ pub(crate) enum Command {
     Checkout(checkout::CheckoutArgs),
     Commit(commit::CommitArgs),
     Config(config::ConfigArgs),
+    Dag(dag::DagArgs),
     Data(data::DataArgs),
     Demo(demo::DemoArgs),
     Diff(diff::DiffArgs),
@@ -100,6 +102,7 @@ impl Command {
             Command::Checkout(args) => finish(cx, checkout::run(cx, args)),
             Command::Commit(args) => finish(cx, commit::run(cx, args)),
             Command::Config(args) => finish(cx, config::run(cx, args)),
+            Command::Dag(args) => finish(cx, dag::run(cx, args)),
             Command::Data(args) => args.run(cx),
             Command::Demo(args) => finish(cx, demo::run(cx, &args)),
             Command::Diff(args) => finish(cx, diff::run(cx, args)),

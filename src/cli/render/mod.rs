@@ -1,6 +1,7 @@
 //! Pieces of text that several commands show: counts and columns. Sizes and times are
 //! [`crate::model::units::ByteSize`] and [`crate::model::units::Span`].
 
+pub(crate) mod dag;
 mod git_files;
 mod rescued;
 pub(crate) mod status;

@@ -11,6 +11,7 @@ mod checkout;
 mod commit;
 mod commit_stages;
 mod config;
+mod dag;
 mod damaged_cache;
 mod demo;
 mod diff;
