@@ -112,11 +112,11 @@ pub fn restore(
     }
     let mut in_the_way = Vec::new();
     let index = repo.stat_index();
-    let (scanner, presence) = (Scanner::new(repo, &index, reporter), repo.cache()?.snapshot());
+    let (scanner, cache, mut buffer) = (Scanner::new(repo, &index, reporter), repo.cache()?, Vec::new());
     for (path, _) in &files {
         if let Some(stamp) = repo.dir().stat(path)? {
             let hash = hash_of_file(&scanner, path, stamp.kind)?;
-            let is_saved = hash.is_some_and(|hash| presence.has_object(hash));
+            let is_saved = hash.is_some_and(|hash| cache.is_sound(hash.into(), &mut buffer));
             in_the_way.push((path.clone(), Examined { stamp, is_saved, hash }));
         }
     }

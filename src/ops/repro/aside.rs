@@ -9,7 +9,6 @@ use crate::fs::rescue::{Kept, Rescue};
 use crate::fs::stamp::FileStamp;
 use crate::fs::walk;
 use crate::model::lockfile::StageLock;
-use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
 use crate::model::stage::{Out, Stage};
 use crate::ops::copy_in::CopyIn;
@@ -17,7 +16,6 @@ use crate::ops::lock_entries::{AsideOut, EntryBefore, Record};
 use crate::ops::present::WorkTreeState;
 use crate::ops::scan::Present;
 use crate::ops::{OpError, recover, trees};
-use crate::pipeline::plan::State;
 use crate::repo::Repo;
 use crate::report::Reporter;
 
@@ -47,7 +45,7 @@ impl Aside {
         let mut outs = Vec::new();
         for out in &stage.outs {
             let present = state.read(&out.path)?;
-            let is_saved = is_saved(state, out, &present, lock)?;
+            let is_saved = is_saved(repo, out, &present, lock)?;
             outs.push(Previous { path: out.path.clone(), present, is_saved });
         }
         let noted = outs.iter().map(|out| AsideOut {
@@ -116,13 +114,8 @@ fn hash_of(present: &Present) -> Option<crate::model::digest::Digest> {
     }
 }
 
-/// Whether the cache has every byte, or the stage made it and nobody keeps it.
-fn is_saved(
-    state: &WorkTreeState<'_>,
-    out: &Out,
-    present: &Present,
-    lock: Option<&StageLock>,
-) -> Result<bool, OpError> {
+/// Whether the cache has every byte, and has it right (R2), or the stage made it and nobody keeps it.
+fn is_saved(repo: &Repo, out: &Out, present: &Present, lock: Option<&StageLock>) -> Result<bool, OpError> {
     let entries = present.tree_entries();
     let info = match present {
         Present::Absent => return Ok(true),
@@ -133,13 +126,9 @@ fn is_saved(
     if !out.cache && info.map(|info| info.id) == recorded {
         return Ok(true);
     }
-    for entry in entries.iter().filter(|entry| entry.kind.has_object()) {
-        let id = ContentId::File(entry.hash.into());
-        if !state.is_cached(&ContentInfo { id, size: entry.size, nfiles: None, executable: false })? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    let (cache, mut buffer) = (repo.cache()?, Vec::new());
+    let mut objects = entries.iter().filter(|entry| entry.kind.has_object());
+    Ok(objects.all(|entry| cache.is_sound(entry.hash.into(), &mut buffer)))
 }
 
 /// Whether what lies aside has the stamps that it had in its place.

@@ -69,14 +69,55 @@ fn file_whose_object_is_damaged_is_not_deleted_when_it_is_tracked_no_more() {
     assert!(!env.exists("d/y") && env.has_rescued(SECOND), "{:?}", env.rescued());
 }
 
+/// A stage whose output was edited, and a cache with a damaged object of that edit.
+fn edited_output() -> TestEnv {
+    let env = TestEnv::ready();
+    env.write("mlv.yaml", "stages:\n  make:\n    cmd: echo made > out\n    outs: [out]\n");
+    env.write("copy", SECOND);
+    env.mlv(&["add", "copy"]).success();
+    env.mlv(&["repro"]).success();
+    env.remove("out");
+    env.write("out", SECOND);
+    overwrite(&object(&env, SECOND), b"the secund version");
+    env
+}
+
+// R2: an output that a new run replaces.
+#[test]
+fn output_whose_object_is_damaged_is_not_deleted_by_repro() {
+    let env = edited_output();
+    env.mlv(&["repro", "--force"]).success();
+    assert_eq!(env.read("out"), b"made\n");
+    assert!(env.has_rescued(SECOND), "{:?}", env.rescued());
+}
+
+// R2: a file in the way of what comes back from rescue.
+#[test]
+fn file_whose_object_is_damaged_is_in_the_way_of_a_restore() {
+    let env = TestEnv::ready();
+    env.write("a", FIRST);
+    env.mlv(&["add", "a"]).success();
+    env.write("a", b"an edit");
+    env.mlv(&["checkout", "--force"]).success();
+    env.write("a", SECOND);
+    env.mlv(&["add", "a"]).success();
+    overwrite(&object(&env, SECOND), b"the secund version");
+    assert_eq!(env.json_error(&["rescue", "restore"], 2).0, "would_overwrite");
+    assert_eq!(env.read("a"), SECOND);
+}
+
 // That the tests above notice when nothing is verified.
 #[test]
 fn without_the_check_the_file_would_be_lost() {
+    let run = |env: TestEnv, args: &[&str]| {
+        let mut command = env.mlv_command();
+        env.run(command.args(args).env("MLV_MUTATE", "saved-check")).success();
+        assert!(!env.has_rescued(SECOND));
+    };
     let env = two_versions();
     overwrite(&object(&env, SECOND), b"the secund version");
-    let mut command = env.mlv_command();
-    env.run(command.arg("checkout").env("MLV_MUTATE", "saved-check")).success();
-    assert!(!env.has_rescued(SECOND));
+    run(env, &["checkout"]);
+    run(edited_output(), &["repro", "--force"]);
 }
 
 // R2: an object that a crash cut short saves nothing.
