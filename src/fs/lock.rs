@@ -28,13 +28,6 @@ impl Patience<'_> {
     pub const NONE: Patience<'static> = Patience { wait: false, notify: &|_| {}, cancelled: &|| false };
 }
 
-/// Whether others may hold the lock too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Share {
-    Exclusive,
-    Shared,
-}
-
 /// A held lock; dropping it releases it.
 #[derive(Debug)]
 struct Held {
@@ -54,7 +47,7 @@ pub struct MetaLock(#[expect(dead_code, reason = "held for its drop")] Held);
 impl MetaLock {
     /// Locks the file `path`, made if it is missing.
     pub fn acquire(dir: &Dir, path: &RepoPath, patience: &Patience<'_>) -> Result<MetaLock, Error> {
-        acquire(dir, path, Share::Exclusive, patience).map(MetaLock)
+        acquire(dir, path, patience).map(MetaLock)
     }
 }
 
@@ -65,23 +58,7 @@ pub struct StageLease(#[expect(dead_code, reason = "held for its drop")] Held);
 impl StageLease {
     /// Locks the file `path`, made if it is missing.
     pub fn acquire(dir: &Dir, path: &RepoPath, patience: &Patience<'_>) -> Result<StageLease, Error> {
-        acquire(dir, path, Share::Exclusive, patience).map(StageLease)
-    }
-}
-
-/// Held while objects of a cache are relied on that no pointer names yet.
-#[derive(Debug)]
-pub struct UseLock(#[expect(dead_code, reason = "held for its drop")] Held);
-
-impl UseLock {
-    /// Locks the file `path` together with others that use the cache.
-    pub fn shared(dir: &Dir, path: &RepoPath, patience: &Patience<'_>) -> Result<UseLock, Error> {
-        acquire(dir, path, Share::Shared, patience).map(UseLock)
-    }
-
-    /// Locks the file `path` against all others, as the sweep of a collection does.
-    pub fn exclusive(dir: &Dir, path: &RepoPath, patience: &Patience<'_>) -> Result<UseLock, Error> {
-        acquire(dir, path, Share::Exclusive, patience).map(UseLock)
+        acquire(dir, path, patience).map(StageLease)
     }
 }
 
@@ -89,11 +66,11 @@ const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 const NOTIFY_AFTER: Duration = Duration::from_secs(1);
 
-fn acquire(dir: &Dir, path: &RepoPath, share: Share, patience: &Patience<'_>) -> Result<Held, Error> {
+fn acquire(dir: &Dir, path: &RepoPath, patience: &Patience<'_>) -> Result<Held, Error> {
     let failed = |error| dir.failed(path.as_str(), "lock", error);
     let file = open(dir, path)?;
     let (start, mut pause, mut told) = (Instant::now(), FIRST_PAUSE, false);
-    while !try_lock(&file, share).map_err(failed)? {
+    while !try_lock(&file).map_err(failed)? {
         let waited = start.elapsed();
         if !patience.wait {
             return Err(Error::Busy { path: dir.full(path), holder: read_holder(&file) });
@@ -126,18 +103,14 @@ fn open(dir: &Dir, path: &RepoPath) -> Result<File, Error> {
     }
 }
 
-fn try_lock(file: &File, share: Share) -> std::io::Result<bool> {
+fn try_lock(file: &File) -> std::io::Result<bool> {
     if fault::mutated("locks-always-succeed") {
         return Ok(true);
     }
     if fault::mutated("locks-always-fail") {
         return Ok(false);
     }
-    let outcome = match share {
-        Share::Exclusive => file.try_lock(),
-        Share::Shared => file.try_lock_shared(),
-    };
-    match outcome {
+    match file.try_lock() {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
         // ENOLCK, ENOSYS, EOPNOTSUPP: a file system that knows no locks.
@@ -173,21 +146,19 @@ mod tests {
     use std::sync::Mutex;
 
     fn path() -> RepoPath {
-        "use.lock".parse().unwrap()
+        "lock".parse().unwrap()
     }
 
     #[test]
-    fn shared_locks_go_together_and_exclusive_ones_name_their_holder() {
+    fn held_lock_is_busy_and_names_its_holder() {
         let root = tempfile::tempdir().unwrap();
         let dir = Dir::open(root.path()).unwrap();
-        let first = UseLock::shared(&dir, &path(), &Patience::NONE).unwrap();
-        let second = UseLock::shared(&dir, &path(), &Patience::NONE).unwrap();
-        let busy = UseLock::exclusive(&dir, &path(), &Patience::NONE).unwrap_err();
+        let first = MetaLock::acquire(&dir, &path(), &Patience::NONE).unwrap();
+        let busy = MetaLock::acquire(&dir, &path(), &Patience::NONE).unwrap_err();
         assert_eq!(busy.kind(), ErrorKind::Busy);
         assert!(busy.to_string().contains(&format!("pid {}", std::process::id())), "{busy}");
-        drop((first, second));
-        let _alone = UseLock::exclusive(&dir, &path(), &Patience::NONE).unwrap();
-        assert!(UseLock::shared(&dir, &path(), &Patience::NONE).is_err());
+        drop(first);
+        assert!(MetaLock::acquire(&dir, &path(), &Patience::NONE).is_ok());
     }
 
     #[test]

@@ -12,7 +12,6 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use crate::fs::dir::Dir;
 use crate::fs::link::LinkMode;
-use crate::fs::lock::{Patience, UseLock};
 use crate::fs::staging::Staging;
 use crate::fs::{self, at};
 use crate::model::digest::ObjectId;
@@ -293,17 +292,6 @@ impl Cache {
     /// Starts to store; nothing of it counts before [`CacheWriter::finish`].
     pub fn writer(&self) -> Result<CacheWriter<'_>, Error> {
         Ok(CacheWriter::new(self, self.snapshot()))
-    }
-
-    /// Held from before objects are stored or relied on until what names them is in place.
-    ///
-    /// Many hold it at once; the sweep of a collection waits for them or gives up.
-    pub fn use_lock(&self, patience: &Patience<'_>) -> Result<UseLock, Error> {
-        let dir = match self.dir() {
-            Some(dir) => dir,
-            None => &self.created()?.dir,
-        };
-        Ok(UseLock::shared(dir, &RepoPath::own(layout::USE_LOCK), patience)?)
     }
 
     /// A folder of this process's own in `stage/`.

@@ -18,8 +18,6 @@ pub(super) const PACKS: &str = "pk";
 pub(super) const SEGMENTS: &str = "ix";
 /// What turned out to be damaged.
 pub(super) const BAD: &str = "bad";
-/// Held by whoever stores or relies on objects.
-pub(super) const USE_LOCK: &str = "use.lock";
 
 const TAG: &str = "CACHEDIR.TAG";
 /// https://bford.info/cachedir/: backup programs leave such folders out.
@@ -128,13 +126,8 @@ pub(super) fn read_marker(dir: &Dir) -> Result<Option<Trust>, Error> {
     trust.map(Some).ok_or_else(|| Error::UnknownCache { path: dir.full(&path) })
 }
 
-/// Writes the marker, the lock file, the tag and the ignore file of a new cache.
+/// Writes the marker, the tag and the ignore file of a new cache.
 pub(super) fn write_marker(dir: &Dir, trust: Trust) -> Result<(), fs::Error> {
-    if let Ok(lock) = dir.create_file(&RepoPath::own(USE_LOCK), 0o600) {
-        // R18: the whole group writes its names into it, whatever the umask of who came first.
-        let mode = if trust == Trust::Group { 0o660 } else { 0o644 };
-        lock.set_mode(mode).map_err(fs::at(dir.path(), "set modes in"))?;
-    }
     atomic::write(dir, &RepoPath::own(TAG), TAG_TEXT, Some(trust.file_mode()))?;
     atomic::write(dir, &RepoPath::own(IGNORE), IGNORE_TEXT, Some(trust.file_mode()))?;
     let text = format!("{{\"version\":1,\"hash\":\"blake3\",\"trust\":\"{}\"}}\n", trust.word());

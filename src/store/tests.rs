@@ -1,7 +1,6 @@
 use super::*;
 use crate::fs::dir::Dir;
 use crate::fs::fault::{Plan, with_plan};
-use crate::fs::lock::Patience;
 use crate::fs::stamp::FileKind;
 use crate::model::digest::{Digest, ObjectId};
 use crate::model::object::{RecordKey, RecordKind};
@@ -442,15 +441,6 @@ fn what_another_process_stores_is_seen() {
     }
 }
 
-#[test]
-fn the_use_lock_is_shared_among_users_and_names_them_to_a_sweep() {
-    let place = Place::new();
-    let cache = place.cache();
-    let first = cache.use_lock(&Patience::NONE).unwrap();
-    let _second = cache.use_lock(&Patience::NONE).unwrap();
-    drop(first);
-}
-
 /// R8, I2: bytes before names, packs before the segment that names them, each synced.
 #[test]
 fn what_is_stored_is_synced_in_order() {
@@ -503,7 +493,6 @@ fn a_read_only_cache_is_read() {
         writer.finish().unwrap();
         assert!(run(&["mount", "-o", "remount,ro"]).unwrap().success());
         let cache = Cache::open(&root, CacheOptions::default()).unwrap();
-        let _lock = cache.use_lock(&Patience::NONE).unwrap();
         assert_eq!(cache.read_record(key_of(b"one")).unwrap(), b"one");
         assert!(cache.check(1, &*meter()).unwrap().is_clean());
         let writer = cache.writer().unwrap();
