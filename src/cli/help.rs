@@ -13,7 +13,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Set up", &["init", "config", "remote", "cache", "demo"]),
     ("Track data", &["add", "status", "diff", "commit", "checkout", "remove", "data"]),
     ("Share data", &["push", "fetch", "pull"]),
-    ("Run pipelines", &["repro", "logs", "dag", "metrics", "params"]),
+    ("Run pipelines", &["repro", "stage", "freeze", "unfreeze", "dag", "logs", "metrics", "params"]),
     ("Look and repair", &["root", "fsck", "rescue", "version"]),
 ];
 

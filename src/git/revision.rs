@@ -114,6 +114,38 @@ impl GitRepo {
         Ok(found.into_iter().collect())
     }
 
+    /// The commits of `scope` with the names of the branches and tags that lead to each, those with names
+    /// first, sorted by them; the others have none, the newest first.
+    pub fn named_commits(&self, scope: Scope) -> Result<Vec<(Vec<String>, CommitId)>, Error> {
+        let repo = self.local();
+        check_references(&repo)?;
+        let platform = repo.references().map_err(Error::unreadable("references"))?;
+        let mut names: BTreeMap<CommitId, Vec<String>> = BTreeMap::new();
+        let mut name = |commit, name: &str| names.entry(commit).or_default().push(name.to_owned());
+        if scope.branches {
+            each(platform.local_branches(), &mut name)?;
+        }
+        if scope.tags {
+            each(platform.tags(), &mut name)?;
+        }
+        let mut named: Vec<(Vec<String>, CommitId)> =
+            names.iter().map(|(commit, names)| (names.clone(), *commit)).collect();
+        named.sort();
+        if scope.all_commits {
+            let mut others = self.commits(Scope { all_commits: true, ..Scope::default() })?;
+            others.retain(|commit| !names.contains_key(commit));
+            let mut dated = Vec::with_capacity(others.len());
+            for commit in others {
+                let found = repo.find_commit(commit.0).map_err(Error::object(&commit.0))?;
+                let seconds = found.time().map_or(i64::MIN, |time| time.seconds);
+                dated.push((std::cmp::Reverse(seconds), commit));
+            }
+            dated.sort();
+            named.extend(dated.into_iter().map(|(_, commit)| (Vec::new(), commit)));
+        }
+        Ok(named)
+    }
+
     /// The contents of `path` at `commit`; nothing if there is no regular file.
     ///
     /// Fails with `TooLarge` beyond `limit` bytes.
@@ -301,6 +333,16 @@ fn collect<'r>(
     references: Result<gix::reference::iter::Iter<'_, 'r>, gix::Error>,
     into: &mut BTreeSet<CommitId>,
 ) -> Result<(), Error> {
+    each(references, &mut |commit, _| {
+        into.insert(commit);
+    })
+}
+
+/// Calls `found` with each commit that references lead to, through tags, and its short name.
+fn each<'r>(
+    references: Result<gix::reference::iter::Iter<'_, 'r>, gix::Error>,
+    found: &mut dyn FnMut(CommitId, &str),
+) -> Result<(), Error> {
     for reference in references.map_err(Error::unreadable("references"))? {
         let mut reference = reference.map_err(|error| Error::unreadable("references")(error))?;
         match reference.follow() {
@@ -309,10 +351,11 @@ fn collect<'r>(
             Some(Err(error)) => return Err(Error::unreadable("references")(error)),
             _ => {}
         }
+        let name = reference.name().shorten().to_str_lossy().into_owned();
         let id = reference.peel_to_id().map_err(Error::unreadable("references"))?;
         let header = id.header().map_err(Error::object(&id))?;
         if header.kind() == gix::objs::Kind::Commit {
-            into.insert(CommitId(id.detach()));
+            found(CommitId(id.detach()), &name);
         }
     }
     Ok(())

@@ -9,6 +9,7 @@ use crate::model::path::{PathError, RepoPath};
 use crate::model::pointer::PointerError;
 use crate::model::resolve::ResolveError;
 use crate::model::values::ValuesError;
+use crate::ops::edit_error::EditError;
 use crate::ops::output_error::OutputError;
 use crate::ops::repro::StageError;
 use crate::ops::tracked::Source;
@@ -154,6 +155,9 @@ pub enum OpError {
     /// A stage.
     #[error(transparent)]
     Stage(#[from] Box<StageError>),
+    /// An edit of a pipeline file.
+    #[error(transparent)]
+    Edit(#[from] Box<EditError>),
     /// Stages that contradict each other.
     #[error(transparent)]
     Graph(#[from] GraphError),
@@ -204,6 +208,12 @@ impl From<StageError> for OpError {
     }
 }
 
+impl From<EditError> for OpError {
+    fn from(error: EditError) -> OpError {
+        OpError::Edit(Box::new(error))
+    }
+}
+
 impl From<store::Error> for OpError {
     fn from(error: store::Error) -> OpError {
         OpError::Store(Box::new(error))
@@ -244,6 +254,7 @@ impl OpError {
             OpError::Pipeline(error) => Some(&**error),
             OpError::Lock(error) => Some(&**error),
             OpError::Stage(error) => Some(&**error),
+            OpError::Edit(error) => Some(&**error),
             OpError::Graph(error) => Some(error),
             OpError::Repo(error) => Some(error),
             OpError::Config(error) => Some(error),

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use crate::git::repo::CommitId;
+use crate::git::revision::Scope;
 use crate::model::object::{ContentId, RecordKey, RecordKind};
 use crate::model::path::RepoPath;
 use crate::model::stage::Pipeline;
 use crate::model::values::{ChangesByFile, ValuesByFile, changes, read};
 use crate::model::yaml::Limits;
 use crate::ops::revisions::{self, At};
-use crate::ops::tracked::{PIPELINE_FILE, Tracked};
+use crate::ops::tracked::{History, PIPELINE_FILE, Tracked};
 use crate::ops::{OpError, OutputError, targets, trees};
 use crate::repo::Repo;
+use crate::report::{Event, Reporter};
 use crate::{metrics, params};
 
 pub use crate::metrics::rounded;
@@ -33,6 +36,8 @@ pub struct ValuesOptions {
     pub targets: Vec<String>,
     /// Whether values that did not change are wanted too.
     pub all: bool,
+    /// The commits that are shown besides the work tree.
+    pub scope: Scope,
 }
 
 /// What changed.
@@ -47,10 +52,23 @@ pub struct ValuesDiff {
 /// What the files hold.
 #[derive(Debug, Default)]
 pub struct ValuesShown {
+    /// In the work tree.
+    pub here: ValuesByFile,
+    /// At the commits that were asked for.
+    pub commits: Vec<ValuesAt>,
+    /// Files of the work tree that could not be read, and why.
+    pub failed: Vec<(RepoPath, OpError)>,
+}
+
+/// What the files hold at a commit.
+#[derive(Debug)]
+pub struct ValuesAt {
+    /// The branches and tags that lead to it.
+    pub names: Vec<String>,
+    /// The commit.
+    pub commit: CommitId,
     /// By file.
     pub values: ValuesByFile,
-    /// Files that could not be read, and why.
-    pub failed: Vec<(RepoPath, OpError)>,
 }
 
 /// Compares two states.
@@ -72,13 +90,45 @@ pub fn diff(repo: &Repo, kind: Kind, options: &ValuesOptions) -> Result<ValuesDi
     Ok(diff)
 }
 
-/// What the files hold in the work tree.
-pub fn show(repo: &Repo, kind: Kind, options: &ValuesOptions) -> Result<ValuesShown, OpError> {
-    let mut side = Side::new(repo, kind, At::WorkTree)?;
-    let wanted = choose(repo, side.files.clone(), &options.targets)?;
-    let mut failed = Vec::new();
-    side.read(&wanted, &mut failed);
-    Ok(ValuesShown { values: side.values, failed })
+/// What the files hold in the work tree, and at the commits of `options.scope`.
+///
+/// What cannot be read at a commit is a warning: it may be decades old. Fails with `NeedsGit` for commits
+/// in a project without git.
+pub fn show(
+    repo: &Repo,
+    kind: Kind,
+    options: &ValuesOptions,
+    reporter: &dyn Reporter,
+) -> Result<ValuesShown, OpError> {
+    let mut here = Side::new(repo, kind, At::WorkTree)?;
+    let mut then = Vec::new();
+    let warn = |path: &RepoPath, error: &OpError| {
+        let message = format!("left out of history: `{path}`: {error}");
+        reporter.event(&Event::Warning { message });
+    };
+    if !options.scope.is_empty() {
+        let mut history = History::new(repo)?;
+        for (names, commit) in repo.require_git()?.named_commits(options.scope)? {
+            let mut tracked = history.at(commit)?;
+            for problem in tracked.take_problems() {
+                warn(&problem.file, &problem.error);
+            }
+            then.push((names, commit, Side::of(repo, kind, At::Commit(commit), tracked)));
+        }
+    }
+    let mut known = here.files.clone();
+    known.extend(then.iter().flat_map(|(_, _, side)| side.files.iter().cloned()));
+    let wanted = choose(repo, known, &options.targets)?;
+    let mut shown = ValuesShown::default();
+    here.read(&wanted, &mut shown.failed);
+    shown.here = here.values;
+    for (names, commit, mut side) in then {
+        let mut failed = Vec::new();
+        side.read(&wanted, &mut failed);
+        failed.iter().for_each(|(path, error)| warn(path, error));
+        shown.commits.push(ValuesAt { names, commit, values: side.values });
+    }
+    Ok(shown)
 }
 
 /// Those of the files that the targets name: themselves, or by a folder above them.
@@ -109,7 +159,10 @@ struct Side<'a> {
 
 impl<'a> Side<'a> {
     fn new(repo: &'a Repo, kind: Kind, at: At) -> Result<Side<'a>, OpError> {
-        let tracked = revisions::tracked(repo, at)?;
+        Ok(Side::of(repo, kind, at, revisions::tracked(repo, at)?))
+    }
+
+    fn of(repo: &'a Repo, kind: Kind, at: At, tracked: Tracked) -> Side<'a> {
         let pipelines = tracked.pipelines().iter().map(|one| &*one.pipeline);
         let mut files = match kind {
             Kind::Metrics => metrics::files(pipelines),
@@ -118,7 +171,7 @@ impl<'a> Side<'a> {
         if kind == Kind::Params && tracked.pipelines().is_empty() {
             files = params::files([&no_pipeline()]);
         }
-        Ok(Side { repo, at, tracked, files, values: ValuesByFile::new() })
+        Side { repo, at, tracked, files, values: ValuesByFile::new() }
     }
 
     /// Reads the wanted files. One that is not there has no values.

@@ -1,10 +1,19 @@
 //! Edits of `mlv.yaml` that keep all else that its author wrote: order, comments, quoting.
+//!
+//! An edit is made line by line and believed only if the file then means what it should: it is parsed
+//! again and compared.
+
+mod add;
+mod freeze;
 
 use crate::model::path::RepoPath;
-use crate::model::stage::Pipeline;
-use crate::model::yaml::{Limits, load, text_of};
+use crate::model::stage::{Pipeline, Stage};
+use crate::model::yaml::{Limits, Map, Node, load, text_of};
 use crate::pipeline::parse::{PipelineError, parse};
 use crate::pipeline::template::ValueFiles;
+
+pub use add::{NewOut, NewStage, with_stage};
+pub use freeze::with_frozen;
 
 /// The text without the stages `names`; nothing if an edit by lines would change anything else: braces,
 /// or an anchor that other stages use.
@@ -17,15 +26,14 @@ pub fn without_stages(
     files: &dyn ValueFiles,
 ) -> Result<Option<Vec<u8>>, PipelineError> {
     let old = parse(file, bytes, files)?;
-    let text = text_of(file.as_str(), bytes, Limits::PIPELINE).map_err(|error| error.map(Into::into))?;
-    let root = load(file.as_str(), text, Limits::PIPELINE).map_err(|error| error.map(Into::into))?;
-    let stages = root.map().and_then(|top| top.get("stages")).and_then(|stages| stages.map());
-    let Some(stages) = stages.filter(|stages| !stages.flow) else { return Ok(None) };
+    let text = text(file, bytes)?;
+    let root = root(file, text)?;
+    let Some(stages) = definitions(&root) else { return Ok(None) };
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let mut keep = vec![true; lines.len()];
     for (key, _) in stages.entries.iter().filter(|(key, _)| names.contains(&key.text.as_ref())) {
         let start = (key.mark.line as usize).saturating_sub(1);
-        let end = end_of_entry(&lines, start, key.mark.column as usize);
+        let end = with_blank_line(&lines, end_of_entry(&lines, start, key.mark.column as usize));
         keep[start.min(lines.len())..end].fill(false);
     }
     let new: String = lines.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(line, _)| *line).collect();
@@ -38,7 +46,26 @@ pub fn without_stages(
     Ok(is_exact.then(|| new.into_bytes()))
 }
 
-/// The pipeline without the places of its stages, which move when lines before them go.
+fn text<'a>(file: &RepoPath, bytes: &'a [u8]) -> Result<&'a str, PipelineError> {
+    text_of(file.as_str(), bytes, Limits::PIPELINE).map_err(|error| error.map(Into::into))
+}
+
+fn root<'a>(file: &RepoPath, text: &'a str) -> Result<Node<'a>, PipelineError> {
+    load(file.as_str(), text, Limits::PIPELINE).map_err(|error| error.map(Into::into))
+}
+
+/// The definitions of stages, if they stand one below the other.
+fn definitions<'a, 'b>(root: &'b Node<'a>) -> Option<&'b Map<'a>> {
+    let stages = root.map()?.get("stages")?.map()?;
+    (!stages.flow).then_some(stages)
+}
+
+/// Whether the definition `name` made the stage.
+fn is_made_by(stage: &Stage, name: &str) -> bool {
+    stage.name.split_once('@').map_or(&*stage.name, |(group, _)| group) == name
+}
+
+/// The pipeline without the places of its stages, which move when lines before them go or come.
 fn without_lines(mut pipeline: Pipeline) -> Pipeline {
     for stage in &mut pipeline.stages {
         stage.line = 0;
@@ -49,11 +76,9 @@ fn without_lines(mut pipeline: Pipeline) -> Pipeline {
 /// The index behind the last line of the entry whose key stands at `column` (from 1) of line `start`.
 fn end_of_entry(lines: &[&str], start: usize, column: usize) -> usize {
     let mut end = start + 1;
-    let mut is_blank = false;
     for (index, line) in lines.iter().enumerate().skip(start + 1) {
         let rest = line.trim_start_matches(' ');
-        is_blank = rest.trim().is_empty();
-        if is_blank {
+        if rest.trim().is_empty() {
             continue;
         }
         if line.len() - rest.len() < column {
@@ -61,9 +86,14 @@ fn end_of_entry(lines: &[&str], start: usize, column: usize) -> usize {
         }
         end = index + 1;
     }
-    // One of the blank lines around the entry goes with it.
-    let follows = lines.get(end).is_some_and(|line| line.trim().is_empty());
-    if follows && !is_blank { end + 1 } else { end }
+    end.min(lines.len())
+}
+
+/// The end of an entry that is taken out: one of the blank lines around it goes with it.
+fn with_blank_line(lines: &[&str], end: usize) -> usize {
+    let is_blank = |line: &&str| line.trim().is_empty();
+    let is_last = lines[end..].iter().all(is_blank);
+    if !is_last && lines.get(end).is_some_and(is_blank) { end + 1 } else { end }
 }
 
 #[cfg(test)]

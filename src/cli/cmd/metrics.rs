@@ -1,15 +1,16 @@
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
-use crate::cli::args::ExitCodeArgs;
+use crate::cli::args::{ExitCodeArgs, ScopeArgs};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::help;
-use crate::cli::render::values::{Table, sides};
+use crate::cli::render::values::{Table, markdown, sides};
 use crate::cli::render::{Viewpoint, columns};
 use crate::cli::report::{Report, finish};
 use crate::cli::ui::Text;
 use crate::model::value::Value;
-use crate::ops::values::{self, Kind, ValuesDiff, ValuesOptions, ValuesShown, rounded};
+use crate::model::values::ValuesByFile;
+use crate::ops::values::{self, Kind, ValuesAt, ValuesDiff, ValuesOptions, ValuesShown, rounded};
 
 /// Show metrics, and what changed in them
 #[derive(clap::Args)]
@@ -33,19 +34,38 @@ impl MetricsArgs {
     }
 }
 
-/// Print the metrics in the work tree
+/// Print metrics
+///
+/// Those in the work tree, and with `-a`, `-T` and `-A` those of commits. Metrics that mlv keeps are read
+/// from the cache.
 #[derive(clap::Args)]
 #[command(after_help = help::after(&[
     ("mlv metrics show", "all of them"),
     ("mlv metrics show eval/metrics.json", "those of one file"),
-], &[3, 4]))]
+    ("mlv metrics show -a --md", "also those of each branch, as a table in Markdown"),
+], &[3, 4, 5]))]
 struct ShowArgs {
-    /// Metrics files, or folders with some
-    #[arg(value_name = "TARGET")]
-    targets: Vec<String>,
+    #[command(flatten)]
+    values: ShowValuesArgs,
     /// Significant digits of fractions
     #[arg(long, value_name = "N", default_value_t = 5)]
     precision: usize,
+}
+
+/// Which values to show, and how.
+#[derive(clap::Args)]
+pub(crate) struct ShowValuesArgs {
+    /// Files, or folders with some
+    #[arg(value_name = "TARGET")]
+    targets: Vec<String>,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    /// Take all files below a target that is a folder, as without this
+    #[arg(long, short = 'R')]
+    recursive: bool,
+    /// Print a table in Markdown
+    #[arg(long)]
+    md: bool,
 }
 
 /// Compare metrics of two states
@@ -110,7 +130,12 @@ impl ComparisonArgs {
     ) -> Result<DiffReport, CliError> {
         let repo = cx.repo()?;
         let sides = sides(&self.revisions);
-        let options = ValuesOptions { revisions: self.revisions, targets: self.targets, all: self.all };
+        let options = ValuesOptions {
+            revisions: self.revisions,
+            targets: self.targets,
+            all: self.all,
+            ..ValuesOptions::default()
+        };
         Ok(DiffReport {
             diff: values::diff(repo, kind, &options)?,
             view: Viewpoint::of(repo),
@@ -162,45 +187,97 @@ impl Report for DiffReport {
 }
 
 /// What the files hold, and how to show it.
-struct ShowReport {
+pub(crate) struct ShowReport {
     shown: ValuesShown,
     view: Viewpoint,
-    digits: usize,
+    noun: &'static str,
+    digits: Option<usize>,
+    is_markdown: bool,
 }
 
 fn show(cx: &Context, args: ShowArgs) -> Result<ShowReport, CliError> {
-    let repo = cx.repo()?;
-    let options = ValuesOptions { targets: args.targets, ..ValuesOptions::default() };
-    let shown = values::show(repo, Kind::Metrics, &options)?;
-    Ok(ShowReport { shown, view: Viewpoint::of(repo), digits: args.precision })
+    args.values.run(cx, (Kind::Metrics, "Metric"), Some(args.precision))
+}
+
+impl ShowValuesArgs {
+    /// Reads the files; `noun` heads the column of names, fractions have `digits` significant ones.
+    pub(crate) fn run(
+        self,
+        cx: &Context,
+        (kind, noun): (Kind, &'static str),
+        digits: Option<usize>,
+    ) -> Result<ShowReport, CliError> {
+        let repo = cx.repo()?;
+        let scope = self.scope.scope();
+        let options = ValuesOptions { targets: self.targets, scope, ..ValuesOptions::default() };
+        let shown = values::show(repo, kind, &options, cx.reporter())?;
+        Ok(ShowReport { shown, view: Viewpoint::of(repo), noun, digits, is_markdown: self.md })
+    }
+}
+
+impl ShowReport {
+    /// The states with what they are called: the work tree has no name where it is alone.
+    fn states(&self, of_commit: fn(&ValuesAt) -> String) -> impl Iterator<Item = (String, &ValuesByFile)> {
+        let here = if self.shown.commits.is_empty() { "" } else { "workspace" };
+        let commits = self.shown.commits.iter().map(move |at| (name_of(at, of_commit), &at.values));
+        std::iter::once((here.to_owned(), &self.shown.here)).chain(commits)
+    }
+
+    fn rows(&self) -> Vec<[String; 4]> {
+        let mut rows = Vec::new();
+        for (state, files) in self.states(|at| at.commit.short()) {
+            for (file, values) in files {
+                for (key, value) in values.flatten() {
+                    let value = match self.digits {
+                        Some(digits) => rounded(value, digits),
+                        None => value.to_string(),
+                    };
+                    rows.push([state.clone(), self.view.path(file.as_str()), key, value]);
+                }
+            }
+        }
+        rows
+    }
+}
+
+/// The names that lead to a commit, as DVC joins them, or what it is called itself.
+fn name_of(at: &ValuesAt, of_commit: fn(&ValuesAt) -> String) -> String {
+    if at.names.is_empty() { of_commit(at) } else { at.names.join(",") }
 }
 
 impl serde::Serialize for ShowReport {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // DVC's form: the work tree is the revision without a name.
-        let files = self.shown.values.iter();
-        let files: serde_json::Map<String, Json> =
-            files.map(|(file, values)| (file.to_string(), json!({ "data": values }))).collect();
-        json!({ "": { "data": files } }).serialize(serializer)
+        // DVC's form.
+        let states = self.states(|at| at.commit.to_string()).map(|(state, files)| {
+            let files = files.iter().map(|(file, values)| (file.to_string(), json!({ "data": values })));
+            (state, json!({ "data": files.collect::<serde_json::Map<_, _>>() }))
+        });
+        serializer.collect_map(states)
     }
 }
 
 impl Report for ShowReport {
     fn text(&self, out: &mut Text) {
-        let mut rows = vec![["Path".to_owned(), "Metric".to_owned(), "Value".to_owned()]];
-        for (file, values) in &self.shown.values {
-            for (key, value) in values.flatten() {
-                rows.push([self.view.path(file.as_str()), key, rounded(value, self.digits)]);
-            }
+        let rows = self.rows();
+        if rows.is_empty() {
+            return;
         }
-        if rows.len() > 1 {
-            columns(&rows, out);
+        let head = ["Revision", "Path", self.noun, "Value"].map(str::to_owned);
+        let rows: Vec<[String; 4]> = std::iter::once(head).chain(rows).collect();
+        let is_one = self.shown.commits.is_empty();
+        match (self.is_markdown, is_one) {
+            (true, _) => markdown(rows.iter().map(|row| &row[usize::from(is_one)..]), out),
+            (false, false) => columns(&rows, out),
+            (false, true) => {
+                let rows: Vec<[String; 3]> = rows.into_iter().map(|[_, a, b, c]| [a, b, c]).collect();
+                columns(&rows, out);
+            }
         }
     }
 
     fn summary(&self, _took: std::time::Duration, out: &mut Text) {
-        if self.shown.values.is_empty() && self.shown.failed.is_empty() {
-            out.put("There are no metrics.").end();
+        if self.shown.failed.is_empty() && self.states(|_| String::new()).all(|(_, files)| files.is_empty()) {
+            out.put(format!("There are no {}s.", self.noun.to_lowercase())).end();
         }
     }
 

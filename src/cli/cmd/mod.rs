@@ -46,6 +46,7 @@ pub(crate) mod data;
 pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod fetch;
+pub(crate) mod freeze;
 pub(crate) mod fsck;
 pub(crate) mod init;
 pub(crate) mod logs;
@@ -58,6 +59,7 @@ pub(crate) mod remove;
 pub(crate) mod repro;
 pub(crate) mod rescue;
 pub(crate) mod root;
+pub(crate) mod stage;
 pub(crate) mod status;
 pub(crate) mod version;
 
@@ -77,6 +79,7 @@ pub(crate) enum Command {
     Demo(demo::DemoArgs),
     Diff(diff::DiffArgs),
     Fetch(fetch::FetchArgs),
+    Freeze(freeze::FreezeArgs),
     Fsck(fsck::FsckArgs),
     Init(init::InitArgs),
     Logs(logs::LogsArgs),
@@ -89,7 +92,9 @@ pub(crate) enum Command {
     Rescue(rescue::RescueArgs),
     Repro(repro::ReproArgs),
     Root(root::RootArgs),
+    Stage(stage::StageArgs),
     Status(status::StatusArgs),
+    Unfreeze(freeze::UnfreezeArgs),
     Version(version::VersionArgs),
 }
 
@@ -107,6 +112,7 @@ impl Command {
             Command::Demo(args) => finish(cx, demo::run(cx, &args)),
             Command::Diff(args) => finish(cx, diff::run(cx, args)),
             Command::Fetch(args) => finish(cx, fetch::run(cx, args)),
+            Command::Freeze(args) => finish(cx, freeze::freeze(cx, args)),
             Command::Fsck(args) => finish(cx, fsck::run(cx, &args)),
             Command::Logs(args) => finish(cx, logs::run(cx, args)),
             Command::Metrics(args) => args.run(cx),
@@ -119,7 +125,9 @@ impl Command {
             Command::Rescue(args) => args.run(cx),
             Command::Repro(args) => finish(cx, repro::run(cx, args)),
             Command::Root(args) => finish(cx, root::run(cx, &args)),
+            Command::Stage(args) => args.run(cx),
             Command::Status(args) => finish(cx, status::run(cx, args)),
+            Command::Unfreeze(args) => finish(cx, freeze::unfreeze(cx, args)),
             Command::Version(args) => finish(cx, version::run(cx, &args)),
         }
     }

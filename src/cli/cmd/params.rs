@@ -1,11 +1,11 @@
-use crate::cli::cmd::metrics::{ComparisonArgs, DiffReport};
+use crate::cli::cmd::metrics::{ComparisonArgs, DiffReport, ShowReport, ShowValuesArgs};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::help;
 use crate::cli::report::finish;
 use crate::ops::values::Kind;
 
-/// Show what changed in parameters
+/// Show parameters, and what changed in them
 #[derive(clap::Args)]
 pub(crate) struct ParamsArgs {
     #[command(subcommand)]
@@ -14,15 +14,35 @@ pub(crate) struct ParamsArgs {
 
 #[derive(clap::Subcommand)]
 enum ParamsCommand {
+    Show(ShowArgs),
     Diff(DiffArgs),
 }
 
 impl ParamsArgs {
     pub(crate) fn run(self, cx: &Context) -> u8 {
         match self.command {
+            ParamsCommand::Show(args) => finish(cx, show(cx, args)),
             ParamsCommand::Diff(args) => finish(cx, diff(cx, args)),
         }
     }
+}
+
+/// Print parameters
+///
+/// Those in the files that stages read parameters from, and in `params.yaml` beside each pipeline: in
+/// the work tree, and with `-a`, `-T` and `-A` those of commits.
+#[derive(clap::Args)]
+#[command(after_help = help::after(&[
+    ("mlv params show", "all of them"),
+    ("mlv params show -T --json", "also those of each tag, for scripts"),
+], &[3, 4, 5]))]
+struct ShowArgs {
+    #[command(flatten)]
+    values: ShowValuesArgs,
+}
+
+fn show(cx: &Context, args: ShowArgs) -> Result<ShowReport, CliError> {
+    args.values.run(cx, (Kind::Params, "Param"), None)
 }
 
 /// Compare parameters of two states

@@ -120,6 +120,15 @@ pub(crate) fn run(cx: &Context, args: ReproArgs) -> Result<ReproReport, CliError
     Ok(ReproReport { report, ignores_errors, view: Viewpoint::of(repo) })
 }
 
+/// Runs one stage, if it is not up to date, and not what it builds on.
+pub(crate) fn single(cx: &Context, stage: &str) -> Result<ReproReport, CliError> {
+    let repo = cx.repo()?;
+    let targets = TargetOptions { targets: vec![stage.to_owned()], ..TargetOptions::default() };
+    let options = ReproOptions { targets, single: true, ..ReproOptions::default() };
+    let report = repro::run(repo, &options, cx.reporter())?;
+    Ok(ReproReport { report, ignores_errors: false, view: Viewpoint::of(repo) })
+}
+
 impl Report for ReproReport {
     fn text(&self, out: &mut Text) {
         if !self.report.dry_run {

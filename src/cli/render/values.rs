@@ -29,15 +29,7 @@ impl Table<'_> {
     /// A table in Markdown.
     pub(crate) fn markdown(&self, changes: &ChangesByFile, view: &Viewpoint, out: &mut Text) {
         let width = if self.has_diff { 5 } else { 4 };
-        for (at, row) in self.rows(changes, view).iter().enumerate() {
-            let cells: Vec<String> = row[..width].iter().map(|cell| cell.replace('|', "\\|")).collect();
-            out.put(format!("| {} |", cells.join(" | "))).end();
-            if at == 0 {
-                let lines: Vec<String> =
-                    cells.iter().map(|cell| "-".repeat(cell.chars().count() + 2)).collect();
-                out.put(format!("|{}|", lines.join("|"))).end();
-            }
-        }
+        markdown(self.rows(changes, view).iter().map(|row| &row[..width]), out);
     }
 
     fn rows(&self, changes: &ChangesByFile, view: &Viewpoint) -> Vec<[String; 5]> {
@@ -60,6 +52,18 @@ impl Table<'_> {
             _ => String::new(),
         };
         [file, key.to_owned(), show(&change.old), show(&change.new), diff]
+    }
+}
+
+/// A table in Markdown, whose first row is its head.
+pub(crate) fn markdown<'r>(rows: impl Iterator<Item = &'r [String]>, out: &mut Text) {
+    for (at, row) in rows.enumerate() {
+        let cells: Vec<String> = row.iter().map(|cell| cell.replace('|', "\\|")).collect();
+        out.put(format!("| {} |", cells.join(" | "))).end();
+        if at == 0 {
+            let lines: Vec<String> = cells.iter().map(|cell| "-".repeat(cell.chars().count() + 2)).collect();
+            out.put(format!("|{}|", lines.join("|"))).end();
+        }
     }
 }
 

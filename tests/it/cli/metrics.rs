@@ -1,4 +1,4 @@
-//! `mlv metrics diff`.
+//! `mlv metrics show` and `mlv metrics diff`.
 
 use serde_json::json;
 
@@ -87,4 +87,70 @@ fn metrics_file_that_cannot_be_read_is_named() {
     assert_eq!(kind, "invalid_file");
     assert!(document.to_string().contains("metrics.json"), "{document}");
     assert_eq!(env.json_error(&["metrics", "diff", "nosuch"], 2).0, "no_such_revision");
+}
+
+#[test]
+fn metrics_of_branches_tags_and_commits_are_shown() {
+    let env = measured();
+    env.git(&["tag", "old", "HEAD~1"]);
+    env.git(&["branch", "same"]);
+    env.write("source.json", r#"{"loss": 0.125}"#);
+    env.mlv(&["repro"]).success();
+    let of = |document: &serde_json::Value, name: &str| {
+        document[name]["data"]["metrics.json"]["data"]["loss"].clone()
+    };
+    let document = env.json(&["metrics", "show"]);
+    assert_eq!((document.as_object().expect("a map").len(), of(&document, "")), (1, json!(0.125)));
+    let document = env.json(&["metrics", "show", "-a", "-T"]);
+    let losses = ["workspace", "main,same", "old"].map(|name| of(&document, name));
+    assert_eq!(losses, [json!(0.125), json!(0.25), json!(0.5)], "{document}");
+    // Three commits: the first has no metrics at all.
+    let document = env.json(&["metrics", "show", "--all-commits"]);
+    let head = env.git(&["rev-parse", "HEAD"]);
+    assert_eq!((document.as_object().expect("a map").len(), of(&document, &head)), (4, json!(0.25)));
+    insta::assert_snapshot!(env.mlv(&["metrics", "show", "-T"]).success(), @r"
+      Revision   Path          Metric  Value
+      workspace  metrics.json  loss    0.125
+      old        metrics.json  loss    0.5
+      old        metrics.json  per.a   1
+    ");
+    insta::assert_snapshot!(env.mlv(&["metrics", "show", "--md", "metrics.json"]).success(), @r"
+    | Path | Metric | Value |
+    |------|--------|-------|
+    | metrics.json | loss | 0.125 |
+    ");
+    assert_eq!(env.json_error(&["metrics", "show", "nosuch"], 2).0, "no_such_target");
+}
+
+#[test]
+fn commit_that_cannot_be_read_is_a_warning() {
+    let env = measured();
+    env.write("mlv.yaml", "stages: [\n");
+    env.commit("broken");
+    env.write("mlv.yaml", PIPELINE);
+    env.commit("mended");
+    let output = env.mlv(&["metrics", "show", "-A"]).success();
+    assert_eq!(output.stderr().matches("left out of history: `mlv.yaml`").count(), 1, "{output}");
+}
+
+#[test]
+fn commits_need_git() {
+    let env = TestEnv::new();
+    env.mlv(&["init", "--no-scm"]).success();
+    env.mlv(&["metrics", "show"]).success();
+    assert_eq!(env.json_error(&["metrics", "show", "-a"], 2).0, "needs_git");
+}
+
+#[test]
+fn parameters_are_shown_as_metrics_are() {
+    let env = measured();
+    env.write("params.yaml", "lr: 0.1234567\nnet: {size: [1, 2]}\n");
+    insta::assert_snapshot!(env.mlv(&["params", "show"]).success(), @r"
+      Path         Param     Value
+      params.yaml  lr        0.1234567
+      params.yaml  net.size  [1,2]
+    ");
+    let document = env.json(&["params", "show", "-a"]);
+    assert_eq!(document["workspace"]["data"]["params.yaml"]["data"]["net"]["size"], json!([1, 2]));
+    assert_eq!(document["main"], json!({"data": {}}));
 }
