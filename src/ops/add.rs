@@ -10,7 +10,7 @@ use crate::ops::compare::ChangeCounts;
 use crate::ops::copy_in::CopyIn;
 use crate::ops::git_files::{self, GitFiles};
 use crate::ops::record::{Published, Recorded, Recording, Request};
-use crate::ops::tracked::{LOCK_FILE, PIPELINE_FILE, Source, Tracked, TrackedOut};
+use crate::ops::tracked::{Barrier, LOCK_FILE, PIPELINE_FILE, Reach, Source, Tracked, TrackedOut};
 use crate::ops::{OpError, OutputError, names, pointers, targets};
 use crate::repo::Repo;
 use crate::report::Reporter;
@@ -175,9 +175,21 @@ fn classify(
         if let Some(inner) = git.tracked_below(path, 1)?.into_iter().next() {
             return Err(OutputError::TrackedByGit { path: inner, output: path.clone() }.into());
         }
-        if git.is_ignored(&pointer, false)? {
-            return Err(OutputError::IgnoredPointer { pointer }.into());
+    }
+    match Reach::new(repo).barrier(&pointer)? {
+        Some(Barrier::Repository(repository)) => {
+            return Err(OutputError::InnerRepository { path: path.clone(), repository }.into());
         }
+        Some(Barrier::IgnoredByMlv(folder)) => {
+            return Err(OutputError::IgnoredFolder { path: path.clone(), folder }.into());
+        }
+        Some(Barrier::IgnoredByGit(_)) => return Err(OutputError::IgnoredPointer { pointer }.into()),
+        None => {}
+    }
+    if let Some(git) = repo.git()
+        && git.is_ignored(&pointer, false)?
+    {
+        return Err(OutputError::IgnoredPointer { pointer }.into());
     }
     Ok(Item { output: path.clone(), pointer, known: None, inside: Vec::new() })
 }

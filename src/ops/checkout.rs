@@ -6,7 +6,7 @@ use crate::fs::rescue::Kept;
 use crate::model::path::RepoPath;
 use crate::ops::place::{Manner, OutputPlan, Placed, Planner, Wanted};
 use crate::ops::targets::{self, TargetOptions};
-use crate::ops::tracked::Tracked;
+use crate::ops::tracked::{Reach, Tracked};
 use crate::ops::{OpError, trees};
 use crate::repo::Repo;
 use crate::report::Reporter;
@@ -96,7 +96,7 @@ pub fn plan<'a>(
     }
     let mut failed = targets::problems(repo, &mut tracked, &options.targets);
     if options.targets.targets.is_empty() && failed.is_empty() {
-        wanted.extend(untracked_again(&planner, &tracked));
+        wanted.extend(untracked_again(&planner, &tracked)?);
     }
     let manner = Manner { force: options.force, clean: options.clean, relink: options.relink };
     let mut outputs = Vec::new();
@@ -192,13 +192,19 @@ fn parts_here<'p>(planner: &'p Planner<'_>, output: &RepoPath) -> Parts<'p> {
 }
 
 /// Outputs that mlv put here and that nothing tracks any more: their unchanged files go.
-fn untracked_again(planner: &Planner<'_>, tracked: &Tracked) -> Vec<Wanted> {
-    let gone = planner.here().outputs().into_iter().filter_map(|path| {
-        let path: RepoPath = path.parse().ok()?;
+///
+/// Not where a pointer or a pipeline would not be found: there silence is not absence (R9).
+fn untracked_again(planner: &Planner<'_>, tracked: &Tracked) -> Result<Vec<Wanted>, OpError> {
+    let reach = Reach::new(planner.repo());
+    let mut gone = Vec::new();
+    for path in planner.here().outputs() {
+        let Ok(path) = RepoPath::parse(path) else { continue };
         let related = tracked.containing(&path).is_some() || tracked.below(&path).next().is_some();
-        (!related).then_some(Wanted { output: path, info: None, inside: Vec::new() })
-    });
-    gone.collect()
+        if !related && reach.barrier(&path)?.is_none() {
+            gone.push(Wanted { output: path, info: None, inside: Vec::new() });
+        }
+    }
+    Ok(gone)
 }
 
 /// Carries the plan out.

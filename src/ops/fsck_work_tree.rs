@@ -5,7 +5,7 @@ use crate::fs::stamp::FileKind;
 use crate::model::path::RepoPath;
 use crate::ops::scan::{Present, Scanned, Scanner};
 use crate::ops::tracked::Tracked;
-use crate::ops::{OpError, OutputError, state};
+use crate::ops::{OpError, OutputError, state, trees};
 use crate::par;
 use crate::repo::Repo;
 use crate::report::{Reporter, Task, Unit};
@@ -37,7 +37,8 @@ pub(super) fn check(
     for out in tracked.outs().iter().filter(|out| out.cache) {
         let Some(info) = &out.content else { continue };
         let output = &out.path;
-        let outcome = scanner.look(output).and_then(|believed| {
+        let tracked = || trees::read_content(repo, info, output).unwrap_or_default();
+        let outcome = scanner.look(output, &tracked).and_then(|believed| {
             read_again(repo, output, &believed, &mut found, &mut update, reporter)?;
             state::examine(repo, &scanner, &here, (output, info))
         });

@@ -146,6 +146,22 @@ pub enum OutputError {
         /// The pointer's path.
         pointer: RepoPath,
     },
+    /// A target in a repository of its own.
+    #[error("`{path}` is in the repository `{repository}`")]
+    InnerRepository {
+        /// The target.
+        path: RepoPath,
+        /// The folder of the inner repository.
+        repository: RepoPath,
+    },
+    /// A target in a folder in which mlv looks for nothing.
+    #[error("a line of `.mlvignore` leaves out `{folder}`, where the pointer of `{path}` would be")]
+    IgnoredFolder {
+        /// The target.
+        path: RepoPath,
+        /// The folder that is left out.
+        folder: RepoPath,
+    },
     /// A file where a folder is recorded, or the reverse, of which nothing was ever here.
     #[error("`{path}` stands at the place of {entries} recorded and never downloaded")]
     InTheWay {

@@ -111,6 +111,11 @@ impl<'a> Planner<'a> {
         })
     }
 
+    /// Where it plans.
+    pub fn repo(&self) -> &'a Repo {
+        self.repo
+    }
+
     /// What is remembered to be here.
     pub fn here(&self) -> &Here {
         &self.here
@@ -134,10 +139,10 @@ impl<'a> Planner<'a> {
             None => Vec::new(),
         };
         let scanner = Scanner::new(self.repo, &self.index, self.reporter);
-        let mut present = scanner.look(output)?;
+        let placed = held::maybe_placed(self.repo, &self.here, output);
+        let mut present = scanner.look(output, &|| [&recorded[..], &placed[..]].concat())?;
         scanner.hash(output, &mut present, None)?;
         let entries = present.tree_entries();
-        let placed = held::maybe_placed(self.repo, &self.here, output);
         let is_saved = |entry: &TreeEntry| !entry.kind.has_object() || self.is_saved(entry);
         let other_kind = matches!(
             (&present, wanted.info.map(|info| info.id)),

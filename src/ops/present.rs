@@ -140,16 +140,17 @@ impl<'a> WorkTreeState<'a> {
                 self.part(out, info, (path, inside))
             };
         }
-        self.look(path)
-    }
-
-    fn look(&self, path: &RepoPath) -> Result<Option<Found>, OpError> {
         self.name(path, &self.read(path)?)
     }
 
     /// What stands at `path`, every hash known.
     pub fn read(&self, path: &RepoPath) -> Result<Present, OpError> {
-        let mut present = self.scanner.look(path)?;
+        let tracked = || {
+            let (out, inside) = self.tracked.containing(path)?;
+            let entries = trees::read_content(self.repo, out.content.as_ref()?, &out.path).ok()?;
+            Some(trees::relative_to(&entries, inside))
+        };
+        let mut present = self.scanner.look(path, &|| tracked().unwrap_or_default())?;
         let mut learned = self.learned.borrow_mut();
         for entry in present.entries_mut().iter_mut().filter(|entry| entry.hash.is_none()) {
             let known = learned.hashes.get(&path.join_entry(&entry.path));
@@ -203,7 +204,7 @@ impl<'a> WorkTreeState<'a> {
         info: &ContentInfo,
         (path, inside): (&RepoPath, &str),
     ) -> Result<Option<Found>, OpError> {
-        let current = self.look(path)?;
+        let current = self.name(path, &self.read(path)?)?;
         let ContentId::Tree(id) = info.id else { return Ok(current) };
         if current.is_some() {
             return Ok(current);

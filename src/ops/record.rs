@@ -12,7 +12,7 @@ use crate::model::path::RepoPath;
 use crate::model::tree::{EntryKind, TreeEntry};
 use crate::ops::compare::{self, ChangeCounts};
 use crate::ops::held;
-use crate::ops::scan::{Present, Scanner};
+use crate::ops::scan::{Present, Scanner, TrackedEntries};
 use crate::ops::{OpError, OutputError, links, names, share, surroundings, trees};
 use crate::repo::Repo;
 use crate::report::Reporter;
@@ -137,7 +137,12 @@ impl<'a> Recording<'a> {
             return self.part(request);
         }
         let output = request.output;
-        let present = self.read(output, request.store)?;
+        let (repo, reporter) = (self.repo, self.reporter);
+        let tracked = || match request.known.map(|info| info.id) {
+            Some(ContentId::Tree(id)) => recorded_tree(repo, id, output, reporter).unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        let present = self.read(output, request.store, &tracked)?;
         match &present {
             Present::Absent => Err(OutputError::Vanished { path: output.clone(), near: Vec::new() }.into()),
             Present::File(file) if file.kind == EntryKind::Symlink => {
@@ -152,9 +157,14 @@ impl<'a> Recording<'a> {
     }
 
     /// Looks at a path, hashes what is not known, and notes its stamps.
-    fn read(&mut self, path: &RepoPath, store: bool) -> Result<Present, OpError> {
+    fn read(
+        &mut self,
+        path: &RepoPath,
+        store: bool,
+        tracked: &TrackedEntries<'_>,
+    ) -> Result<Present, OpError> {
         let scanner = Scanner::new(self.repo, &self.index, self.reporter);
-        let mut present = scanner.look(path)?;
+        let mut present = scanner.look(path, tracked)?;
         scanner.hash(path, &mut present, self.to.writer().filter(|_| store))?;
         if store {
             self.to.count(&present);
@@ -188,7 +198,7 @@ impl<'a> Recording<'a> {
         };
         let complete = known.is_none_or(|id| held::is_all_here(&self.here, output, ContentId::Tree(id)));
         let old = match known {
-            Some(id) if !complete => Some(self.recorded_tree(id, output)?),
+            Some(id) if !complete => Some(recorded_tree(self.repo, id, output, self.reporter)?),
             _ => None,
         };
         let kept = match &old {
@@ -222,13 +232,13 @@ impl<'a> Recording<'a> {
         let Some(ContentId::Tree(id)) = request.known.map(|info| info.id) else {
             return Err(OutputError::NotADirectory { path: output.clone() }.into());
         };
-        let old = self.recorded_tree(id, output)?;
+        let old = recorded_tree(self.repo, id, output, self.reporter)?;
         let placed = held::placed(self.repo, &self.here, output);
         let mut entries = old.clone();
         let mut paths = Vec::new();
         for inside in request.inside {
             let path = output.join_entry(inside);
-            let present = self.read(&path, request.store)?;
+            let present = self.read(&path, request.store, &|| trees::relative_to(&old, inside))?;
             links::check(self.repo, output, &present)?;
             let found = below(inside, &present);
             let recorded: Vec<TreeEntry> =
@@ -273,7 +283,7 @@ impl<'a> Recording<'a> {
         let ContentId::Tree(id) = known.id else {
             return Err(OutputError::NotADirectory { path: output.clone() }.into());
         };
-        let old = self.recorded_tree(id, output)?;
+        let old = recorded_tree(self.repo, id, output, self.reporter)?;
         let is_at = |entry: &TreeEntry, path: &str| trees::is_within(entry.bare_path(), path);
         for path in inside {
             if !old.iter().any(|entry| is_at(entry, path)) {
@@ -294,17 +304,6 @@ impl<'a> Recording<'a> {
         };
         self.claims.push(Claim { output: output.clone(), content: info.id, paths });
         Ok(Recorded { info, changes: count_changes(&old, &entries), kept: 0 })
-    }
-
-    /// The recorded entries; where the tree was never downloaded its pages come from the remote.
-    fn recorded_tree(&self, id: TreeId, output: &RepoPath) -> Result<Vec<TreeEntry>, OpError> {
-        match trees::read(self.repo, id, output) {
-            Err(error) if error.is_not_downloaded() => {
-                share::bring::bring_tree(self.repo, id, output, self.reporter)?;
-                trees::read(self.repo, id, output)
-            }
-            other => other,
-        }
     }
 
     fn build(&self, output: &RepoPath, entries: &[TreeEntry]) -> Result<ContentInfo, OpError> {
@@ -377,6 +376,22 @@ fn empty_folder(path: &str) -> TreeEntry {
 }
 
 /// Leaves out the empty folders that hold something after all: an entry that is kept, or new.
+/// The recorded entries; where the tree was never downloaded its pages come from the remote.
+fn recorded_tree(
+    repo: &Repo,
+    id: TreeId,
+    output: &RepoPath,
+    reporter: &dyn Reporter,
+) -> Result<Vec<TreeEntry>, OpError> {
+    match trees::read(repo, id, output) {
+        Err(error) if error.is_not_downloaded() => {
+            share::bring::bring_tree(repo, id, output, reporter)?;
+            trees::read(repo, id, output)
+        }
+        other => other,
+    }
+}
+
 fn without_filled_folders(entries: Vec<TreeEntry>) -> Vec<TreeEntry> {
     // What lies in a folder comes right behind it in the order.
     let is_filled = |at: usize| {

@@ -157,7 +157,7 @@ fn hash_of_file(scanner: &Scanner<'_>, path: &RepoPath, kind: FileKind) -> Resul
     if kind != FileKind::File {
         return Ok(None);
     }
-    let mut present = scanner.look(path)?;
+    let mut present = scanner.look(path, &Vec::new)?;
     scanner.hash(path, &mut present, None)?;
     Ok(present.entries().first().and_then(|entry| entry.hash))
 }

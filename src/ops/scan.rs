@@ -129,6 +129,9 @@ impl Present {
     }
 }
 
+/// Gives the recorded entries of an output, relative to where is looked, in any order.
+pub type TrackedEntries<'a> = dyn Fn() -> Vec<TreeEntry> + 'a;
+
 /// Looks at outputs of one work tree with one stat index.
 pub struct Scanner<'a> {
     repo: &'a Repo,
@@ -144,12 +147,15 @@ impl<'a> Scanner<'a> {
 
     /// What stands at `path`, with the hashes that the stat index knows.
     ///
+    /// Of a directory what `.mlvignore` leaves out is left out, except what is tracked: entries that
+    /// `tracked` names, relative to `path`. It is asked only if anything is left out.
+    ///
     /// Fails where a folder cannot be read or an entry cannot be tracked (FIFO, device, name
     /// that is not UTF-8), naming it.
-    pub fn look(&self, path: &RepoPath) -> Result<Present, OpError> {
+    pub fn look(&self, path: &RepoPath, tracked: &TrackedEntries<'_>) -> Result<Present, OpError> {
         let Some(stamp) = self.repo.dir().stat(path)? else { return Ok(Present::Absent) };
         let mut present = match stamp.kind {
-            FileKind::Dir => Present::Directory(self.walk(path)?),
+            FileKind::Dir => Present::Directory(self.walk(path, tracked)?),
             FileKind::File | FileKind::Symlink => Present::File(Scanned::of("".into(), stamp)),
             other => {
                 return Err(OutputError::NotTrackable { path: path.clone(), found: other.noun() }.into());
@@ -188,7 +194,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn walk(&self, path: &RepoPath) -> Result<Vec<Scanned>, OpError> {
+    fn walk(&self, path: &RepoPath, tracked: &TrackedEntries<'_>) -> Result<Vec<Scanned>, OpError> {
         let ignore = self.repo.ignore();
         let mut found = walk::walk(self.repo.dir(), path, &|path, dir| ignore.is_ignored(path, dir), 1)?;
         if let Some((full, error)) = found.unreadable.drain(..).next() {
@@ -197,7 +203,47 @@ impl<'a> Scanner<'a> {
         if let Some(error) = ignore.take_errors().into_iter().next() {
             return Err(error.into());
         }
-        Ok(found.entries.into_iter().map(|entry| Scanned::of(entry.path, entry.stamp)).collect())
+        let mut entries: Vec<Scanned> =
+            found.entries.into_iter().map(|entry| Scanned::of(entry.path, entry.stamp)).collect();
+        if found.ignored > 0 {
+            self.add_tracked(path, &tracked(), &mut entries)?;
+        }
+        Ok(entries)
+    }
+
+    /// Adds the tracked files among those that the walk left out.
+    fn add_tracked(
+        &self,
+        base: &RepoPath,
+        tracked: &[TreeEntry],
+        entries: &mut Vec<Scanned>,
+    ) -> Result<(), OpError> {
+        let ignore = self.repo.ignore();
+        let before = entries.len();
+        for entry in tracked.iter().filter(|entry| entry.kind.has_object()) {
+            let path = base.join_entry(&entry.path);
+            if !ignore.is_below_ignored(&path, false) {
+                continue;
+            }
+            let stamp = self.repo.dir().stat(&path)?;
+            if let Some(stamp) =
+                stamp.filter(|stamp| matches!(stamp.kind, FileKind::File | FileKind::Symlink))
+            {
+                entries.push(Scanned::of(entry.path.clone(), stamp));
+            }
+        }
+        if entries.len() > before {
+            entries.sort_by(|a, b| a.path.cmp(&b.path));
+            entries.dedup_by(|later, first| later.path == first.path);
+            // The walk took a folder for empty where everything in it is left out.
+            let is_filled = |pair: &[Scanned]| {
+                pair[0].kind == EntryKind::EmptyDir && pair[1].path.starts_with(&*pair[0].path)
+            };
+            let filled: Vec<Box<str>> =
+                entries.windows(2).filter(|pair| is_filled(pair)).map(|pair| pair[0].path.clone()).collect();
+            entries.retain(|entry| !filled.contains(&entry.path));
+        }
+        Ok(())
     }
 
     /// Why an entry of a directory cannot be tracked.

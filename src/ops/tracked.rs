@@ -7,6 +7,7 @@
 mod conflicts;
 mod discover;
 mod history;
+mod reach;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use crate::ops::OpError;
 use crate::repo::Repo;
 
 pub use history::History;
+pub use reach::{Barrier, Reach};
 pub use read::WorkTreeValues;
 
 /// The name of pipeline files.

@@ -36,6 +36,16 @@ pub fn read_content(repo: &Repo, info: &ContentInfo, output: &RepoPath) -> Resul
     }
 }
 
+/// The entries at or below the path `inside`, with paths relative to it.
+pub fn relative_to(entries: &[TreeEntry], inside: &str) -> Vec<TreeEntry> {
+    let below = entries.iter().filter(|entry| is_within(entry.bare_path(), inside));
+    let relative = |entry: &TreeEntry| {
+        let path = entry.path[inside.len()..].trim_start_matches('/');
+        TreeEntry { path: path.into(), ..entry.clone() }
+    };
+    below.map(relative).collect()
+}
+
 /// The entries of `info` at or below the paths `inside`; all of them if there is none. Only the pages
 /// that can hold them are read.
 pub fn read_part(

@@ -34,6 +34,8 @@ impl OutputError {
             | OutputError::HoldsOutput { path, .. }
             | OutputError::Twin { path, .. }
             | OutputError::InTheWay { path, .. }
+            | OutputError::InnerRepository { path, .. }
+            | OutputError::IgnoredFolder { path, .. }
             | OutputError::TreeNotDownloaded { path, .. }
             | OutputError::BadTree { path, .. }
             | OutputError::BadEntries { path, .. }
@@ -76,6 +78,12 @@ impl OutputError {
                 format!(
                     "take the line that matches out of `.gitignore` (`git check-ignore -v {pointer}` shows it)"
                 )
+            }
+            OutputError::InnerRepository { repository, .. } => {
+                format!("track it from there: `cd {repository}`, and `mlv init` if that is no project yet")
+            }
+            OutputError::IgnoredFolder { folder, .. } => {
+                format!("take the line that matches `{folder}` out of `.mlvignore`")
             }
             OutputError::Vanished { path, .. } if path.as_str().contains(['*', '?', '[']) => {
                 format!("for a pattern: mlv add --glob {path}")
@@ -144,6 +152,8 @@ impl Advice for OutputError {
             | OutputError::HoldsOutput { .. }
             | OutputError::Twin { .. } => ErrorKind::AlreadyTracked,
             OutputError::IgnoredPointer { .. }
+            | OutputError::InnerRepository { .. }
+            | OutputError::IgnoredFolder { .. }
             | OutputError::WholeRepository
             | OutputError::EntangledStage { .. }
             | OutputError::MadeByStage { .. }

@@ -8,9 +8,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Collector;
+use super::reach::{Reach, is_repository};
 use super::read::{self, Role};
-use crate::fs::dir::{DirEntry, OWN_FOLDER};
-use crate::fs::ignore::IgnoreFiles;
 use crate::fs::stamp::FileKind;
 use crate::model::lockfile::Lockfile;
 use crate::model::path::RepoPath;
@@ -23,7 +22,7 @@ use crate::repo::Repo;
 pub(super) fn work_tree(repo: &Repo) -> Result<Collector, OpError> {
     let mut walk = Walk {
         repo,
-        ignore: repo.ignore(),
+        reach: Reach::new(repo),
         outputs: HashSet::new(),
         found: Collector::default(),
         open: vec![RepoPath::root()],
@@ -31,7 +30,7 @@ pub(super) fn work_tree(repo: &Repo) -> Result<Collector, OpError> {
     while let Some(folder) = walk.open.pop() {
         walk.folder(&folder)?;
     }
-    for error in walk.ignore.take_errors() {
+    for error in walk.reach.take_errors() {
         walk.found.problem(&RepoPath::root(), error);
     }
     walk.leave_out_data()?;
@@ -40,7 +39,7 @@ pub(super) fn work_tree(repo: &Repo) -> Result<Collector, OpError> {
 
 struct Walk<'a> {
     repo: &'a Repo,
-    ignore: IgnoreFiles<'a>,
+    reach: Reach<'a>,
     /// Outputs declared so far, and names beside which a pointer stands.
     outputs: HashSet<RepoPath>,
     found: Collector,
@@ -80,13 +79,7 @@ impl Walk<'_> {
     }
 
     fn is_entered(&self, path: &RepoPath) -> Result<bool, OpError> {
-        if self.outputs.contains(path) || self.ignore.is_ignored(path.as_str(), true) {
-            return Ok(false);
-        }
-        match self.repo.git() {
-            Some(git) => Ok(!git.is_ignored(path, true)?),
-            None => Ok(true),
-        }
+        Ok(!self.outputs.contains(path) && self.reach.ignored(path)?.is_none())
     }
 
     fn file(&mut self, file: &RepoPath, role: Role) {
@@ -168,9 +161,4 @@ impl Walk<'_> {
         self.found.problems.retain(|problem| !data.contains(&problem.file));
         Ok(())
     }
-}
-
-/// Whether a folder with such an entry is a repository of git or mlv, a submodule included.
-fn is_repository(entry: &DirEntry) -> bool {
-    entry.name == ".git" || entry.name == OWN_FOLDER
 }

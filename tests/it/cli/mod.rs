@@ -19,6 +19,7 @@ mod failures;
 mod freeze;
 mod fsck;
 mod fsck_remote;
+mod ignored;
 mod init;
 mod jobs;
 mod json;
