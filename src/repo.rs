@@ -166,6 +166,12 @@ impl Repo {
         path.relative_to(&self.prefix)
     }
 
+    /// Paths for a command line, as seen from the current folder; of many the first twenty.
+    pub fn shown_all(&self, paths: &[RepoPath]) -> String {
+        let some: Vec<String> = paths.iter().take(20).map(|path| self.shown(path)).collect();
+        some.join(" ") + if paths.len() > some.len() { " ..." } else { "" }
+    }
+
     /// The cache folder: `cache.dir`, or `.mlv/cache` of the main work tree.
     ///
     /// Fails with `CacheDirNeeded` in a linked work tree of a bare repository, and with

@@ -25,6 +25,8 @@ pub struct AddOptions {
     pub glob: bool,
     /// Whether to write pointers without storing file bytes in the cache.
     pub no_commit: bool,
+    /// Whether changes that came with git may be taken back.
+    pub force: bool,
     /// Whether only a report is wanted.
     pub dry_run: bool,
     /// The name of a copy of the first target, which is made and added instead.
@@ -48,6 +50,7 @@ pub struct AddPlan {
     items: Vec<Item>,
     copy: Option<CopyIn>,
     no_commit: bool,
+    force: bool,
     dry_run: bool,
 }
 
@@ -132,7 +135,7 @@ pub fn plan(repo: &Repo, options: &AddOptions) -> Result<AddPlan, OpError> {
             return Err(OutputError::HoldsOutput { path, inner, pointer: None }.into());
         }
     }
-    Ok(AddPlan { items, copy, no_commit: options.no_commit, dry_run: options.dry_run })
+    Ok(AddPlan { items, copy, no_commit: options.no_commit, force: options.force, dry_run: options.dry_run })
 }
 
 /// What lies outside is not refused for its name: it can be copied in.
@@ -282,6 +285,7 @@ fn take_in<'a>(
             known: item.known.as_ref(),
             inside: &item.inside,
             store: !plan.no_commit,
+            take_back: plan.force,
         };
         let recorded = recording.output(request)?;
         let mut output = AddedOutput::updated(&item.output, &item.pointer, &recorded);

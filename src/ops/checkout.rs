@@ -174,16 +174,13 @@ enum Parts<'p> {
 
 fn parts_here<'p>(planner: &'p Planner<'_>, output: &RepoPath) -> Parts<'p> {
     let here = planner.here();
-    let claims: Vec<&Held> = match here.get(output) {
-        Some(known) => vec![&known.held],
-        None => here.underway(output).iter().map(|known| &known.held).collect(),
-    };
-    if claims.is_empty() {
+    let mut claims = here.get(output).into_iter().chain(here.underway(output)).peekable();
+    if claims.peek().is_none() {
         return Parts::Unknown;
     }
     let mut parts = BTreeSet::new();
-    for held in claims {
-        match held {
+    for known in claims {
+        match &known.held {
             Held::All => return Parts::All,
             Held::Paths(paths) => parts.extend(paths.iter().map(String::as_str)),
         }

@@ -15,6 +15,15 @@ use crate::report::Reporter;
 
 use stages::Accepted;
 
+/// How to record.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CommitOptions {
+    /// Whether changes that came with git may be taken back.
+    pub force: bool,
+    /// Whether only a report is wanted.
+    pub dry_run: bool,
+}
+
 /// What `commit` did.
 #[derive(Debug, Default, serde::Serialize)]
 pub struct CommitReport {
@@ -53,7 +62,7 @@ struct Item {
 pub fn run(
     repo: &Repo,
     targets: &TargetOptions,
-    dry_run: bool,
+    CommitOptions { force, dry_run }: CommitOptions,
     reporter: &dyn Reporter,
 ) -> Result<CommitReport, OpError> {
     let mut tracked = Tracked::load(repo)?;
@@ -73,8 +82,13 @@ pub fn run(
         if dry_run { Recording::rehearse(repo, reporter)? } else { Recording::begin(repo, reporter)? };
     let mut written = Vec::new();
     for item in &items {
-        let request =
-            Request { output: &item.output, known: Some(&item.known), inside: &item.inside, store: true };
+        let request = Request {
+            output: &item.output,
+            known: Some(&item.known),
+            inside: &item.inside,
+            store: true,
+            take_back: force,
+        };
         let recorded = match recording.output(request) {
             Ok(recorded) => recorded,
             Err(error) => {

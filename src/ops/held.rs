@@ -4,12 +4,13 @@
 //! only if it was here before. `.mlv/here` remembers, per output, which contents were last put
 //! or recorded here and which part of them; where it says nothing, nothing counts as deleted.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
+use crate::model::digest::Digest;
 use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
 use crate::model::tree::{EntryKind, TreeEntry};
-use crate::ops::trees;
+use crate::ops::{OutputError, trees};
 use crate::repo::Repo;
 use crate::store::here::{Held, HeldOutput, Here};
 
@@ -25,7 +26,7 @@ pub fn placed(repo: &Repo, here: &Here, output: &RepoPath) -> Vec<TreeEntry> {
     here.get(output).map(|known| entries(repo, output, known)).unwrap_or_default()
 }
 
-/// [`placed`], and what commands that were interrupted may have put there; in no order.
+/// [`placed`], and what else mlv put there that may lie there still; in no order.
 pub fn maybe_placed(repo: &Repo, here: &Here, output: &RepoPath) -> Vec<TreeEntry> {
     let claims = here.get(output).into_iter().chain(here.underway(output));
     claims.flat_map(|known| entries(repo, output, known)).collect()
@@ -78,6 +79,44 @@ pub fn kept_entries(
         }
     }
     blocked.map_or(Ok(kept), Err)
+}
+
+/// Fails if recording `present` would take back a change of the recorded entries `old` that came with git
+/// (a checkout of a branch, a pull) and was never put here: files that stand as they were `placed`.
+pub fn check_taken_back(
+    repo: &Repo,
+    here: &Here,
+    output: &RepoPath,
+    (old, present): (&[TreeEntry], &[TreeEntry]),
+) -> Result<(), OutputError> {
+    let placed = maybe_placed(repo, here, output);
+    let recorded: HashMap<&str, &TreeEntry> = old.iter().map(|entry| (entry.bare_path(), entry)).collect();
+    let placed: HashSet<(&str, EntryKind, Digest)> = placed.iter().map(identity).collect();
+    let is_taken_back = |entry: &&TreeEntry| {
+        let is_recorded =
+            recorded.get(entry.bare_path()).is_some_and(|known| identity(known) == identity(entry));
+        !is_recorded && placed.contains(&identity(entry))
+    };
+    let (untouched, own): (Vec<&TreeEntry>, Vec<&TreeEntry>) = present.iter().partition(is_taken_back);
+    let Some(first) = untouched.first() else { return Ok(()) };
+    let is_own = |entry: &&TreeEntry| {
+        recorded.get(entry.bare_path()).is_none_or(|known| identity(known) != identity(entry))
+    };
+    let own: Vec<RepoPath> =
+        own.into_iter().filter(is_own).map(|entry| output.join_entry(&entry.path)).collect();
+    Err(OutputError::WouldTakeBack {
+        path: output.clone(),
+        first: output.join_entry(&first.path),
+        count: untouched.len() as u64,
+        keep: (!own.is_empty()).then(|| format!("mlv add {}", repo.shown_all(&own))),
+        checkout: format!("mlv checkout {}", repo.shown(output)),
+        force: format!("mlv add --force {}", repo.shown(output)),
+    })
+}
+
+/// What makes two entries the same.
+pub fn identity(entry: &TreeEntry) -> (&str, EntryKind, Digest) {
+    (entry.bare_path(), entry.kind, entry.hash)
 }
 
 /// The fewest paths that cover all of `present` and none of `absent`.

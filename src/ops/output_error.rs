@@ -210,6 +210,24 @@ pub enum OutputError {
         /// A command that goes on nevertheless.
         force: String,
     },
+    /// Files from before a change that came with git would be recorded over it.
+    #[error("`{path}` was changed in git and not checked out: recording it would take {} back (`{first}`{})",
+        if *count == 1 { "a change".to_owned() } else { format!("{count} changes") },
+        if *count == 1 { "" } else { ", …" })]
+    WouldTakeBack {
+        /// The output.
+        path: RepoPath,
+        /// The first file of them.
+        first: RepoPath,
+        /// How many.
+        count: u64,
+        /// The command that records what was edited here, if anything was.
+        keep: Option<String>,
+        /// The command that brings the changes in.
+        checkout: String,
+        /// The command that takes them back.
+        force: String,
+    },
     /// Data that the remote does not have.
     #[error("the data of `{path}` is not on the remote `{remote}`")]
     MissingThere {

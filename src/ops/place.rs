@@ -204,7 +204,7 @@ impl<'a> Planner<'a> {
             .map(|plan| self.repo.shown(&plan.wanted.output))
             .collect();
         let outputs = outputs.join(" ");
-        let keep = format!("mlv add {outputs}");
+        let keep = format!("mlv add {}", self.repo.shown_all(&paths));
         Err(OutputError::WouldOverwrite { paths, keep, force: format!("{command} --force {outputs}") }.into())
     }
 

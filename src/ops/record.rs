@@ -42,6 +42,8 @@ pub struct Request<'a> {
     pub inside: &'a [Box<str>],
     /// Whether file bytes go to the cache, or only trees.
     pub store: bool,
+    /// Whether changes that came with git may be taken back, by recording files from before them.
+    pub take_back: bool,
 }
 
 /// The recording of several outputs, published together.
@@ -179,6 +181,13 @@ impl<'a> Recording<'a> {
             return Err(OutputError::Vanished { path: request.output.clone(), near: Vec::new() }.into());
         };
         let info = trees::file_info(entry);
+        if let Some(known) = request.known
+            && known.id != info.id
+            && !request.take_back
+        {
+            let old = trees::read_content(self.repo, known, request.output)?;
+            held::check_taken_back(self.repo, &self.here, request.output, (&old, entries))?;
+        }
         self.claims.push(Claim { output: request.output.clone(), content: info.id, paths: None });
         let mut changes = ChangeCounts::default();
         match request.known {
@@ -201,6 +210,9 @@ impl<'a> Recording<'a> {
             Some(id) if !complete => Some(recorded_tree(self.repo, id, output, self.reporter)?),
             _ => None,
         };
+        if let (Some(old), false) = (&old, request.take_back) {
+            held::check_taken_back(self.repo, &self.here, output, (old, &present))?;
+        }
         let kept = match &old {
             Some(old) => held::kept_entries(old, &present, &held::placed(self.repo, &self.here, output))
                 .map_err(|way| OutputError::in_the_way(output, way))?,
@@ -262,7 +274,8 @@ impl<'a> Recording<'a> {
         entries = without_filled_folders(entries);
         let info = self.build(output, &entries)?;
         names::check(output, &entries, self.repo.config().portable_names()?, self.reporter)?;
-        let is_placed = |entry: &&TreeEntry| placed.binary_search_by(|one| one.path.cmp(&entry.path)).is_ok();
+        let placed: HashSet<_> = placed.iter().map(held::identity).collect();
+        let is_placed = |entry: &&TreeEntry| placed.contains(&held::identity(entry));
         let (was_here, was_not): (Vec<&TreeEntry>, Vec<&TreeEntry>) = entries.iter().partition(is_placed);
         let owned = |entries: Vec<&TreeEntry>| entries.into_iter().cloned().collect::<Vec<_>>();
         paths.extend(held::covering_paths(&owned(was_here), &owned(was_not)));
@@ -297,8 +310,8 @@ impl<'a> Recording<'a> {
             None
         } else {
             let placed = held::placed(self.repo, &self.here, output);
-            let is_placed =
-                |entry: &TreeEntry| placed.binary_search_by(|one| one.path.cmp(&entry.path)).is_ok();
+            let placed: HashSet<_> = placed.iter().map(held::identity).collect();
+            let is_placed = |entry: &TreeEntry| placed.contains(&held::identity(entry));
             let (was_here, was_not): (Vec<_>, Vec<_>) = entries.iter().cloned().partition(is_placed);
             Some(held::covering_paths(&was_here, &was_not))
         };

@@ -150,7 +150,8 @@ impl Here {
         self.outs.get(out.as_str())
     }
 
-    /// What commands that were interrupted moved the output `out` between: files of each may lie there.
+    /// What else was put at the output `out`, by commands that were interrupted or that changed a part of
+    /// it: files of each may lie there.
     pub fn underway(&self, out: &RepoPath) -> &[HeldOutput] {
         self.underway.get(out.as_str()).map_or(&[], Vec::as_slice)
     }
@@ -204,13 +205,18 @@ impl Here {
 
     /// Claims that the file or folder `path` of `content` is here below `out`.
     ///
-    /// What was claimed of other contents is dropped: a folder of theirs may hold more now.
+    /// What was claimed of other contents is no claim any more, a folder of theirs may hold more now; but
+    /// their files may lie there still.
     pub fn add_path(&mut self, out: &RepoPath, content: ContentId, path: &str) {
         let content = content.to_string();
         let nothing = HeldOutput { content: content.clone(), held: Held::Paths(BTreeSet::new()) };
         let output = self.outs.entry(out.as_str().to_owned()).or_insert_with(|| nothing.clone());
         if output.content != content {
-            *output = nothing;
+            let before = std::mem::replace(output, nothing);
+            let underway = self.underway.entry(out.as_str().to_owned()).or_default();
+            if !underway.contains(&before) {
+                underway.push(before);
+            }
         }
         output.held.absorb(Held::Paths([path.to_owned()].into()));
     }
@@ -284,6 +290,7 @@ mod tests {
         assert_eq!(here.get(&path("d")).unwrap().held, Held::All);
         here.add_path(&path("d"), content("2"), "x");
         assert_eq!(here.get(&path("d")).unwrap().held, Held::Paths(["x".into()].into()));
+        assert_eq!(here.underway(&path("d")), [HeldOutput::new(content("1"), [])], "its files may lie there");
     }
 
     #[test]

@@ -36,6 +36,9 @@ pub(crate) struct AddArgs {
     /// Write pointers, and leave storing the bytes to `mlv commit`
     #[arg(long)]
     no_commit: bool,
+    /// Record files as they stand, also over changes that came with git and are not checked out
+    #[arg(long, short)]
+    force: bool,
     #[command(flatten)]
     jobs: JobsArgs,
     #[command(flatten)]
@@ -60,6 +63,7 @@ pub(crate) fn run(cx: &Context, args: AddArgs) -> Result<AddReport, CliError> {
         targets: args.targets,
         glob: args.glob,
         no_commit: args.no_commit,
+        force: args.force,
         dry_run: args.dry_run.dry_run,
         out: args.out,
     };

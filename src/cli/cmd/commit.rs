@@ -8,7 +8,7 @@ use crate::cli::help;
 use crate::cli::render::{Viewpoint, count, git_error, git_files};
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
-use crate::ops::commit;
+use crate::ops::commit::{self, CommitOptions};
 
 /// Record all changes to data that is tracked already
 ///
@@ -24,8 +24,8 @@ use crate::ops::commit;
 pub(crate) struct CommitArgs {
     #[command(flatten)]
     targets: TargetArgs,
-    /// Kept for scripts: mlv never asks
-    #[arg(long, short, hide = true)]
+    /// Record files as they stand, also over changes that came with git and are not checked out
+    #[arg(long, short)]
     force: bool,
     #[command(flatten)]
     dry_run: DryRun,
@@ -44,8 +44,8 @@ pub(crate) struct CommitReport {
 
 pub(crate) fn run(cx: &Context, args: CommitArgs) -> Result<CommitReport, CliError> {
     let repo = cx.repo_with(args.jobs.number())?;
-    let dry_run = args.dry_run.dry_run;
-    let report = commit::run(repo, &args.targets.into_options(), dry_run, cx.reporter())?;
+    let options = CommitOptions { force: args.force, dry_run: args.dry_run.dry_run };
+    let report = commit::run(repo, &args.targets.into_options(), options, cx.reporter())?;
     Ok(CommitReport { report, view: Viewpoint::of(repo) })
 }
 

@@ -136,7 +136,8 @@ impl<'a> Accepted<'a> {
         let mut outs = Vec::new();
         for out in &stage.outs {
             let known = lock.as_ref().and_then(|lock| lock.out(&out.path)).map(|known| &known.content);
-            let request = Request { output: &out.path, known, inside: &[], store: out.cache };
+            let request =
+                Request { output: &out.path, known, inside: &[], store: out.cache, take_back: true };
             outs.push(LockOut::new(out, recording.output(request)?.info));
         }
         let entry = inputs.map(|read| StageLock::new(stage.command.clone(), read.deps, read.params, outs));

@@ -34,6 +34,7 @@ impl OutputError {
             | OutputError::HoldsOutput { path, .. }
             | OutputError::Twin { path, .. }
             | OutputError::InTheWay { path, .. }
+            | OutputError::WouldTakeBack { path, .. }
             | OutputError::InnerRepository { path, .. }
             | OutputError::IgnoredFolder { path, .. }
             | OutputError::TreeNotDownloaded { path, .. }
@@ -133,6 +134,10 @@ impl OutputError {
             OutputError::LostThere { .. } => {
                 "run `mlv fsck --remote --repair` in a clone that has the data".to_owned()
             }
+            OutputError::WouldTakeBack { keep, checkout, force, .. } => {
+                let first = keep.as_ref().map(|keep| format!("`{keep}`, then ")).unwrap_or_default();
+                format!("run {first}`{checkout}`; or `{force}` to record it as it stands")
+            }
             OutputError::WouldOverwrite { keep, force, .. } => {
                 format!("run `{keep}` to keep them, or `{force}` to put them into `.mlv/rescue`")
             }
@@ -162,7 +167,7 @@ impl Advice for OutputError {
             | OutputError::NotDownloaded { .. }
             | OutputError::NowhereToPush { .. } => ErrorKind::NotDownloaded,
             OutputError::MissingThere { .. } => ErrorKind::NotFound,
-            OutputError::InTheWay { .. } => ErrorKind::WouldOverwrite,
+            OutputError::InTheWay { .. } | OutputError::WouldTakeBack { .. } => ErrorKind::WouldOverwrite,
             OutputError::DamagedThere { .. }
             | OutputError::DamagedHere { .. }
             | OutputError::DamagedInWorkTree { .. }

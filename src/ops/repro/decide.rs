@@ -156,7 +156,8 @@ impl Session<'_> {
         if self.options.no_commit {
             return Ok(());
         }
-        let request = Request { output: &repair.path, known: None, inside: &[], store: true };
+        let request =
+            Request { output: &repair.path, known: None, inside: &[], store: true, take_back: true };
         let recorded = self.recording()?.output(request)?;
         if recorded.info.id != repair.content.id {
             let path = self.repo.dir().full(&repair.path);

@@ -146,7 +146,7 @@ impl Session<'_> {
         let mut outs = Vec::new();
         for out in &stage.outs {
             let store = out.cache && !self.options.no_commit;
-            let request = Request { output: &out.path, known: None, inside: &[], store };
+            let request = Request { output: &out.path, known: None, inside: &[], store, take_back: true };
             let content = self.recording()?.output(request)?.info;
             self.state.set(&out.path, content);
             outs.push(LockOut::new(out, content));

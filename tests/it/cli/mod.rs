@@ -43,6 +43,7 @@ mod rescue;
 mod root;
 mod stage;
 mod status;
+mod taken_back;
 mod templates;
 mod usage;
 mod values;

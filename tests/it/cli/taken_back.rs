@@ -1,0 +1,66 @@
+//! What came with git and was never checked out is not undone by recording the files from before (R2,
+//! R14), and the hints lead to both: the own edit and the other's.
+
+use crate::support::{TestEnv, texts};
+
+/// `d` with `a`, `b`, `c`; the branch `other` changed `a` and deleted `c`, and is checked out in git. `b` is edited here.
+fn other_branch() -> TestEnv {
+    let env = TestEnv::ready();
+    for name in ["a", "b", "c"] {
+        env.write(format!("d/{name}"), name);
+    }
+    env.write("file", "one");
+    env.mlv(&["add", "d", "file"]).success();
+    env.commit("one");
+    env.git(&["checkout", "--quiet", "-b", "other"]);
+    env.write("d/a", "theirs");
+    env.remove("d/c");
+    env.write("file", "two");
+    env.mlv(&["add", "d", "file"]).success();
+    env.commit("two");
+    env.git(&["checkout", "--quiet", "main"]);
+    env.mlv(&["checkout"]).success();
+    env.git(&["checkout", "--quiet", "other"]);
+    env.write("d/b", "mine");
+    env
+}
+
+#[test]
+fn directory_from_before_is_not_recorded_over_a_branch() {
+    let env = other_branch();
+    let before = env.snapshot();
+    for args in [["add", "d"], ["commit", "d"]] {
+        let (kind, document) = env.json_error(&args, 2);
+        assert_eq!(kind, "would_overwrite");
+        let text = document.to_string();
+        assert!(text.contains("2 changes back (`d/a`, …)"), "{text}");
+        assert!(text.contains("run `mlv add d/b`, then `mlv checkout d`"), "{text}");
+    }
+    assert_eq!(env.snapshot(), before);
+    assert_eq!(env.json_error(&["add", "file"], 2).0, "would_overwrite");
+    env.write("file", "an edit of the old one");
+    env.mlv(&["add", "file"]).success();
+}
+
+#[test]
+fn hints_of_a_refused_checkout_keep_what_both_changed() {
+    let env = other_branch();
+    let (_, document) = env.json_error(&["checkout"], 2);
+    assert!(document.to_string().contains("run `mlv add d/b` to keep them"), "{document}");
+    env.mlv(&["add", "d/b"]).success();
+    env.mlv(&["checkout"]).success();
+    let contents = ["d/a", "d/b", "file"].map(|path| env.read_text(path));
+    assert_eq!(contents, ["theirs", "mine", "two"]);
+    assert!(!env.exists("d/c"));
+    assert_eq!(texts(&env.uncommitted()["modified"]), Vec::<&str>::new());
+}
+
+#[test]
+fn forced_recording_takes_the_changes_back() {
+    for command in ["add", "commit"] {
+        let env = other_branch();
+        env.mlv(&[command, "--force", "d"]).success();
+        assert_eq!(env.pointer("d.mlv").nfiles, Some(3), "{command}");
+        assert_eq!(env.json(&["status"])["data"]["uncommitted"], serde_json::json!({"modified": ["file"]}));
+    }
+}
