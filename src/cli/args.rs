@@ -116,18 +116,12 @@ impl JobsArgs {
     }
 }
 
-/// Which commits besides the work tree.
+/// Which state of the project.
 #[derive(clap::Args)]
 pub(crate) struct RevArgs {
-    /// Take also what the tips of all branches name
-    #[arg(long, short = 'a')]
-    pub(crate) all_branches: bool,
-    /// Take also what all tags name
-    #[arg(long, short = 'T')]
-    pub(crate) all_tags: bool,
-    /// Take also what all commits name
-    #[arg(long, short = 'A')]
-    pub(crate) all_commits: bool,
+    /// A branch, tag or commit; without it, what pointers and locks of the work tree name
+    #[arg(long, value_name = "REV")]
+    pub(crate) rev: Option<String>,
 }
 
 /// Whether to act.

@@ -206,6 +206,25 @@ impl Ui {
     }
 }
 
+/// Stdout for bytes that are no text of mlv's: they come as they are.
+#[derive(Default)]
+pub(crate) struct RawData {
+    /// Whether the reader has gone, having seen enough.
+    pub(crate) is_closed: bool,
+}
+
+impl Write for RawData {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = io::stdout().lock().write(bytes);
+        self.is_closed = written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
+        written
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().lock().flush()
+    }
+}
+
 fn to_stdout(bytes: &[u8]) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {

@@ -307,6 +307,46 @@ pub enum OutputError {
         /// Whether the work tree has them, so that the cache can get them from there.
         in_work_tree: bool,
     },
+    /// An output that its stage has not made yet.
+    #[error("nothing is recorded of `{path}`: its stage has not run")]
+    NeverMade {
+        /// The output.
+        path: RepoPath,
+    },
+    /// An output whose bytes mlv does not keep.
+    #[error("mlv does not keep the data of `{path}`")]
+    KeptByGit {
+        /// The output.
+        path: RepoPath,
+    },
+    /// Something stands where a copy was to go.
+    #[error("`{path}` exists already")]
+    PlaceTaken {
+        /// The place.
+        path: String,
+    },
+    /// A place that no copy can have: one of git's or mlv's own, or without a name.
+    #[error("`{path}` is no place for a copy")]
+    BadPlace {
+        /// The place.
+        path: String,
+    },
+    /// A folder where one file is asked for.
+    #[error("`{path}` is a folder")]
+    IsFolder {
+        /// The path.
+        path: RepoPath,
+    },
+    /// A part of a file that starts behind its end.
+    #[error("`{path}` has {size} bytes, fewer than the offset {offset}")]
+    BehindTheEnd {
+        /// The path.
+        path: RepoPath,
+        /// Its length in bytes.
+        size: u64,
+        /// Where the part starts.
+        offset: u64,
+    },
     /// An object that is not in the cache.
     #[error("the data of `{path}` is not in the cache")]
     NotDownloaded {

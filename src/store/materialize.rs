@@ -80,6 +80,8 @@ pub struct Materializer<'a> {
     staging: &'a Staging,
     rescue: &'a Rescue,
     jobs: usize,
+    /// Whether files may share nothing with the cache that others could see.
+    own_files: bool,
     link: OnceLock<LinkMode>,
 }
 
@@ -93,7 +95,14 @@ impl<'a> Materializer<'a> {
         rescue: &'a Rescue,
         jobs: usize,
     ) -> Materializer<'a> {
-        Materializer { cache, work, staging, rescue, jobs, link: OnceLock::new() }
+        Materializer { cache, work, staging, rescue, jobs, own_files: false, link: OnceLock::new() }
+    }
+
+    /// The same, for files that nobody expects to belong to the cache: whatever `cache.type` says, they
+    /// are copies.
+    pub fn with_files_of_their_own(mut self) -> Materializer<'a> {
+        self.own_files = true;
+        self
     }
 
     /// Puts the items in place; `meter` counts their bytes.
@@ -210,7 +219,8 @@ impl<'a> Materializer<'a> {
     /// How loose objects are linked, tried once.
     fn link(&self) -> LinkMode {
         *self.link.get_or_init(|| {
-            let wanted = &self.cache.options().links;
+            let copies = [LinkMode::Reflink, LinkMode::Copy];
+            let wanted = if self.own_files { &copies[..] } else { &self.cache.options().links };
             let probed = self
                 .cache
                 .staging()

@@ -38,6 +38,7 @@
 
 pub(crate) mod add;
 pub(crate) mod cache;
+pub(crate) mod cat;
 pub(crate) mod checkout;
 pub(crate) mod commit;
 pub(crate) mod config;
@@ -48,8 +49,10 @@ pub(crate) mod diff;
 pub(crate) mod fetch;
 pub(crate) mod freeze;
 pub(crate) mod fsck;
+pub(crate) mod get;
 pub(crate) mod init;
 pub(crate) mod logs;
+pub(crate) mod ls;
 pub(crate) mod metrics;
 pub(crate) mod params;
 pub(crate) mod pull;
@@ -71,6 +74,7 @@ use crate::cli::report::finish;
 pub(crate) enum Command {
     Add(add::AddArgs),
     Cache(cache::CacheArgs),
+    Cat(cat::CatArgs),
     Checkout(checkout::CheckoutArgs),
     Commit(commit::CommitArgs),
     Config(config::ConfigArgs),
@@ -81,8 +85,10 @@ pub(crate) enum Command {
     Fetch(fetch::FetchArgs),
     Freeze(freeze::FreezeArgs),
     Fsck(fsck::FsckArgs),
+    Get(get::GetArgs),
     Init(init::InitArgs),
     Logs(logs::LogsArgs),
+    Ls(ls::LsArgs),
     Metrics(metrics::MetricsArgs),
     Params(params::ParamsArgs),
     Pull(pull::PullArgs),
@@ -104,6 +110,7 @@ impl Command {
         match self {
             Command::Add(args) => finish(cx, add::run(cx, args)),
             Command::Cache(args) => args.run(cx),
+            Command::Cat(args) => finish(cx, cat::run(cx, args)),
             Command::Checkout(args) => finish(cx, checkout::run(cx, args)),
             Command::Commit(args) => finish(cx, commit::run(cx, args)),
             Command::Config(args) => finish(cx, config::run(cx, args)),
@@ -114,7 +121,9 @@ impl Command {
             Command::Fetch(args) => finish(cx, fetch::run(cx, args)),
             Command::Freeze(args) => finish(cx, freeze::freeze(cx, args)),
             Command::Fsck(args) => finish(cx, fsck::run(cx, &args)),
+            Command::Get(args) => finish(cx, get::run(cx, args)),
             Command::Logs(args) => finish(cx, logs::run(cx, args)),
+            Command::Ls(args) => finish(cx, ls::run(cx, args)),
             Command::Metrics(args) => args.run(cx),
             Command::Params(args) => args.run(cx),
             Command::Pull(args) => finish(cx, pull::run(cx, args)),

@@ -15,7 +15,7 @@ mod tests;
 pub use builder::{BuildError, PageSink, TreeBuilder, TreeSummary};
 pub use diff::{TreeChange, diff};
 pub use page::{Child, MAX_PAGE, Page, PageError, decode_page};
-pub use read::{LoadPage, TreeError, find, page_ids, read_all, read_below, visit};
+pub use read::{LoadPage, TreeError, children_below, find, page_ids, read_all, read_below, visit};
 
 use crate::model::digest::Digest;
 use crate::model::path::check_stored_after;

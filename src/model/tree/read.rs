@@ -1,5 +1,8 @@
 //! Reads trees page by page, with the checks that only several pages together allow.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
+
 use crate::model::digest::TreeId;
 use crate::model::tree::page::{Child, Page, PageError, decode_page, decode_page_after};
 use crate::model::tree::{OrderCheck, TreeEntry};
@@ -93,12 +96,7 @@ impl<E> Walk<'_, '_, E> {
         match page {
             Page::Leaf(entries) => found(Found::Entries(entries)).map_err(TreeError::Load),
             Page::Inner { level, children } => {
-                for (at, child) in children.iter().enumerate() {
-                    let starts_behind = self.high.is_some_and(|high| &*child.first >= high);
-                    let ends_before = children.get(at + 1).is_some_and(|next| &*next.first <= self.low);
-                    if starts_behind || ends_before {
-                        continue;
-                    }
+                for child in &children[overlapping(&children, (self.low, self.high))] {
                     let below = self.pages.child(child, level - 1, self.load)?;
                     self.page(child.id, below, found)?;
                 }
@@ -107,6 +105,28 @@ impl<E> Walk<'_, '_, E> {
         }
     }
 }
+
+/// Where among `children` something from `low` on and before `high` may be.
+fn overlapping(children: &[Child], (low, high): (&str, Option<&str>)) -> Range<usize> {
+    let start = children.partition_point(|child| &*child.first <= low).saturating_sub(1);
+    let end = high.map_or(children.len(), |high| children.partition_point(|child| &*child.first < high));
+    start..end
+}
+
+/// The children that may hold an entry at or below one of `paths`; all of them if there is none.
+pub fn children_below<'c>(children: &'c [Child], paths: &[Box<str>]) -> Vec<&'c Child> {
+    let mut wanted = BTreeSet::new();
+    for path in paths {
+        wanted.extend(overlapping(children, (path, Some(&format!("{path}{AFTER_SLASH}")))));
+    }
+    if paths.is_empty() {
+        wanted.extend(0..children.len());
+    }
+    wanted.into_iter().map(|at| &children[at]).collect()
+}
+
+/// The character after the slash: whatever lies below a path comes before the path with it.
+const AFTER_SLASH: char = '0';
 
 fn walk<E>(
     root: TreeId,
@@ -155,8 +175,7 @@ pub fn read_below<E>(
     if path.is_empty() {
         return read_all(root, load);
     }
-    // All paths below `path` start with `path/`, and `0` is the byte after the slash.
-    let high = format!("{path}0");
+    let high = format!("{path}{AFTER_SLASH}");
     let mut below = Vec::new();
     walk(root, (path, Some(&high)), load, &mut |found| {
         if let Found::Entries(entries) = found {

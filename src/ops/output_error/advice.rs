@@ -12,6 +12,8 @@ impl OutputError {
             | OutputError::DamagedRecords { .. }
             | OutputError::LostThere { .. }
             | OutputError::BrokenInCache { .. }
+            | OutputError::BadPlace { .. }
+            | OutputError::PlaceTaken { .. }
             | OutputError::External { .. } => None,
             OutputError::WouldOverwrite { paths, .. } | OutputError::NowhereToPush { paths, .. } => {
                 paths.first()
@@ -46,6 +48,10 @@ impl OutputError {
             | OutputError::DamagedInWorkTree { path }
             | OutputError::OtherTree { path }
             | OutputError::OtherSize { path, .. }
+            | OutputError::NeverMade { path }
+            | OutputError::KeptByGit { path }
+            | OutputError::IsFolder { path }
+            | OutputError::BehindTheEnd { path, .. }
             | OutputError::NotDownloaded { path } => Some(path),
         }
     }
@@ -98,6 +104,12 @@ impl OutputError {
             OutputError::DamagedInWorkTree { path } => {
                 format!("`mlv checkout --force {path}` brings back what is recorded")
             }
+            OutputError::NeverMade { path } => format!("mlv repro {path}"),
+            OutputError::KeptByGit { path } => format!("git show HEAD:./{path}"),
+            OutputError::BadPlace { .. } | OutputError::PlaceTaken { .. } => {
+                "name another place with `-o`".to_owned()
+            }
+            OutputError::IsFolder { path } => format!("mlv ls {path}"),
             OutputError::BadEntryName { .. } => "rename it, or list it in `.mlvignore`".to_owned(),
             OutputError::SymlinkOutput { .. } => {
                 "add what it leads to, or the folder that it is in".to_owned()
@@ -163,11 +175,17 @@ impl Advice for OutputError {
             | OutputError::EntangledStage { .. }
             | OutputError::MadeByStage { .. }
             | OutputError::PipelineFile { .. } => ErrorKind::Usage,
+            OutputError::KeptByGit { .. }
+            | OutputError::IsFolder { .. }
+            | OutputError::BehindTheEnd { .. } => ErrorKind::Usage,
             OutputError::TreeNotDownloaded { .. }
+            | OutputError::NeverMade { .. }
             | OutputError::NotDownloaded { .. }
             | OutputError::NowhereToPush { .. } => ErrorKind::NotDownloaded,
             OutputError::MissingThere { .. } => ErrorKind::NotFound,
-            OutputError::InTheWay { .. } | OutputError::WouldTakeBack { .. } => ErrorKind::WouldOverwrite,
+            OutputError::InTheWay { .. }
+            | OutputError::PlaceTaken { .. }
+            | OutputError::WouldTakeBack { .. } => ErrorKind::WouldOverwrite,
             OutputError::DamagedThere { .. }
             | OutputError::DamagedHere { .. }
             | OutputError::DamagedInWorkTree { .. }
@@ -190,6 +208,7 @@ impl Advice for OutputError {
             | OutputError::NotTrackable { .. }
             | OutputError::SymlinkOutput { .. }
             | OutputError::SymlinkTarget { .. }
+            | OutputError::BadPlace { .. }
             | OutputError::NotADirectory { .. }
             | OutputError::BadOutput { .. } => ErrorKind::UnsafePath,
         }

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::model::digest::{Digest, TreeId};
 use crate::model::object::{ContentId, ContentInfo, RecordKey, RecordKind};
 use crate::model::path::RepoPath;
-use crate::model::tree::{Page, decode_page};
+use crate::model::tree::{Page, children_below, decode_page};
 use crate::ops::share::{self, Access, IntoCache, NamedRemote};
 use crate::ops::tracked::Tracked;
 use crate::ops::{OpError, OutputError, trees};
@@ -54,7 +54,7 @@ pub fn bring(
     reporter: &dyn Reporter,
 ) -> Result<Brought, OpError> {
     let mut brought = Brought::default();
-    let without_pages = bring_pages(repo, from, wishes, reporter, &mut brought)?;
+    let without_pages = bring_pages(repo, from, (wishes, Reach::Whole), reporter, &mut brought)?;
     bring_files(repo, from, (wishes, &without_pages), reporter, &mut brought)?;
     brought.failed.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(brought)
@@ -82,9 +82,51 @@ pub fn bring_trees(
     wishes: &[Wish],
     reporter: &dyn Reporter,
 ) -> Result<(), OpError> {
+    only_pages(repo, from, (wishes, Reach::Whole), reporter)
+}
+
+/// Fetches the pages that the cache lacks of the part that `wish` names, and nothing else: who only
+/// looks at a corner of a large directory does not wait for its whole list.
+pub fn bring_part_of_tree(
+    repo: &Repo,
+    from: &mut NamedRemote,
+    wish: &Wish,
+    reporter: &dyn Reporter,
+) -> Result<(), OpError> {
+    only_pages(repo, from, (std::slice::from_ref(wish), Reach::Inside), reporter)
+}
+
+/// Fetches the files that the cache lacks of `wishes`, whose pages it has.
+pub fn bring_listed(
+    repo: &Repo,
+    from: &mut NamedRemote,
+    wishes: &[Wish],
+    reporter: &dyn Reporter,
+) -> Result<Brought, OpError> {
+    let mut brought = Brought::default();
+    bring_files(repo, from, (wishes, &HashSet::new()), reporter, &mut brought)?;
+    brought.failed.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(brought)
+}
+
+fn only_pages(
+    repo: &Repo,
+    from: &mut NamedRemote,
+    wishes: (&[Wish], Reach),
+    reporter: &dyn Reporter,
+) -> Result<(), OpError> {
     let mut brought = Brought::default();
     bring_pages(repo, from, wishes, reporter, &mut brought)?;
     brought.failed.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
+}
+
+/// Which pages of a directory come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// All of them, also where only a part is wished: `status` can then tell what is not here.
+    Whole,
+    /// Those that can hold what is wished.
+    Inside,
 }
 
 /// Keeps pages in memory besides, so that the next level can be read before anything is published.
@@ -112,12 +154,11 @@ impl RecordSink for Pages<'_> {
 
 /// The pages of all wished directories, one level a round.
 ///
-/// All of them, also where only a part is wished: `status` can then tell what is not here. Returns the
-/// positions of the wishes of which a page did not come.
+/// Returns the positions of the wishes of which a page did not come.
 fn bring_pages(
     repo: &Repo,
     from: &mut NamedRemote,
-    wishes: &[Wish],
+    (wishes, reach): (&[Wish], Reach),
     reporter: &dyn Reporter,
     brought: &mut Brought,
 ) -> Result<HashSet<usize>, OpError> {
@@ -163,7 +204,8 @@ fn bring_pages(
             };
             // A page that is none is refused again, with its reason, when the tree is read.
             if let Ok(Page::Inner { children, .. }) = decode_page(&bytes) {
-                next.extend(children.iter().map(|child| (child.id, *at)));
+                let inside = if reach == Reach::Whole { &[][..] } else { &wishes[*at].inside };
+                next.extend(children_below(&children, inside).into_iter().map(|child| (child.id, *at)));
             }
         }
         level = next;

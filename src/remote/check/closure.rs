@@ -13,7 +13,7 @@ use crate::remote::error::Error;
 use crate::remote::open::Remote;
 use crate::remote::records::Root;
 use crate::remote::transfer::reading::read_placed;
-use crate::remote::transfer::recipes::expand;
+use crate::remote::transfer::recipes::{ALL, expand};
 use crate::report::interrupted;
 
 /// Checks what `roots` need; records that `found` already knows to be bad count as not there.
@@ -176,7 +176,7 @@ impl Walk<'_> {
     fn missing_chunks(&mut self, needed: &Needed, recipe: &[u8]) -> Result<Vec<RecordKey>, Error> {
         let on = (self.remote.backend(), &self.remote.catalog);
         let places = |key| self.places(key);
-        let Some(whole) = expand(on, &places, (needed.id, needed.size), recipe)? else {
+        let Some(whole) = expand(on, &places, (needed.id, needed.size), recipe, ALL)? else {
             return Ok(vec![RecordKey { hash: needed.id.digest(), kind: RecordKind::Recipe }]);
         };
         let mut missing = Vec::new();

@@ -20,7 +20,7 @@ use crate::remote::catalog::{Place, SortedKeys};
 use crate::remote::error::Error;
 use crate::remote::transfer::fetch::{Bad, FetchReport, Fetching};
 use crate::remote::transfer::ranges::Located;
-use crate::remote::transfer::recipes::expand;
+use crate::remote::transfer::recipes::{ALL, expand};
 use crate::remote::transfer::windows::{Piece, Window, read_window, windows};
 use crate::report::interrupted;
 
@@ -42,14 +42,14 @@ pub(super) struct Files {
 }
 
 /// A file whose recipe was read.
-struct File {
-    index: u32,
-    id: ObjectId,
-    len: u64,
+pub(super) struct File {
+    pub(super) index: u32,
+    pub(super) id: ObjectId,
+    pub(super) len: u64,
     /// Where its recipe was read, to be blamed if the chunks do not make the file.
-    recipe: PackId,
+    pub(super) recipe: PackId,
     /// Its first chunk in the stream, and the one behind its last.
-    chunks: Range<usize>,
+    pub(super) chunks: Range<usize>,
 }
 
 /// Fetches the files at `files`, positions in `keys` and `sizes`, and hands each to the sink.
@@ -122,7 +122,8 @@ impl Batch<'_, '_> {
         let recipe_pack = self.on.catalog.pack(place.pack).0;
         let size = self.sizes[index as usize];
         let places = |key| self.on.catalog.places(key);
-        let Some(found) = expand((self.on.backend, self.on.catalog), &places, (id, size), recipe)? else {
+        let Some(found) = expand((self.on.backend, self.on.catalog), &places, (id, size), recipe, ALL)?
+        else {
             self.blame(index, id, recipe_pack);
             return Ok(());
         };
@@ -148,42 +149,10 @@ impl Batch<'_, '_> {
     }
 
     fn stream(&mut self) -> Result<(), Error> {
-        let (limit, ahead) = match self.on.backend.round_trip() {
-            RoundTrip::Local => LOCAL,
-            RoundTrip::Network => NETWORK,
-        };
         let pieces = std::mem::take(&mut self.pieces);
-        let windows = windows(&pieces, limit);
-        let (jobs, todo) = unbounded::<Job>();
-        let (spare, buffers) = unbounded();
-        std::thread::scope(|scope| {
-            for _ in 0..ahead.min(windows.len()) {
-                let (todo, on, pieces, bad, buffers) =
-                    (todo.clone(), self.on, &pieces, &*self.bad, buffers.clone());
-                scope.spawn(move || {
-                    for job in todo {
-                        let buffer = buffers.try_recv().unwrap_or_default();
-                        // The receiver is gone when the file's sink failed.
-                        drop(job.done.send(read_window(on, &pieces[job.pieces], bad, buffer)));
-                    }
-                });
-            }
-            let stream = Stream {
-                pieces: &pieces,
-                windows: windows.iter(),
-                jobs,
-                spare,
-                ahead,
-                under_way: VecDeque::new(),
-                current: Window::default(),
-                range: 0..0,
-                next: 0,
-                offset: 0,
-                error: None,
-            };
-            write_files(self.on, &self.files, stream)
-        })
-        .map(|written| self.settle(written))
+        let written = stream_files(self.on, &pieces, &self.files, self.bad)?;
+        self.settle(written);
+        Ok(())
     }
 
     fn settle(&mut self, written: Vec<Written>) {
@@ -205,8 +174,50 @@ impl Batch<'_, '_> {
     }
 }
 
+/// Hands the chunks `pieces` of `files` to the sink, file by file, read ahead by several threads.
+pub(super) fn stream_files(
+    on: &Fetching<'_>,
+    pieces: &[Piece],
+    files: &[File],
+    bad: &Bad,
+) -> Result<Vec<Written>, Error> {
+    let (limit, ahead) = match on.backend.round_trip() {
+        RoundTrip::Local => LOCAL,
+        RoundTrip::Network => NETWORK,
+    };
+    let windows = windows(pieces, limit);
+    let (jobs, todo) = unbounded::<Job>();
+    let (spare, buffers) = unbounded();
+    std::thread::scope(|scope| {
+        for _ in 0..ahead.min(windows.len()) {
+            let (todo, buffers) = (todo.clone(), buffers.clone());
+            scope.spawn(move || {
+                for job in todo {
+                    let buffer = buffers.try_recv().unwrap_or_default();
+                    // The receiver is gone when the file's sink failed.
+                    drop(job.done.send(read_window(on, &pieces[job.pieces], bad, buffer)));
+                }
+            });
+        }
+        let stream = Stream {
+            pieces,
+            windows: windows.iter(),
+            jobs,
+            spare,
+            ahead,
+            under_way: VecDeque::new(),
+            current: Window::default(),
+            range: 0..0,
+            next: 0,
+            offset: 0,
+            error: None,
+        };
+        write_files(on, files, stream)
+    })
+}
+
 /// What became of one file.
-enum Written {
+pub(super) enum Written {
     Done,
     /// These chunks are not where they should be.
     Lost(Vec<(RecordKey, PackId)>),

@@ -21,6 +21,7 @@ pub mod push;
 mod ranges;
 pub(crate) mod reading;
 pub(crate) mod recipes;
+pub mod slice;
 mod stream;
 mod windows;
 mod worker;

@@ -20,7 +20,7 @@ use crate::remote::transfer::RecordSource;
 use crate::remote::transfer::packing::Load;
 use crate::remote::transfer::packs::Packs;
 use crate::remote::transfer::parcel::framed_len;
-use crate::remote::transfer::recipes::{expand, read_record};
+use crate::remote::transfer::recipes::{ALL, expand, read_record};
 use crate::remote::wants::{Want, WantList};
 use crate::report::NoReport;
 
@@ -173,7 +173,7 @@ fn present_packs(facts: &Facts<'_>, want: &Want) -> Result<Option<BTreeMap<PackI
     let places = |key| facts.place(key);
     let key = RecordKey { kind: RecordKind::Recipe, ..want.key };
     let Some((bytes, place)) = read_record(on.0, on.1, places(key), key)? else { return Ok(None) };
-    let Some(recipe) = expand(on, &places, (file, want.size), &bytes)? else { return Ok(None) };
+    let Some(recipe) = expand(on, &places, (file, want.size), &bytes, ALL)? else { return Ok(None) };
     let mut packs: BTreeSet<_> = recipe.pages.iter().map(|page| page.pack).collect();
     packs.insert(place.pack);
     for chunk in &recipe.chunks {

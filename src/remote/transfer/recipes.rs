@@ -1,5 +1,7 @@
 //! Reading single records and the recipes of large files from a remote.
 
+use std::ops::Range;
+
 use crate::chunk::cdc::Profile;
 use crate::model::digest::ObjectId;
 use crate::model::object::{ChunkRef, RecordKey, RecordKind};
@@ -40,18 +42,24 @@ pub(crate) fn read_record(
 /// pages may name one page without end, and is checked before its chunks fill the memory (R13).
 const MAX_CHUNKS: u64 = 1 << 24;
 
+/// All of a file.
+pub(crate) const ALL: Range<u64> = 0..u64::MAX;
+
 /// A recipe as it stands on a remote.
 pub(crate) struct Found {
     /// The file's length in bytes.
     pub(crate) len: u64,
-    /// Its chunks in the order of the file.
+    /// Where the first of `chunks` starts in the file.
+    pub(crate) start: u64,
+    /// Its chunks in the order of the file: all that hold a byte of the range that was asked for,
+    /// perhaps with others around them.
     pub(crate) chunks: Vec<ChunkRef>,
     /// Where the recipe's pages lie, if it has any.
     pub(crate) pages: Vec<Place>,
 }
 
-/// Reads the recipe record `bytes` of a file of `size` bytes (0: not known), and its pages, each from
-/// the places that `places` gives.
+/// Reads the recipe record `bytes` of a file of `size` bytes (0: not known), and those of its pages that
+/// tell of bytes in `range`, each from the places that `places` gives.
 ///
 /// `None` if it is no recipe of this file, or a page is absent or damaged. Its sums are checked, its
 /// chunks are not looked for.
@@ -60,11 +68,17 @@ pub(crate) fn expand<P: IntoIterator<Item = Place>>(
     places: &dyn Fn(RecordKey) -> P,
     (file, size): (ObjectId, u64),
     bytes: &[u8],
+    range: Range<u64>,
 ) -> Result<Option<Found>, BackendError> {
     let is_right = |len: u64| size == 0 || len == size;
     let (len, pages) = match recipe::decode(file.digest(), bytes, &Profile::bounds_of) {
         Ok(Decoded::Chunks(recipe)) if is_right(recipe.file_len) => {
-            return Ok(Some(Found { len: recipe.file_len, chunks: recipe.chunks, pages: Vec::new() }));
+            return Ok(Some(Found {
+                len: recipe.file_len,
+                start: 0,
+                chunks: recipe.chunks,
+                pages: Vec::new(),
+            }));
         }
         Ok(Decoded::Pages { file_len, pages, .. }) if is_right(file_len) => (file_len, pages),
         _ => return Ok(None),
@@ -72,8 +86,17 @@ pub(crate) fn expand<P: IntoIterator<Item = Place>>(
     if pages.iter().map(|page| u64::from(page.chunks)).sum::<u64>() > MAX_CHUNKS {
         return Ok(None);
     }
-    let mut found = Found { len, chunks: Vec::new(), pages: Vec::new() };
+    let mut found = Found { len, start: 0, chunks: Vec::new(), pages: Vec::new() };
+    let mut end = 0;
     for page in pages {
+        let start = end;
+        end += page.bytes;
+        if end <= range.start || start >= range.end {
+            continue;
+        }
+        if found.pages.is_empty() {
+            found.start = start;
+        }
         let key = RecordKey { hash: page.id, kind: RecordKind::Recipe };
         let Some((bytes, place)) = read_record(backend, catalog, places(key), key)? else { return Ok(None) };
         match recipe::decode(key.hash, &bytes, &Profile::bounds_of) {

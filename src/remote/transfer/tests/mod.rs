@@ -28,6 +28,7 @@ mod budgets;
 mod damage;
 mod faults;
 mod schedule;
+mod slice;
 mod verification;
 mod whole;
 
