@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command as Process;
 
 use divan::Bencher;
-use mlv::model::stage::Command;
+use mlv::model::stage::{Command, Shell};
 use mlv::pipeline::exec::{End, ExecOptions, Execution, run};
 use mlv::report::NoReport;
 
@@ -24,7 +24,16 @@ fn bare_shell(bencher: Bencher) {
 fn stage(bencher: Bencher) {
     let command = Command::Script(SCRIPT.into());
     let (folder, root) = (Path::new("/"), Path::new("/"));
-    let execution = Execution { stage: "s", command: &command, folder, root, run: "r" };
+    let execution = Execution {
+        stage: "s",
+        command: &command,
+        folder,
+        root,
+        run: "r",
+        shell: Shell::Sh,
+        env: &[],
+        timeout: None,
+    };
     bencher.bench_local(|| {
         let end = run(&execution, &mut Vec::new(), &NoReport, ExecOptions::default()).expect("a shell");
         assert_eq!(end, End::Success);

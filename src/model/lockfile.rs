@@ -51,6 +51,8 @@ pub struct StageLock {
     pub params: Vec<(RepoPath, Entries)>,
     /// Outputs, sorted by path.
     pub outs: Vec<LockOut>,
+    /// How it was run, besides the command: [`Stage::settings`].
+    pub settings: Entries,
     /// Keys of a newer mlv, kept.
     pub unknown: Entries,
     /// Whether the entry is as mlv wrote it.
@@ -246,7 +248,18 @@ impl StageLock {
         for (_, values) in &mut params {
             values.sort_by(|a, b| a.0.cmp(&b.0));
         }
-        StageLock { command, deps, params, outs, unknown: Entries::new(), sum: LockSum::Valid }
+        let (settings, unknown) = Default::default();
+        StageLock { command, deps, params, outs, settings, unknown, sum: LockSum::Valid }
+    }
+
+    /// This with the settings of the run.
+    pub fn with_settings(self, settings: Entries) -> StageLock {
+        StageLock { settings, ..self }
+    }
+
+    /// What was recorded of a setting.
+    pub fn setting(&self, key: &str) -> Option<&Value> {
+        self.settings.iter().find(|(known, _)| **known == *key).map(|(_, value)| value)
     }
 
     /// Whether the entry was merged or edited since mlv wrote it.

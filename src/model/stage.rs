@@ -1,7 +1,10 @@
 //! Stages as they are defined, resolved: what `mlv.yaml` says, with paths relative to the root.
 
 use crate::model::path::RepoPath;
-use crate::model::value::KeyPath;
+use std::time::Duration;
+
+use crate::model::digest::Digest;
+use crate::model::value::{Entries, KeyPath, Value};
 
 /// The stages of one `mlv.yaml`.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,12 +63,76 @@ pub struct Stage {
     pub always_changed: bool,
     /// What it is for.
     pub desc: Option<Box<str>>,
+    /// What runs the command.
+    pub shell: Shell,
+    /// Variables that the command gets, sorted by name.
+    pub env: Vec<(Box<str>, Box<str>)>,
+    /// Variables of mlv's own environment whose values are inputs, sorted.
+    pub env_deps: Vec<Box<str>>,
+    /// How long the command may take.
+    pub timeout: Option<Duration>,
+    /// How often a command that failed is tried again.
+    pub retries: u32,
+    /// Stages of the same file that run before it, whatever it reads; sorted.
+    pub needs: Vec<Box<str>>,
+    /// What it takes of things that are counted, by name.
+    pub resources: Vec<(Box<str>, u32)>,
 }
+
+/// What runs a command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shell {
+    /// `/bin/sh -e`.
+    #[default]
+    Sh,
+    /// `bash -eo pipefail`.
+    Bash,
+}
+
+impl Shell {
+    /// Its name in files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Shell::Sh => "sh",
+            Shell::Bash => "bash",
+        }
+    }
+}
+
+/// The key of [`Stage::env`] in definitions and locks.
+pub const ENV: &str = "env";
+/// The key of [`Stage::env_deps`] in definitions and locks.
+pub const ENV_DEPS: &str = "env_deps";
+/// The key of [`Stage::shell`] in definitions and locks.
+pub const SHELL: &str = "shell";
 
 impl Stage {
     /// Whether it has neither inputs nor outputs, so that nothing tells when it is up to date.
     pub fn is_bare(&self) -> bool {
-        self.deps.is_empty() && self.params.is_empty() && self.outs.is_empty()
+        self.deps.is_empty() && self.params.is_empty() && self.outs.is_empty() && self.env_deps.is_empty()
+    }
+
+    /// What decides besides the command how it runs, as the lock has it: sorted by key. `variable`
+    /// tells the value of a variable of mlv's own environment.
+    ///
+    /// Values of [`Stage::env_deps`] may be secrets: a lock has the start of their hash.
+    pub fn settings(&self, variable: impl Fn(&str) -> Option<String>) -> Entries {
+        let mut settings = Entries::new();
+        if !self.env.is_empty() {
+            let env = self.env.iter().map(|(name, value)| (name.clone(), Value::Text(value.clone())));
+            settings.push((ENV.into(), Value::Map(env.collect())));
+        }
+        if !self.env_deps.is_empty() {
+            let hash = |value: String| Digest::of(value.as_bytes()).to_string()[..16].into();
+            let now = |name: &Box<str>| {
+                (name.clone(), variable(name).map_or(Value::Null, |value| Value::Text(hash(value))))
+            };
+            settings.push((ENV_DEPS.into(), Value::Map(self.env_deps.iter().map(now).collect())));
+        }
+        if self.shell != Shell::Sh {
+            settings.push((SHELL.into(), Value::Text(self.shell.as_str().into())));
+        }
+        settings
     }
 }
 
@@ -92,6 +159,29 @@ impl Command {
         let lines = self.scripts().iter().flat_map(|script| script.lines());
         lines.map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
     }
+
+    /// Whether one of the scripts pipes commands: `a | b`, not `a || b`, and not in quotes.
+    pub fn has_pipe(&self) -> bool {
+        self.scripts().iter().any(|script| has_pipe(script))
+    }
+}
+
+fn has_pipe(script: &str) -> bool {
+    let mut quote = None;
+    let mut before = ' ';
+    let mut chars = script.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (None | Some('"'), '\\') => drop(chars.next()),
+            (None, '\'' | '"') => quote = Some(c),
+            (Some(open), _) if open == c => quote = None,
+            // `>|` writes, `||` is or.
+            (None, '|') if before != '>' && chars.next_if_eq(&'|').is_none() => return true,
+            _ => {}
+        }
+        before = c;
+    }
+    false
 }
 
 /// Parameters of one file that a stage reads.
@@ -123,6 +213,8 @@ pub struct Out {
     pub push: bool,
     /// The remote that it goes to instead of the default one.
     pub remote: Option<Box<str>>,
+    /// Whether the command may leave it out.
+    pub optional: bool,
     /// Whether the next run finds it as the last one left it.
     pub persist: bool,
     /// What it is for.
@@ -253,6 +345,17 @@ pub fn check_stage_name(name: &str) -> Result<(), StageNameError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pipes_are_told_from_what_looks_like_one() {
+        let has_pipe = |script: &str| Command::Script(script.into()).has_pipe();
+        for script in ["a | b", "a|b", "a |& b", "x '|' | y", "a || b | c", "\"x\\\"\" | y"] {
+            assert!(has_pipe(script), "{script}");
+        }
+        for script in ["a || b", "a '|' b", "a \"|\" b", "a >| b", "a \\| b", "a"] {
+            assert!(!has_pipe(script), "{script}");
+        }
+    }
 
     #[test]
     fn names_are_words() {

@@ -293,6 +293,10 @@ impl State for WorkTreeState<'_> {
         Ok(current)
     }
 
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+    }
+
     fn is_cached(&self, content: &ContentInfo) -> Result<bool, OpError> {
         if self.absent == Absent::AsRecorded {
             // Not downloaded is no difference.

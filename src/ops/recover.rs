@@ -2,7 +2,7 @@
 //! the outputs of the stage that it was running are what they were before (R1, R21). And after any
 //! command that was killed while it replaced a file on another file system.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::fs::dir::Dir;
@@ -50,16 +50,15 @@ fn put_back(
     reporter: &dyn Reporter,
 ) -> Result<(), OpError> {
     let Some(aside) = left.aside()? else { return Ok(()) };
-    let finished: BTreeSet<&str> = records.iter().filter_map(finished_stage).collect();
-    let settled: BTreeSet<&str> = records.iter().filter_map(settled_stage).collect();
     let rescue = Rescue::new(Arc::clone(repo.mlv()), "mlv repro");
-    for record in records {
+    for (at, record) in records.iter().enumerate() {
         let Record::Aside { stage, before, outs } = record else { continue };
+        let outcome = outcome(stage, &records[at + 1..]);
         // What stands there by now may be another run's.
-        if settled.contains(stage.as_str()) {
+        if outcome == Outcome::PutBack {
             continue;
         }
-        let is_finished = finished.contains(stage.as_str());
+        let is_finished = outcome == Outcome::Finished;
         // So is what stands there if somebody has run the stage since, or brought its entry in.
         let is_newer =
             !is_finished && before.as_ref().map_or(Ok(false), |before| before.has_changed(repo))?;
@@ -87,18 +86,22 @@ fn put_back(
     Ok(())
 }
 
-fn finished_stage(record: &Record) -> Option<&str> {
-    match record {
-        Record::Finished { stage, .. } => Some(stage),
-        _ => None,
-    }
+/// What became of a stage whose outputs were moved aside.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Finished,
+    PutBack,
+    CutOff,
 }
 
-fn settled_stage(record: &Record) -> Option<&str> {
-    match record {
-        Record::PutBack { stage } => Some(stage),
+/// That of the try before `records`: a stage that failed may have been tried again.
+fn outcome(of: &str, records: &[Record]) -> Outcome {
+    let outcome = records.iter().find_map(|record| match record {
+        Record::Finished { stage, .. } if stage == of => Some(Outcome::Finished),
+        Record::PutBack { stage } if stage == of => Some(Outcome::PutBack),
         _ => None,
-    }
+    });
+    outcome.unwrap_or(Outcome::CutOff)
 }
 
 /// Finds what was replaced through a name beside it: the old file goes to rescue.

@@ -59,6 +59,7 @@ pub fn run(
 pub fn form(reasons: &[Reason]) -> Vec<Value> {
     let (mut deps, mut params, mut outs) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let mut words = Vec::new();
+    let mut variables = BTreeMap::new();
     for reason in reasons {
         match reason {
             Reason::Dep { path, change } => drop(deps.insert(path.to_string(), json!(input_word(*change)))),
@@ -73,12 +74,19 @@ pub fn form(reasons: &[Reason]) -> Vec<Value> {
             Reason::AlwaysChanged => words.push(json!("always changed")),
             Reason::NothingDeclared => words.push(json!("no inputs or outputs")),
             Reason::Command => words.push(json!("changed command")),
+            Reason::Shell => words.push(json!("changed shell")),
+            Reason::Variable { name, change } => {
+                drop(variables.insert(name.to_string(), json!(input_word(*change))));
+            }
         }
     }
     let mut form = Vec::new();
     deps.extend(params.into_iter().map(|(file, keys)| (file, Value::Object(keys))));
     if !deps.is_empty() {
         form.push(json!({ "changed deps": deps }));
+    }
+    if !variables.is_empty() {
+        form.push(json!({ "changed env": variables }));
     }
     if !outs.is_empty() {
         form.push(json!({ "changed outs": outs }));

@@ -1,7 +1,7 @@
 //! Running a stage's command: the only code of the library that runs what a repository names.
 //!
-//! A script is given to `/bin/sh -e`, whatever the user's login shell is, in a process group of
-//! its own, so that it ends as a whole. What it prints goes line by line to the reporter and
+//! A script is given to `/bin/sh -e` or to bash, whatever the user's login shell is, in a process
+//! group of its own, so that it ends as a whole. What it prints goes line by line to the reporter and
 //! byte by byte to a log, within bounds. Nothing that a command leaves behind can hold mlv up.
 
 use std::io::{self, Write};
@@ -13,14 +13,16 @@ use process_wrap::std::{ChildWrapper, CommandWrap};
 
 use crate::error::{Advice, ErrorKind};
 use crate::fs::orphans::VARIABLE;
-use crate::model::stage::Command;
+use crate::model::stage::{Command, Shell};
 use crate::pipeline::exec::output::{Output, Received};
 use crate::report::{Reporter, Urgency, urgency};
 
 mod output;
 
-/// By absolute path: a `sh` in the work tree or in PATH is not asked (R11).
-const SHELL: &str = "/bin/sh";
+/// By absolute path: a shell in the work tree or in PATH is not asked (R11).
+const SH: &str = "/bin/sh";
+/// Where systems have it; the first is tried if none does, for its error.
+const BASH: [&str; 3] = ["/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash"];
 /// How often a running command is looked at.
 const TICK: Duration = Duration::from_millis(50);
 /// How long output is still read from processes that outlive the command.
@@ -39,6 +41,12 @@ pub struct Execution<'a> {
     pub root: &'a Path,
     /// A name that no other run has: `MLV_RUN`, by which processes are found that outlive mlv.
     pub run: &'a str,
+    /// What runs the command.
+    pub shell: Shell,
+    /// Variables that the command gets besides mlv's own environment.
+    pub env: &'a [(Box<str>, Box<str>)],
+    /// How long all of it may take.
+    pub timeout: Option<Duration>,
 }
 
 /// How it is run.
@@ -69,6 +77,8 @@ pub enum End {
     Signal(i32),
     /// mlv ended it, because the user asked to stop.
     Interrupted,
+    /// mlv ended it, because it took longer than it may.
+    TimedOut,
 }
 
 /// Why a command could not be run.
@@ -84,8 +94,10 @@ pub enum ExecError {
         folder: PathBuf,
     },
     /// The shell could not be started.
-    #[error("cannot start `{SHELL}` for stage `{stage}`")]
+    #[error("cannot start `{shell}` for stage `{stage}`")]
     Start {
+        /// The shell.
+        shell: &'static str,
         /// The stage.
         stage: Box<str>,
         /// What the operating system says.
@@ -125,6 +137,7 @@ pub fn run(
     }
     let mut output = Output::new(execution.stage, log, reporter, options.log_limit);
     let mut end = End::Success;
+    let deadline = execution.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     for script in execution.command.scripts() {
         if (options.urgency)() != Urgency::None {
             end = End::Interrupted;
@@ -132,7 +145,7 @@ pub fn run(
         if end != End::Success {
             break;
         }
-        end = run_script(execution, script, &mut output, options)?;
+        end = run_script(execution, (script, deadline), &mut output, options)?;
     }
     output.finish();
     Ok(end)
@@ -140,17 +153,22 @@ pub fn run(
 
 fn run_script(
     execution: &Execution<'_>,
-    script: &str,
+    (script, deadline): (&str, Option<Instant>),
     output: &mut Output<'_>,
     options: ExecOptions<'_>,
 ) -> Result<End, ExecError> {
-    let failed = |source| ExecError::Start { stage: execution.stage.into(), source };
+    let (shell, flags) = shell(execution.shell);
+    let failed = |source| ExecError::Start { shell, stage: execution.stage.into(), source };
     let (reader, writer) = io::pipe().map_err(failed)?;
     // `--`, because `sh -c -x` takes a script that starts with a dash for an option.
-    let mut process = Process::new(SHELL);
+    let mut process = Process::new(shell);
     process
-        .args(["-e", "-c", "--", script])
+        .args(flags)
+        .args(["-c", "--", script])
         .current_dir(execution.folder)
+        // A file that bash would run first.
+        .env_remove("BASH_ENV")
+        .envs(execution.env.iter().map(|(name, value)| (&**name, &**value)))
         .env("MLV_ROOT", execution.root)
         .env("MLV_STAGE", execution.stage)
         .env(VARIABLE, execution.run)
@@ -164,9 +182,21 @@ fn run_script(
     let child = wrapped.spawn().map_err(failed)?;
     // It holds the pipe's writing end: while this is open, the reader sees no end.
     drop(wrapped);
-    let mut running = Running { child, status: None, open: true, asked: None, killed: false };
+    let mut running =
+        Running { child, status: None, open: true, asked: None, killed: false, deadline, is_late: false };
     let end = running.until_end(output, options);
     end.map_err(|source| ExecError::Wait { stage: execution.stage.into(), source })
+}
+
+/// The program and its options.
+fn shell(shell: Shell) -> (&'static str, &'static [&'static str]) {
+    match shell {
+        Shell::Sh => (SH, &["-e"]),
+        Shell::Bash => {
+            let found = BASH.into_iter().find(|path| Path::new(path).exists());
+            (found.unwrap_or(BASH[0]), &["-e", "-o", "pipefail"])
+        }
+    }
 }
 
 /// A started shell and what is known of it.
@@ -178,6 +208,10 @@ struct Running {
     /// When the group was asked to end.
     asked: Option<Instant>,
     killed: bool,
+    /// When it must have ended.
+    deadline: Option<Instant>,
+    /// Whether it was ended because it had not.
+    is_late: bool,
 }
 
 impl Running {
@@ -207,7 +241,11 @@ impl Running {
         }
         self.drain(output, DRAIN);
         output.unfollow();
-        Ok(if interrupted { End::Interrupted } else { self.end() })
+        Ok(match (interrupted, self.is_late) {
+            (true, true) => End::TimedOut,
+            (true, false) => End::Interrupted,
+            _ => self.end(),
+        })
     }
 
     /// Ends the group if the user asked for it: politely first, at once the second time.
@@ -217,7 +255,8 @@ impl Running {
         }
         let urgency = (options.urgency)();
         match self.asked {
-            None if urgency != Urgency::None => {
+            None if urgency != Urgency::None || self.is_too_late() => {
+                self.is_late = urgency == Urgency::None;
                 self.asked = Some(Instant::now());
                 signal(&*self.child, Signal::Term);
             }
@@ -227,6 +266,10 @@ impl Running {
             }
             _ => {}
         }
+    }
+
+    fn is_too_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     fn drain(&mut self, output: &mut Output<'_>, most: Duration) {

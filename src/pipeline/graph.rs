@@ -257,15 +257,21 @@ fn makers(stages: &[(StageAddress, Stage)]) -> Result<PathMap<usize>, GraphError
 fn links(stages: &[(StageAddress, Stage)], makers: &PathMap<usize>) -> Result<Vec<Vec<usize>>, GraphError> {
     let mut left = MAX_LINKS;
     let mut upstream = Vec::with_capacity(stages.len());
-    for (_, stage) in stages {
-        let above = upstream_of(stage, makers);
+    let places: HashMap<(&RepoPath, &str), usize> =
+        stages.iter().enumerate().map(|(at, (address, _))| ((&address.file, &*address.name), at)).collect();
+    for (address, stage) in stages {
+        let mut above = upstream_of(stage, makers);
+        let needed = stage.needs.iter().filter_map(|name| places.get(&(&address.file, &**name)));
+        above.extend(needed);
+        let mut seen = HashSet::new();
+        above.retain(|maker| seen.insert(*maker));
         left = left.checked_sub(above.len()).ok_or(GraphError::TooManyLinks { limit: MAX_LINKS })?;
         upstream.push(above);
     }
     Ok(upstream)
 }
 
-/// The makers of what `stage` reads, in the order of its inputs, without duplicates.
+/// The makers of what `stage` reads, in the order of its inputs.
 fn upstream_of(stage: &Stage, makers: &PathMap<usize>) -> Vec<usize> {
     let mut found = Vec::new();
     let inputs = stage.deps.iter().chain(stage.params.iter().map(|params| &params.file));
@@ -274,8 +280,6 @@ fn upstream_of(stage: &Stage, makers: &PathMap<usize>) -> Vec<usize> {
         found.extend(makers.above(input).map(|(_, maker)| *maker));
         found.extend(makers.below(input).copied());
     }
-    let mut seen = HashSet::new();
-    found.retain(|maker| seen.insert(*maker));
     found
 }
 

@@ -16,6 +16,7 @@ pub(super) mod keys;
 mod outs;
 mod plots;
 pub(super) mod problem;
+mod settings;
 mod stage;
 
 pub use crate::pipeline::parse::problem::{PipelineError, PipelineProblem};
@@ -72,16 +73,22 @@ impl Parser<'_> {
         if let Some(node) = top.get("artifacts").filter(|node| !node.is_null()) {
             pipeline.artifacts = plots::artifacts(&scope.node(node, false)?, &self.folder)?;
         }
+        let shell = settings::shell(top)?.unwrap_or_default();
+        let mut references = Vec::new();
         for (key, node) in definitions(top)? {
             let name = key.text.as_ref();
             check_name(name)
                 .map_err(|reason| (key.mark, PipelineProblem::Name { name: short(name), reason }))?;
             let definition = map_of(node, "a stage")?;
             expand::each((key.mark, name), definition, scope, &mut |name, definition, scope| {
-                pipeline.stages.push(self.stage((key, name), definition, scope)?);
+                let at = pipeline.stages.len();
+                let (stage, named) = self.stage((key, name), definition, scope, (shell, at))?;
+                pipeline.stages.push(stage);
+                references.extend(named);
                 Ok(())
             })?;
         }
+        settings::resolve(&mut pipeline.stages, &references)?;
         pipeline.values = self.reader.found();
         Ok(pipeline)
     }

@@ -6,13 +6,13 @@
 //! outcome of another stage. The rule is DVC's, but a removed dependency, parameter or output
 //! makes a stage changed too.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::model::lockfile::{LockOut, StageLock};
 use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
-use crate::model::stage::{Out, ParamDep, ParamKeys, Stage};
+use crate::model::stage::{ENV, ENV_DEPS, Out, ParamDep, ParamKeys, SHELL, Stage};
 use crate::model::value::Value;
 use crate::pipeline::graph::{Graph, StageIndex};
 use crate::pipeline::paths::PathMap;
@@ -58,6 +58,8 @@ pub trait State {
     fn params(&self, file: &RepoPath) -> Result<CurrentParams, Self::Error>;
     /// Whether the cache holds all of these contents.
     fn is_cached(&self, content: &ContentInfo) -> Result<bool, Self::Error>;
+    /// The value of a variable of mlv's own environment.
+    fn variable(&self, name: &str) -> Option<String>;
 }
 
 /// How a decision is made.
@@ -93,6 +95,7 @@ pub fn decide<S: State>(
     if lock.command != stage.command {
         findings.reasons.push(Reason::Command);
     }
+    settings(stage, lock, state, &mut findings);
     if !stage.frozen {
         inputs(stage, lock, state, options, &mut findings)?;
     }
@@ -155,6 +158,37 @@ fn inputs<S: State>(
         findings.reasons.push(Reason::Dep { path: dep.path.clone(), change });
     }
     params(stage, lock, state, findings)
+}
+
+/// How the command is run: shell and variables.
+fn settings<S: State>(stage: &Stage, lock: &StageLock, state: &S, findings: &mut Findings) {
+    let now = stage.settings(|name| state.variable(name));
+    let now = |key: &str| now.iter().find(|(known, _)| **known == *key).map(|(_, value)| value);
+    if now(SHELL) != lock.setting(SHELL) {
+        findings.reasons.push(Reason::Shell);
+    }
+    variables(now(ENV), lock.setting(ENV), findings);
+    if !stage.frozen {
+        variables(now(ENV_DEPS), lock.setting(ENV_DEPS), findings);
+    }
+}
+
+fn variables(now: Option<&Value>, before: Option<&Value>, findings: &mut Findings) {
+    let entries = |value: Option<&Value>| match value {
+        Some(Value::Map(entries)) => entries.iter().cloned().collect::<BTreeMap<_, _>>(),
+        _ => BTreeMap::new(),
+    };
+    let (now, before) = (entries(now), entries(before));
+    let names: BTreeSet<&Box<str>> = now.keys().chain(before.keys()).collect();
+    for name in names {
+        let change = match (before.get(name), now.get(name)) {
+            (None, _) => InputChange::Added,
+            (_, None) => InputChange::Removed,
+            (Some(before), Some(now)) if before == now => continue,
+            _ => InputChange::Modified,
+        };
+        findings.reasons.push(Reason::Variable { name: name.clone(), change });
+    }
 }
 
 fn params<S: State>(
@@ -234,7 +268,10 @@ fn outputs<S: State>(
 ) -> Result<(), S::Error> {
     for out in &stage.outs {
         let Some(made) = lock.out(&out.path) else {
-            findings.reasons.push(Reason::Out { path: out.path.clone(), change: OutChange::Added });
+            if !out.optional || state.content(&out.path)? != Current::Missing {
+                let change = OutChange::Added;
+                findings.reasons.push(Reason::Out { path: out.path.clone(), change });
+            }
             continue;
         };
         output(out, made, state, options, findings)?;
@@ -337,6 +374,10 @@ impl<S: State> State for Ahead<'_, S> {
 
     fn is_cached(&self, content: &ContentInfo) -> Result<bool, S::Error> {
         self.state.is_cached(content)
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        self.state.variable(name)
     }
 }
 

@@ -9,9 +9,14 @@ use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::{RepoPath, check_output_name};
 use crate::model::place::{Located, Mark, short};
 use crate::model::resolve::{ResolveError, resolve};
-use crate::model::stage::{Command, check_stage_name};
+use crate::model::stage::{Command, ENV, ENV_DEPS, SHELL, check_stage_name};
 use crate::model::value::{Entries, Value};
 use crate::model::yaml::{Map, Node};
+
+/// The keys of an entry.
+const KNOWN: [&str; 5] = ["cmd", "deps", "params", "outs", "sum"];
+/// And those that are there if a stage has such settings.
+const SETTINGS: [&str; 3] = [ENV, ENV_DEPS, SHELL];
 
 type Refusal = (Mark, LockProblem);
 
@@ -20,7 +25,10 @@ pub(super) fn lockfile(file: &RepoPath, text: &str, root: &Node<'_>) -> Result<L
     let top = map_of(root, "a lock file").map_err(fail)?;
     check_version(root.mark, top).map_err(fail)?;
     let folder = file.parent().unwrap_or_else(RepoPath::root);
-    let mut lock = Lockfile { unknown: unknown(top, &["version", "stages"]), ..Lockfile::default() };
+    let mut lock = Lockfile {
+        unknown: entries(top, |key| !["version", "stages"].contains(&key)),
+        ..Lockfile::default()
+    };
     let Some(stages) = top.get("stages").filter(|stages| !stages.is_null()) else { return Ok(lock) };
     for (key, node) in &map_of(stages, "`stages`").map_err(fail)?.entries {
         let name: Box<str> = key.text.as_ref().into();
@@ -62,7 +70,8 @@ fn stage(folder: &RepoPath, name: &str, node: &Node<'_>) -> Result<StageLock, Re
         params(folder, map)?,
         items(folder, map, "outs", out)?,
     );
-    entry.unknown = unknown(map, &["cmd", "deps", "params", "outs", "sum"]);
+    entry.settings = entries(map, |key| SETTINGS.contains(&key));
+    entry.unknown = entries(map, |key| !KNOWN.contains(&key) && !SETTINGS.contains(&key));
     check_twice(&entry).map_err(|problem| (node.mark, problem))?;
     let written = map.get("sum").and_then(Node::text);
     let mut text = String::new();
@@ -184,9 +193,10 @@ fn params(folder: &RepoPath, map: &Map<'_>) -> Result<Vec<(RepoPath, Entries)>, 
     Ok(params)
 }
 
-fn unknown(map: &Map<'_>, known: &[&str]) -> Entries {
+/// The entries that `wanted` picks, sorted by key.
+fn entries(map: &Map<'_>, wanted: impl Fn(&str) -> bool) -> Entries {
     let mut entries: BTreeMap<Box<str>, Value> = BTreeMap::new();
-    for (key, value) in map.entries.iter().filter(|(key, _)| !known.contains(&key.text.as_ref())) {
+    for (key, value) in map.entries.iter().filter(|(key, _)| wanted(&key.text)) {
         entries.insert(key.text.as_ref().into(), Value::of(value));
     }
     entries.into_iter().collect()

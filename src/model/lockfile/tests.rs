@@ -34,6 +34,7 @@ fn entry(command: Command) -> StageLock {
             push: false,
             remote: Some("s3".into()),
         }],
+        settings: Entries::new(),
         unknown: Vec::new(),
         sum: LockSum::Valid,
     }
@@ -150,7 +151,7 @@ fn refused_entries_are_kept_until_their_stage_runs() {
 
 #[test]
 fn unknown_keys_of_a_newer_mlv_are_kept() {
-    let text = "version: 1\nstages:\n  a:\n    cmd: x\n    env: {B: 1}\nfuture: [1]\n";
+    let text = "version: 1\nstages:\n  a:\n    cmd: x\n    later: {B: 1}\nfuture: [1]\n";
     let lock = parse(text);
     assert_eq!(lock.stages["a"].unknown.len(), 1);
     assert_eq!(parse(&lock.write(&at("p/mlv.lock"))), lock);
@@ -230,6 +231,7 @@ mod random {
                 deps: deps.collect(),
                 params: vec![(at("params.yaml"), params)],
                 outs: outs.collect(),
+                settings: Entries::new(),
                 unknown: Vec::new(),
                 sum: LockSum::Valid,
             }

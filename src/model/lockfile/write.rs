@@ -83,6 +83,7 @@ pub(super) fn body(out: &mut String, folder: &RepoPath, name: &str, entry: &Stag
             line(out, "      push", "false");
         }
     }
+    unknown(out, "    ", &entry.settings);
     unknown(out, "    ", &entry.unknown);
 }
 

@@ -14,7 +14,7 @@ use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{Source, Tracked, TrackedPipeline};
 use crate::ops::{OpError, leases, pointers, surroundings};
 use crate::pipeline::graph::StageAddress;
-use crate::pipeline::plan::{self, PlanOptions, Verdict};
+use crate::pipeline::plan::{self, PlanOptions, State, Verdict};
 use crate::repo::Repo;
 use crate::report::Reporter;
 use crate::store::statindex::{StatIndex, StatIndexUpdate};
@@ -135,19 +135,25 @@ impl<'a> Accepted<'a> {
         };
         let mut outs = Vec::new();
         for out in &stage.outs {
+            if out.optional && self.repo.dir().stat(&out.path)?.is_none() {
+                continue;
+            }
             let known = lock.as_ref().and_then(|lock| lock.out(&out.path)).map(|known| &known.content);
             let request =
                 Request { output: &out.path, known, inside: &[], store: out.cache, take_back: true };
             outs.push(LockOut::new(out, recording.output(request)?.info));
         }
-        let entry = inputs.map(|read| StageLock::new(stage.command.clone(), read.deps, read.params, outs));
+        let entry = inputs.map(|read| {
+            let entry = StageLock::new(stage.command.clone(), read.deps, read.params, outs);
+            entry.with_settings(stage.settings(|name| self.state.variable(name)))
+        });
         Ok(entry.filter(|entry| lock.as_ref() != Some(entry)))
     }
 
     /// Whether outputs of the stage are not here; counts them.
     fn is_absent(&self, stage: &Stage, report: &mut CommitReport) -> Result<bool, OpError> {
         let mut absent = 0;
-        for out in &stage.outs {
+        for out in stage.outs.iter().filter(|out| !out.optional) {
             absent += u64::from(self.repo.dir().stat(&out.path)?.is_none());
         }
         report.not_here += absent;

@@ -59,7 +59,7 @@ impl Session<'_> {
             Verdict::Restore { repairs } => self.restore(index, repairs, lease),
             Verdict::Run { reasons } => {
                 self.line(index).reasons = form(&reasons);
-                self.begin(index, lease, workers)?;
+                self.begin(index, (lease, 0), workers)?;
                 Ok(Taken::Begun)
             }
             // Only a plan knows stages whose inputs nobody knows yet.

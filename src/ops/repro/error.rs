@@ -2,6 +2,7 @@
 
 use crate::error::{Advice, ErrorKind, Hint};
 use crate::model::path::RepoPath;
+use crate::model::units::Span;
 use crate::pipeline::exec::ExecError;
 use crate::pipeline::plan::MissingInput;
 
@@ -26,6 +27,16 @@ pub enum StageError {
         stage: Box<str>,
         /// The signal's number.
         signal: i32,
+        /// The file with all that it printed, relative to the root.
+        log: String,
+    },
+    /// Its command was ended because it took longer than its `timeout`.
+    #[error("the command of stage `{stage}` was ended after {limit}, its timeout")]
+    TimedOut {
+        /// The stage.
+        stage: Box<str>,
+        /// How long it might take.
+        limit: Span,
         /// The file with all that it printed, relative to the root.
         log: String,
     },
@@ -108,7 +119,9 @@ impl StageError {
     /// The file with all that the command printed, if it ran.
     pub fn log(&self) -> Option<&str> {
         match self {
-            StageError::Code { log, .. } | StageError::Signal { log, .. } => Some(log),
+            StageError::Code { log, .. }
+            | StageError::Signal { log, .. }
+            | StageError::TimedOut { log, .. } => Some(log),
             _ => None,
         }
     }
@@ -117,7 +130,9 @@ impl StageError {
 impl Advice for StageError {
     fn kind(&self) -> ErrorKind {
         match self {
-            StageError::Code { .. } | StageError::Signal { .. } => ErrorKind::StageFailed,
+            StageError::Code { .. } | StageError::Signal { .. } | StageError::TimedOut { .. } => {
+                ErrorKind::StageFailed
+            }
             StageError::PartialInput { .. } => ErrorKind::NotDownloaded,
             StageError::NoLog { .. } => ErrorKind::NotFound,
             StageError::Exec(error) => error.kind(),
@@ -127,7 +142,9 @@ impl Advice for StageError {
 
     fn hints(&self) -> Vec<Hint> {
         let hint = match self {
-            StageError::Code { stage, .. } | StageError::Signal { stage, .. } => {
+            StageError::Code { stage, .. }
+            | StageError::Signal { stage, .. }
+            | StageError::TimedOut { stage, .. } => {
                 format!("`mlv logs {stage}` shows all that it printed")
             }
             StageError::PartialInput { path, .. } => format!("mlv pull {path}"),
@@ -146,6 +163,7 @@ impl Advice for StageError {
         match self {
             StageError::Code { stage, .. }
             | StageError::Signal { stage, .. }
+            | StageError::TimedOut { stage, .. }
             | StageError::NoLog { stage } => Some(stage.to_string()),
             StageError::MissingInputs { missing, .. } => missing.first().map(|input| match input {
                 MissingInput::File { path } => path.to_string(),

@@ -5,24 +5,27 @@
 
 use std::time::Instant;
 
-use crate::error::Advice;
+use crate::error::{Advice, ErrorKind};
 use crate::fs::file::OutFile;
 use crate::fs::lock::StageLease;
 use crate::model::lockfile::{LockOut, StageLock};
 use crate::model::path::RepoPath;
-use crate::model::stage::Stage;
+use crate::model::stage::{Shell, Stage};
+use crate::model::units::Span;
 use crate::ops::OpError;
 use crate::ops::lock_entries::Record;
 use crate::ops::logs;
 use crate::ops::record::Request;
 use crate::ops::repro::Action;
 use crate::ops::repro::aside::Aside;
+use crate::ops::repro::decide::Taken;
 use crate::ops::repro::error::StageError;
 use crate::ops::repro::session::Session;
 use crate::ops::repro::workers::{Work, Workers};
 use crate::ops::stage_inputs::Inputs;
 use crate::pipeline::exec::{End, ExecError};
 use crate::pipeline::graph::StageIndex;
+use crate::pipeline::plan::State;
 use crate::report::{Event, interrupted};
 
 /// A stage whose command runs.
@@ -33,7 +36,9 @@ pub(super) struct Run {
     /// The file with what it prints, relative to the root.
     log: String,
     started: Instant,
-    _lease: StageLease,
+    /// Which try it is, the first being 0.
+    tries: u32,
+    lease: StageLease,
 }
 
 impl Session<'_> {
@@ -41,11 +46,12 @@ impl Session<'_> {
     pub(super) fn begin(
         &mut self,
         index: StageIndex,
-        lease: StageLease,
+        (lease, tries): (StageLease, u32),
         workers: &Workers<'_, '_>,
     ) -> Result<(), OpError> {
         self.place_pending()?;
         self.prepare()?;
+        self.warn_of_pipes(index);
         let (graph, repo) = (self.graph, self.repo);
         let (stage, address) = (graph.stage(index), graph.address(index));
         let target = address.to_string();
@@ -68,16 +74,15 @@ impl Session<'_> {
         let started = taken.and_then(|()| self.log(&target)).and_then(|(log, log_path)| {
             let command = stage.command.scripts().join("\n");
             self.reporter.event(&Event::StageStarted { stage: target.clone(), command });
-            let command = stage.command.clone();
             let root = repo.root().to_owned();
-            let work = Work { stage: index, target, command, folder, root, run, log };
+            let work = Work { index, target, stage: stage.clone(), folder, root, run, log };
             workers.start(work).map_err(StageError::from)?;
             Ok(log_path)
         });
         match started {
             Ok(log) => {
                 let started = Instant::now();
-                self.running.insert(index, Run { before, aside, log, started, _lease: lease });
+                self.running.insert(index, Run { before, aside, log, started, tries, lease });
                 Ok(())
             }
             Err(error) => {
@@ -87,21 +92,47 @@ impl Session<'_> {
         }
     }
 
-    /// Takes what a command made, or puts back what was there before.
+    /// Says once that `sh` takes no notice of a failure in front of a pipe.
+    fn warn_of_pipes(&mut self, index: StageIndex) {
+        let stage = self.graph.stage(index);
+        if stage.shell == Shell::Sh && !self.has_warned_of_pipes && stage.command.has_pipe() {
+            self.has_warned_of_pipes = true;
+            let message = format!(
+                "stage `{}` pipes commands under `sh`, which sees only the last one fail; \
+                 with `shell: bash` every one counts",
+                self.target(index)
+            );
+            self.reporter.event(&Event::Warning { message });
+        }
+    }
+
+    /// Takes what a command made, or puts back what was there before; after a failure runs it again
+    /// as often as the stage says.
     pub(super) fn conclude(
         &mut self,
-        index: StageIndex,
-        run: Run,
+        (index, run): (StageIndex, Run),
         end: Result<End, ExecError>,
-    ) -> Result<(), OpError> {
+        workers: &Workers<'_, '_>,
+    ) -> Result<Taken, OpError> {
         // A command may change what it did not declare, too.
         self.state.forget_work_tree();
         let outcome = self.check_end(index, &run, end).and_then(|()| self.accept(index, &run.before));
         match outcome {
-            Ok(entry) => self.finish(index, entry, run),
+            Ok(entry) => {
+                self.finish(index, entry, run)?;
+                Ok(Taken::Done)
+            }
             Err(error) => {
                 self.put_back(index, run.aside);
-                Err(error)
+                let (retries, tries) = (self.graph.stage(index).retries, run.tries + 1);
+                let has_failed = error.kind() == ErrorKind::StageFailed;
+                if !has_failed || tries > retries || self.is_journal_kept || interrupted() {
+                    return Err(error);
+                }
+                let message = format!("{error}; trying again ({tries} of {retries})");
+                self.reporter.event(&Event::Warning { message });
+                self.begin(index, (run.lease, tries), workers)?;
+                Ok(Taken::Begun)
             }
         }
     }
@@ -114,6 +145,10 @@ impl Session<'_> {
             End::Code(code) => Err(StageError::Code { stage, code, log }.into()),
             End::Signal(signal) => Err(StageError::Signal { stage, signal, log }.into()),
             End::Interrupted => Err(OpError::Interrupted),
+            End::TimedOut => {
+                let limit = Span(self.graph.stage(index).timeout.unwrap_or_default());
+                Err(StageError::TimedOut { stage, limit, log }.into())
+            }
         }
     }
 
@@ -131,8 +166,11 @@ impl Session<'_> {
     /// Checks what the command did, and takes its outputs into the cache.
     fn accept(&mut self, index: StageIndex, before: &Inputs) -> Result<StageLock, OpError> {
         let (stage, target) = (self.graph.stage(index), &self.target(index));
+        let mut made = Vec::new();
         for out in &stage.outs {
-            if self.repo.dir().stat(&out.path)?.is_none() {
+            if self.repo.dir().stat(&out.path)?.is_some() {
+                made.push(out);
+            } else if !out.optional {
                 let path = out.path.clone();
                 return Err(StageError::MissingOutput { stage: target.as_str().into(), path }.into());
             }
@@ -144,7 +182,7 @@ impl Session<'_> {
             return Err(StageError::InputChanged { stage: target.as_str().into(), path }.into());
         }
         let mut outs = Vec::new();
-        for out in &stage.outs {
+        for out in made {
             let store = out.cache && !self.options.no_commit;
             let request = Request { output: &out.path, known: None, inside: &[], store, take_back: true };
             let content = self.recording()?.output(request)?.info;
@@ -152,7 +190,8 @@ impl Session<'_> {
             outs.push(LockOut::new(out, content));
         }
         let (deps, params) = (before.deps.clone(), before.params.clone());
-        Ok(StageLock::new(stage.command.clone(), deps, params, outs))
+        let entry = StageLock::new(stage.command.clone(), deps, params, outs);
+        Ok(entry.with_settings(stage.settings(|name| self.state.variable(name))))
     }
 
     fn changed_input(

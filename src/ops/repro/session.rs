@@ -70,6 +70,7 @@ pub(super) struct Session<'a> {
     /// Files for git, in no order.
     changed: Vec<RepoPath>,
     is_prepared: bool,
+    pub(super) has_warned_of_pipes: bool,
     written: Instant,
 }
 
@@ -104,6 +105,7 @@ impl<'a> Session<'a> {
             rescued: BTreeMap::new(),
             changed: Vec::new(),
             is_prepared: false,
+            has_warned_of_pipes: false,
             written: Instant::now(),
         }
     }
@@ -140,7 +142,7 @@ impl<'a> Session<'a> {
                 return Ok(());
             }
             match workers.next(self.patience()) {
-                Some((stage, end)) => self.ended(stage, end),
+                Some((stage, end)) => self.ended(stage, end, workers),
                 None => self.schedule.resume(),
             }
             if self.written.elapsed() >= FLUSH_EVERY {
@@ -174,10 +176,11 @@ impl<'a> Session<'a> {
         [until_write, until_look].into_iter().flatten().min()
     }
 
-    fn ended(&mut self, index: StageIndex, end: Result<End, ExecError>) {
+    fn ended(&mut self, index: StageIndex, end: Result<End, ExecError>, workers: &Workers<'_, '_>) {
         let Some(run) = self.running.remove(&index) else { return };
-        match self.conclude(index, run, end) {
-            Ok(()) => self.schedule.done(index),
+        match self.conclude((index, run), end, workers) {
+            Ok(Taken::Done) => self.schedule.done(index),
+            Ok(Taken::Begun | Taken::PutOff) => {}
             Err(error) => self.fail(index, error),
         }
     }

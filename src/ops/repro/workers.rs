@@ -6,17 +6,17 @@ use std::thread::{Builder, Scope};
 use std::time::Duration;
 
 use crate::fs::file::OutFile;
-use crate::model::stage::Command;
+use crate::model::stage::Stage;
 use crate::pipeline::exec::{self, End, ExecError, ExecOptions, Execution};
 use crate::pipeline::graph::StageIndex;
 use crate::report::{Reporter, Urgency};
 
 /// A command that is to be run.
 pub(super) struct Work {
-    pub(super) stage: StageIndex,
+    pub(super) index: StageIndex,
     /// The stage's name as a target.
     pub(super) target: String,
-    pub(super) command: Command,
+    pub(super) stage: Stage,
     /// The folder that it runs in, absolute.
     pub(super) folder: PathBuf,
     /// The repository's root, absolute.
@@ -50,22 +50,25 @@ impl<'scope, 'env> Workers<'scope, 'env> {
     /// Starts a command.
     pub(super) fn start(&self, mut work: Work) -> Result<(), ExecError> {
         let (reporter, urgency, sender) = (self.reporter, self.urgency, self.sender.clone());
-        let target = work.target.clone();
+        let (target, shell) = (work.target.clone(), work.stage.shell.as_str());
         let run = move || {
             let execution = Execution {
                 stage: &work.target,
-                command: &work.command,
+                command: &work.stage.command,
                 folder: &work.folder,
                 root: &work.root,
                 run: &work.run,
+                shell: work.stage.shell,
+                env: &work.stage.env,
+                timeout: work.stage.timeout,
             };
             let options = ExecOptions { urgency, ..ExecOptions::default() };
             let end = exec::run(&execution, &mut work.log, reporter, options);
             // Nobody listens any more only if the session panicked.
-            let _ = sender.send((work.stage, end));
+            let _ = sender.send((work.index, end));
         };
         let started = Builder::new().name("stage".into()).spawn_scoped(self.scope, run);
-        let failed = |source| ExecError::Start { stage: target.as_str().into(), source };
+        let failed = |source| ExecError::Start { shell, stage: target.as_str().into(), source };
         started.map(drop).map_err(failed)
     }
 

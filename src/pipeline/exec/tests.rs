@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
+use crate::model::stage::Shell;
 use crate::report::{Event, Meter, NoReport, Task};
 
 /// Keeps the events.
@@ -42,8 +43,16 @@ fn quick() -> ExecOptions<'static> {
 fn run_in(folder: &Path, command: &Command, options: ExecOptions<'_>) -> Result<Ran, ExecError> {
     let heard = Heard::default();
     let mut log = Vec::new();
-    let execution =
-        Execution { stage: "p/mlv.yaml:s", command, folder, root: Path::new("/the/root"), run: "r" };
+    let execution = Execution {
+        stage: "p/mlv.yaml:s",
+        command,
+        folder,
+        root: Path::new("/the/root"),
+        run: "r",
+        shell: Shell::Sh,
+        env: &[],
+        timeout: None,
+    };
     let start = Instant::now();
     let end = run(&execution, &mut log, &heard, options)?;
     let took = start.elapsed();
@@ -197,8 +206,16 @@ fn a_log_that_cannot_be_written_is_a_warning() {
     }
     let heard = Heard::default();
     let command = Command::Script("echo a; sleep 0.1; echo b".into());
-    let execution =
-        Execution { stage: "s", command: &command, folder: Path::new("/"), root: Path::new("/"), run: "r" };
+    let execution = Execution {
+        stage: "s",
+        command: &command,
+        folder: Path::new("/"),
+        root: Path::new("/"),
+        run: "r",
+        shell: Shell::Sh,
+        env: &[],
+        timeout: None,
+    };
     assert_eq!(run(&execution, &mut Full, &heard, quick()).unwrap(), End::Success);
     assert_eq!(heard.warnings.lock().unwrap().len(), 1);
     assert_eq!(*heard.lines.lock().unwrap(), ["a", "b"]);
@@ -210,4 +227,36 @@ fn a_missing_folder_and_a_script_too_long_are_errors() {
     assert!(matches!(missing, Err(ExecError::NoFolder { .. })));
     let long = Command::Script("#".repeat(4 << 20).into());
     assert!(matches!(run_in(Path::new("/"), &long, quick()), Err(ExecError::Start { .. })));
+}
+
+fn with(shell: Shell, env: &[(Box<str>, Box<str>)], timeout: Option<Duration>, text: &str) -> (End, String) {
+    let command = Command::Script(text.into());
+    let root = Path::new("/");
+    let execution =
+        Execution { stage: "s", command: &command, folder: root, root, run: "r", shell, env, timeout };
+    let mut log = Vec::new();
+    let end = run(&execution, &mut log, &NoReport, quick()).unwrap();
+    (end, String::from_utf8(log).unwrap())
+}
+
+#[test]
+fn bash_fails_with_any_command_of_a_pipe_and_sh_with_the_last() {
+    assert_eq!(with(Shell::Sh, &[], None, "false | true; echo on"), (End::Success, "on\n".into()));
+    assert_eq!(with(Shell::Bash, &[], None, "false | true; echo on"), (End::Code(1), String::new()));
+    assert_eq!(with(Shell::Bash, &[], None, "[[ a == a ]] && echo ok"), (End::Success, "ok\n".into()));
+}
+
+#[test]
+fn command_gets_its_variables_but_not_mlvs() {
+    let env = [("A".into(), "a 'b'".into()), ("MLV_STAGE".into(), "other".into())];
+    let (end, log) = with(Shell::Sh, &env, None, "echo \"$A $MLV_STAGE\"");
+    assert_eq!((end, log.as_str()), (End::Success, "a 'b' s\n"));
+}
+
+#[test]
+fn command_that_takes_too_long_is_ended() {
+    let (end, log) =
+        with(Shell::Sh, &[], Some(Duration::from_millis(200)), "echo begun; sleep 600; echo over");
+    assert_eq!((end, log.as_str()), (End::TimedOut, "begun\n"));
+    assert_eq!(with(Shell::Sh, &[], Some(Duration::from_secs(3600)), "true").0, End::Success);
 }

@@ -14,8 +14,8 @@ pub(in crate::pipeline) struct Keys {
 
 pub(in crate::pipeline) const TOP: Keys = Keys {
     of: "a pipeline",
-    known: &["stages", "params", "metrics", "vars", "plots", "artifacts"],
-    later: &["datasets", "shell"],
+    known: &["stages", "params", "metrics", "vars", "plots", "artifacts", "shell"],
+    later: &["datasets"],
 };
 
 pub(in crate::pipeline) const STAGE: Keys = Keys {
@@ -33,8 +33,15 @@ pub(in crate::pipeline) const STAGE: Keys = Keys {
         "meta",
         "vars",
         "plots",
+        "shell",
+        "env",
+        "env_deps",
+        "resources",
+        "timeout",
+        "retries",
+        "needs",
     ],
-    later: &["shell", "env", "env_deps", "resources", "timeout", "retries", "needs"],
+    later: &[],
 };
 
 pub(in crate::pipeline) const FOREACH: Keys =
@@ -42,15 +49,15 @@ pub(in crate::pipeline) const FOREACH: Keys =
 
 pub(in crate::pipeline) const OUT: Keys = Keys {
     of: "an output",
-    known: &["cache", "push", "remote", "desc", "type", "labels", "meta", "persist"],
+    known: &["cache", "push", "remote", "desc", "type", "labels", "meta", "persist", "optional"],
     later: &["checkpoint"],
 };
 
 pub(in crate::pipeline) const PLOT_OUT: Keys = Keys {
     of: "a plot",
     known: &[
-        "cache", "push", "remote", "desc", "type", "labels", "meta", "persist", "x", "y", "x_label",
-        "y_label", "title", "template", "header",
+        "cache", "push", "remote", "desc", "type", "labels", "meta", "persist", "optional", "x", "y",
+        "x_label", "y_label", "title", "template", "header",
     ],
     later: &["checkpoint"],
 };

@@ -54,8 +54,16 @@ fn out(place: &Place<'_>, node: &Node<'_>, key: &'static str) -> Result<(Mark, O
         "plots" => Role::Plot(Box::new(plots::of_file(written, &path))),
         _ => Role::Data,
     };
-    let mut out =
-        Out { path, cache: true, push: true, remote: None, persist: false, role, notes: Notes::default() };
+    let mut out = Out {
+        path,
+        cache: true,
+        push: true,
+        remote: None,
+        optional: false,
+        persist: false,
+        role,
+        notes: Notes::default(),
+    };
     if let Some(options) = options.filter(|options| !options.is_null()) {
         out_options(&mut out, options, place.wdir)?;
     }
@@ -91,6 +99,7 @@ fn out_options(out: &mut Out, node: &Node<'_>, wdir: &RepoPath) -> Result<(), Re
     out.cache = bool(map, "cache")?.unwrap_or(true);
     out.push = bool(map, "push")?.unwrap_or(true);
     out.persist = bool(map, "persist")?.unwrap_or(false);
+    out.optional = bool(map, "optional")?.unwrap_or(false);
     out.remote = text(map, "remote")?;
     out.notes = notes(map)?;
     Ok(())

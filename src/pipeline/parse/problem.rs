@@ -110,6 +110,26 @@ pub enum PipelineProblem {
         /// As written.
         path: Box<str>,
     },
+    /// The name of a variable or of a resource.
+    #[error(
+        "the name `{name}` is refused: one has letters, digits and `_`, starts with no digit and no `MLV_`, and stands once"
+    )]
+    Variable {
+        /// The name.
+        name: Box<str>,
+    },
+    /// A stage that the file does not have.
+    #[error("this file has no stage or group `{name}`")]
+    NoSuchStage {
+        /// As written.
+        name: Box<str>,
+    },
+    /// A stage that waits for itself.
+    #[error("the stage `{name}` would wait for itself")]
+    NeedsItself {
+        /// The stage.
+        name: Box<str>,
+    },
     /// An artifact's name.
     #[error("the artifact's name `{name}` is refused: one has letters, digits, `_`, `-`, `.` and `/`, once")]
     ArtifactName {
@@ -204,6 +224,7 @@ impl Problem for PipelineProblem {
             | PipelineProblem::OwnInput { .. }
             | PipelineProblem::ContainsPipeline { .. }
             | PipelineProblem::GeneratedTwice { .. }
+            | PipelineProblem::NeedsItself { .. }
             | PipelineProblem::RunsInside { .. } => ProblemClass::Contradiction,
             _ => ProblemClass::Invalid,
         }

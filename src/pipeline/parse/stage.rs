@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use crate::model::path::RepoPath;
 use crate::model::place::short;
-use crate::model::stage::{Command, ParamDep, ParamKeys, Stage};
+use crate::model::stage::{Command, ParamDep, ParamKeys, Shell, Stage};
 use crate::model::value::KeyPath;
 use crate::model::yaml::{Key, Map, Node};
 use crate::pipeline::parse::problem::{Failure, PipelineProblem, Refusal};
-use crate::pipeline::parse::{Parser, bool, keys, list, outs, path, text, text_at, value};
+use crate::pipeline::parse::settings::Reference;
+use crate::pipeline::parse::{Parser, bool, keys, list, outs, path, settings, text, text_at, value};
 use crate::pipeline::template::Scope;
 
 /// Where parameters without a file come from, in the stage's folder.
@@ -18,16 +19,18 @@ pub(super) const DEFAULT_PARAMS: &str = "params.yaml";
 const MAX_COMMAND: usize = 1 << 20;
 
 impl Parser<'_> {
-    /// The stage `name`, which the key `key` defines.
+    /// The stage `name`, which the key `key` defines, and which stages it names. `shell` is that of the
+    /// file, and `at` the stage's place in it.
     pub(super) fn stage(
         &self,
         (key, name): (&Key<'_>, &str),
         definition: &Map<'_>,
         scope: Scope<'_>,
-    ) -> Result<Stage, Failure> {
+        (shell, at): (Shell, usize),
+    ) -> Result<(Stage, Vec<Reference>), Failure> {
         keys::check(definition, &keys::STAGE)?;
         if !self.is_templated && definition.get("vars").is_none() {
-            return Ok(build(self, (key, name), definition)?);
+            return Ok(build(self, (key, name), definition, (shell, at))?);
         }
         let mut values = Cow::Borrowed(scope.values);
         if let Some(node) = definition.get("vars") {
@@ -42,7 +45,7 @@ impl Parser<'_> {
         let untouched = |key: &Key<'_>| matches!(key.text.as_ref(), "vars" | "meta");
         let entries = definition.entries.iter().filter(|(key, _)| !untouched(key)).cloned().collect();
         let definition = scope.map(&Map { entries, flow: definition.flow })?;
-        Ok(build(self, (key, name), &definition)?)
+        Ok(build(self, (key, name), &definition, (shell, at))?)
     }
 }
 
@@ -53,23 +56,37 @@ fn wdir(folder: &RepoPath, node: Option<&Node<'_>>) -> Result<RepoPath, Refusal>
     }
 }
 
-fn build(parser: &Parser<'_>, (key, name): (&Key<'_>, &str), map: &Map<'_>) -> Result<Stage, Refusal> {
+fn build(
+    parser: &Parser<'_>,
+    (key, name): (&Key<'_>, &str),
+    map: &Map<'_>,
+    (shell, at): (Shell, usize),
+) -> Result<(Stage, Vec<Reference>), Refusal> {
     let wdir = wdir(&parser.folder, map.get("wdir"))?;
     let command = map.get("cmd").ok_or((key.mark, PipelineProblem::Missing { key: "cmd" }))?;
     let mut stage = Stage {
         name: name.into(),
         line: key.mark.line,
         command: self::command(command)?,
-        deps: deps(map, &wdir)?,
+        deps: Vec::new(),
         params: params(map, &wdir)?,
         outs: Vec::new(),
         frozen: bool(map, "frozen")?.unwrap_or(false),
         always_changed: bool(map, "always_changed")?.unwrap_or(false),
         desc: text(map, "desc")?,
         wdir,
+        shell: settings::shell(map)?.unwrap_or(shell),
+        env: settings::env(map)?,
+        env_deps: settings::env_deps(map)?,
+        timeout: settings::timeout(map)?,
+        retries: settings::retries(map)?,
+        needs: Vec::new(),
+        resources: settings::resources(map)?,
     };
+    let mut references = settings::needs(map, at)?;
+    stage.deps = deps(map, &stage.wdir, at, &mut references)?;
     stage.outs = outs::outs(parser.file, &stage, map)?;
-    Ok(stage)
+    Ok((stage, references))
 }
 
 fn command(node: &Node<'_>) -> Result<Command, Refusal> {
@@ -95,9 +112,22 @@ fn command(node: &Node<'_>) -> Result<Command, Refusal> {
     }
 }
 
-fn deps(map: &Map<'_>, wdir: &RepoPath) -> Result<Vec<RepoPath>, Refusal> {
+/// Files and directories; `stage: NAME` goes to the references.
+fn deps(
+    map: &Map<'_>,
+    wdir: &RepoPath,
+    at: usize,
+    references: &mut Vec<Reference>,
+) -> Result<Vec<RepoPath>, Refusal> {
     let mut deps = Vec::new();
     for item in list(map, "deps")? {
+        if let Some([(key, stage)]) = item.map().map(|map| &map.entries[..])
+            && key.text == "stage"
+        {
+            let named = text_at(stage, "stage", "the name of a stage or a group")?.into();
+            references.push(Reference { stage: at, named, mark: stage.mark, reads: true });
+            continue;
+        }
         let written = text_at(item, "deps", "a list of paths")?;
         deps.push(path(wdir, item.mark, written)?);
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::model::place::Problem;
-use crate::model::stage::{Axis, Command, ParamKeys, Role};
+use crate::model::stage::{Axis, Command, ParamKeys, Role, Shell};
 use crate::pipeline::template::NoValues;
 
 fn at(path: &str) -> RepoPath {
@@ -167,6 +167,60 @@ artifacts:
     insta::assert_snapshot!(error("artifacts: {a: {type: model}}\n"), @"p/mlv.yaml:1:13: `path` is missing");
     insta::assert_snapshot!(error("artifacts: {'a b': {path: m}}\n"), @"p/mlv.yaml:1:13: the artifact's name `a b` is refused: one has letters, digits, `_`, `-`, `.` and `/`, once");
     insta::assert_snapshot!(error("artifacts: {a: {path: /etc}}\n"), @"p/mlv.yaml:1:23: the path `/etc` is refused: it is absolute; paths here are relative");
+}
+
+#[test]
+fn stages_say_how_they_are_run() {
+    let text = "\
+shell: bash
+stages:
+  a:
+    cmd: x
+    env: {B: 2, A: '${v}', E: }
+    env_deps: [TOKEN, HOME, TOKEN]
+    timeout: 1.5h
+    retries: 2
+    resources: {gpu: 1}
+    outs: [o: {optional: true}, p]
+  b: {cmd: x, shell: sh, needs: [a]}
+vars: [v: one]
+";
+    let pipeline = read(text).unwrap();
+    let [a, b] = &pipeline.stages[..] else { panic!("two") };
+    let env: Vec<_> = a.env.iter().map(|(name, value)| (&**name, &**value)).collect();
+    assert_eq!(env, [("A", "one"), ("B", "2"), ("E", "")]);
+    assert_eq!(a.env_deps, ["HOME".into(), "TOKEN".into()]);
+    assert_eq!((a.shell, b.shell), (Shell::Bash, Shell::Sh));
+    assert_eq!((a.timeout, a.retries), (Some(std::time::Duration::from_secs(5400)), 2));
+    assert_eq!((&a.resources[..], &b.needs[..]), (&[("gpu".into(), 1)][..], &["a".into()][..]));
+    assert_eq!(a.outs.iter().map(|out| out.optional).collect::<Vec<_>>(), [true, false]);
+    insta::assert_snapshot!(stage_error("    shell: zsh\n"), @"p/mlv.yaml:4:12: `shell` must be `sh` or `bash`, this is a single value");
+    insta::assert_snapshot!(stage_error("    env: {A=B: 1}\n"), @"p/mlv.yaml:4:11: the name `A=B` is refused: one has letters, digits and `_`, starts with no digit and no `MLV_`, and stands once");
+    insta::assert_snapshot!(stage_error("    env: {A: [1]}\n"), @"p/mlv.yaml:4:14: `env` must be a map of names to texts, this is a list");
+    insta::assert_snapshot!(stage_error("    env_deps: [MLV_ROOT]\n"), @"p/mlv.yaml:4:16: the name `MLV_ROOT` is refused: one has letters, digits and `_`, starts with no digit and no `MLV_`, and stands once");
+    insta::assert_snapshot!(stage_error("    timeout: 0\n"), @"p/mlv.yaml:4:14: `timeout` must be a length of time such as `90s`, `30m` or `2h`, this is a single value");
+    insta::assert_snapshot!(stage_error("    retries: 101\n"), @"p/mlv.yaml:4:14: `retries` must be a whole number from 0 to 100, this is a single value");
+    insta::assert_snapshot!(stage_error("    resources: {gpu: 0}\n"), @"p/mlv.yaml:4:22: `resources` must be a map of names to whole numbers from 1 to 1000000, this is a single value");
+}
+
+#[test]
+fn stages_wait_for_stages_and_groups_and_read_what_they_make() {
+    let text = "\
+stages:
+  all: {cmd: x, deps: [{stage: train@*}, in]}
+  train:
+    foreach: [a, b]
+    do: {cmd: x, outs: ['${item}', '${item}.log': {optional: true}]}
+  then: {cmd: x, needs: [train@b, all]}
+";
+    let pipeline = read(text).unwrap();
+    let all = &pipeline.stages[0];
+    assert_eq!(all.deps, [at("p/a"), at("p/b"), at("p/in")]);
+    assert_eq!(all.needs, ["train@a".into(), "train@b".into()]);
+    assert_eq!(pipeline.stages[3].needs, ["all".into(), "train@b".into()]);
+    insta::assert_snapshot!(stage_error("    needs: [nosuch]\n"), @"p/mlv.yaml:4:13: this file has no stage or group `nosuch`");
+    insta::assert_snapshot!(stage_error("    needs: [s]\n"), @"p/mlv.yaml:4:13: the stage `s` would wait for itself");
+    insta::assert_snapshot!(stage_error("    deps: [{stage: t@*}]\n"), @"p/mlv.yaml:4:20: this file has no stage or group `t@*`");
 }
 
 #[test]

@@ -25,6 +25,7 @@ fn info(text: &str) -> ContentInfo {
 struct World {
     files: BTreeMap<RepoPath, String>,
     cache: Vec<ContentId>,
+    variables: HashMap<String, String>,
 }
 
 impl World {
@@ -60,7 +61,15 @@ impl World {
             }
         }
         let sum = LockSum::Valid;
-        StageLock { command: stage.command.clone(), deps, params, outs, unknown: Vec::new(), sum }
+        StageLock {
+            command: stage.command.clone(),
+            deps,
+            params,
+            outs,
+            settings: Vec::new(),
+            unknown: Vec::new(),
+            sum,
+        }
     }
 }
 
@@ -79,6 +88,10 @@ impl State for World {
 
     fn is_cached(&self, content: &ContentInfo) -> Result<bool, Infallible> {
         Ok(self.cache.contains(&content.id))
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        self.variables.get(name).cloned()
     }
 }
 
@@ -194,6 +207,51 @@ fn commands_are_compared_literally() {
     for command in ["cmd: 'x '", "cmd: [x]", "cmd: y"] {
         assert_eq!(reasons(&world, &lock, &STAGE.replace("cmd: x", command)), [Reason::Command]);
     }
+}
+
+#[test]
+fn shell_and_variables_are_compared_and_secrets_are_not_recorded() {
+    let text = "{cmd: x, deps: [in], outs: [out], shell: bash, env: {A: one}, env_deps: [TOKEN, GONE]}";
+    let mut world = World::default();
+    world.put("in", "1");
+    world.variables.insert("TOKEN".into(), "sesame".into());
+    let lock = world.run(&stage(text)).with_settings(stage(text).settings(|name| world.variable(name)));
+    let stages = BTreeMap::from([("s".into(), lock.clone())]);
+    let written = crate::model::lockfile::Lockfile { stages, ..Default::default() }.write(&at("mlv.lock"));
+    assert!(!written.contains("sesame") && written.contains("    env: {A: one}\n"), "{written}");
+    let read = crate::model::lockfile::Lockfile::parse(&at("mlv.lock"), written.as_bytes()).unwrap();
+    assert_eq!(read.stages["s"], lock);
+    assert_eq!(verdict(&world, &lock, text), UNCHANGED);
+    let variable = |name: &str, change| Reason::Variable { name: name.into(), change };
+    assert_eq!(reasons(&world, &lock, &text.replace("one", "two")), [variable("A", InputChange::Modified)]);
+    assert_eq!(
+        reasons(&world, &lock, &text.replace("env: {A: one}, ", "")),
+        [variable("A", InputChange::Removed)]
+    );
+    assert_eq!(
+        reasons(&world, &lock, &text.replace(", GONE", ", NEW")),
+        [variable("GONE", InputChange::Removed), variable("NEW", InputChange::Added)]
+    );
+    assert_eq!(reasons(&world, &lock, &text.replace("shell: bash, ", "")), [Reason::Shell]);
+    world.variables.insert("TOKEN".into(), "other".into());
+    world.variables.insert("GONE".into(), String::new());
+    let both = ["GONE", "TOKEN"].map(|name| variable(name, InputChange::Modified));
+    assert_eq!(reasons(&world, &lock, text), both);
+    let frozen = text.replace("outs:", "frozen: true, outs:");
+    assert_eq!(verdict(&world, &lock, &frozen), Verdict::Skip { why: SkipReason::Frozen });
+}
+
+#[test]
+fn optional_output_may_be_left_out() {
+    let text = "{cmd: x, deps: [in], outs: [out, may: {optional: true}]}";
+    let mut world = World::default();
+    world.put("in", "1");
+    let mut lock = world.run(&stage(text));
+    assert_eq!(verdict(&world, &lock, text), UNCHANGED);
+    lock.outs.retain(|made| made.path != at("may"));
+    assert_eq!(reasons(&world, &lock, text), [out("may", OutChange::Added)]);
+    world.files.remove(&at("may"));
+    assert_eq!(verdict(&world, &lock, text), UNCHANGED);
 }
 
 #[test]

@@ -65,6 +65,15 @@ pub enum Reason {
     NothingDeclared,
     /// The command is another one.
     Command,
+    /// The shell is another one.
+    Shell,
+    /// A variable that the command gets, or whose value is an input.
+    Variable {
+        /// Its name.
+        name: Box<str>,
+        /// What of it.
+        change: InputChange,
+    },
     /// A dependency.
     Dep {
         /// Which.

@@ -130,3 +130,122 @@ fn several_pipelines_of_one_repository_are_one_graph() {
     env.at("sub").mlv(&["repro", "low"]).success();
     assert_eq!(env.take_log(), Vec::<String>::new());
 }
+
+#[test]
+fn variables_are_part_of_what_makes_a_stage_up_to_date() {
+    let env = TestEnv::ready();
+    let pipeline = "stages:\n  s:\n    cmd: echo \"$GREETING $NAME\" > o; echo ran >> log\n    env: {GREETING: hello}\n    env_deps: [NAME]\n    outs: [o]\n";
+    env.write("mlv.yaml", pipeline);
+    let repro = |name: &str| {
+        env.run(env.mlv_command().env("NAME", name).arg("repro")).success();
+        env.take_log().len()
+    };
+    assert_eq!((repro("ada"), repro("ada")), (1, 0));
+    assert_eq!(env.read_text("o"), "hello ada\n");
+    // R12: a value may be a secret.
+    assert!(!env.read_text("mlv.lock").contains("ada"), "{}", env.read_text("mlv.lock"));
+    assert_eq!(env.json(&["status"])["stages"]["s"], json!([{"changed env": {"NAME": "modified"}}]));
+    assert_eq!((repro("eve"), repro("eve")), (1, 0));
+    env.write("mlv.yaml", pipeline.replace("hello", "hi"));
+    assert_eq!((repro("eve"), repro("eve")), (1, 0));
+    assert_eq!(env.read_text("o"), "hi eve\n");
+    env.write("mlv.yaml", pipeline.replace("    cmd", "    shell: bash\n    cmd").replace("hello", "hi"));
+    assert_eq!((repro("eve"), repro("eve")), (1, 0));
+}
+
+#[test]
+fn pipes_under_sh_get_one_warning() {
+    let env = TestEnv::ready();
+    let stages = "stages:\n  a: {cmd: false | cat > o, outs: [o]}\n  b: {cmd: false | cat > p, outs: [p]}\n";
+    env.write("mlv.yaml", stages);
+    let output = env.mlv(&["repro"]).success();
+    assert_eq!(output.stderr().matches("pipes commands").count(), 1, "{output}");
+    env.write("mlv.yaml", format!("shell: bash\n{stages}"));
+    let output = env.mlv(&["repro", "--keep-going"]).code(8);
+    assert!(!output.stderr().contains("pipes commands"), "{output}");
+}
+
+#[test]
+fn bash_reads_no_file_of_the_user_first() {
+    let env = TestEnv::ready();
+    env.write("first", "echo first >> log");
+    env.write(
+        "mlv.yaml",
+        "stages:\n  s: {cmd: '[[ a == a ]] && echo ran >> log', shell: bash, outs: [log]}\n",
+    );
+    env.run(env.mlv_command().env("BASH_ENV", env.path().join("first")).arg("repro")).success();
+    assert_eq!(env.read_text("log"), "ran\n");
+}
+
+#[test]
+fn stage_that_fails_is_tried_again_from_the_same_start() {
+    let env = TestEnv::ready();
+    let pipeline = "stages:\n  s: {cmd: 'echo try >> log; test ! -e o; echo x > o; test $(wc -l < log) = 3', outs: [o], retries: 2}\n";
+    env.write("mlv.yaml", pipeline);
+    env.mlv(&["repro"]).success();
+    assert_eq!(env.take_log().len(), 3);
+    env.write("mlv.yaml", pipeline.replace("retries: 2", "retries: 1").replace("echo try", "echo other"));
+    let document = env.json_error(&["repro"], 8).1;
+    assert_eq!(env.take_log(), ["other", "other"]);
+    assert!(!document.to_string().contains("trying again"), "{document}");
+    assert_eq!(env.read_text("o"), "x\n");
+}
+
+#[test]
+fn stage_that_takes_too_long_fails() {
+    let env = TestEnv::ready();
+    env.write("mlv.yaml", "stages:\n  s: {cmd: 'echo x > o; sleep 600', outs: [o], timeout: 300ms}\n");
+    let (kind, document) = env.json_error(&["repro"], 8);
+    assert_eq!(kind, "stage_failed");
+    assert!(document["error"]["message"].as_str().is_some_and(|text| text.contains("300 ms")), "{document}");
+    assert!(!env.exists("o"));
+}
+
+#[test]
+fn needs_order_stages_without_data_between_them() {
+    let env = TestEnv::ready();
+    let stages = "stages:\n  last: {cmd: echo last >> log; touch l, needs: [first], outs: [l]}\n  first: {cmd: echo first >> log; touch f, outs: [f]}\n";
+    env.write("mlv.yaml", stages);
+    env.mlv(&["repro", "last"]).success();
+    assert_eq!(env.take_log(), ["first", "last"]);
+    env.write("mlv.yaml", stages.replace("touch f", "touch  f"));
+    env.mlv(&["repro"]).success();
+    assert_eq!(env.take_log(), ["first"]);
+}
+
+#[test]
+fn stage_reads_all_that_a_group_makes() {
+    let env = TestEnv::ready();
+    let stages = "stages:\n  sum: {cmd: cat *.part > sum, deps: [{stage: part@*}], outs: [sum]}\n  part:\n    foreach: [a, b]\n    do: {cmd: 'echo ${item} > ${item}.part', outs: ['${item}.part']}\n";
+    env.write("mlv.yaml", stages);
+    env.mlv(&["repro"]).success();
+    assert_eq!(env.read_text("sum"), "a\nb\n");
+    assert!(env.read_text("mlv.lock").contains("- path: b.part\n"));
+    env.write("mlv.yaml", stages.replace("[a, b]", "[a, b, c]"));
+    env.mlv(&["repro"]).success();
+    assert_eq!(env.read_text("sum"), "a\nb\nc\n");
+}
+
+#[test]
+fn optional_output_is_kept_if_it_is_made() {
+    let env = TestEnv::ready();
+    env.write("in", "");
+    let stages = "stages:\n  s: {cmd: 'touch o; if grep -q x in; then echo w > warnings; fi; echo ran >> log', deps: [in], outs: [o, warnings: {optional: true}]}\n";
+    env.write("mlv.yaml", stages);
+    env.mlv(&["repro"]).success();
+    env.mlv(&["repro"]).success();
+    assert_eq!(env.take_log(), ["ran"]);
+    env.commit("none");
+    env.mlv(&["status", "--exit-code"]).code(0);
+    env.write("in", "x\n");
+    env.mlv(&["repro"]).success();
+    assert_eq!(env.read_text("warnings"), "w\n");
+    env.remove("warnings");
+    env.mlv(&["repro"]).success();
+    assert_eq!((env.read_text("warnings"), env.take_log().len()), ("w\n".into(), 1));
+    env.write("in", "");
+    env.mlv(&["repro"]).success();
+    assert!(!env.exists("warnings"));
+    env.mlv(&["commit", "-f"]).success();
+    env.assert_sound();
+}

@@ -22,7 +22,12 @@ fn edited() -> TestEnv {
 /// Starts `mlv repro` of a stage `s` that begins its output and then goes on when `go` is there.
 fn start(env: &TestEnv) -> Child {
     let script = "echo half > out; touch started; until [ -e go ]; do sleep 0.02; done; cp in out";
-    env.write("mlv.yaml", PIPELINE.replace("cp in out", script));
+    start_pipeline(env, &PIPELINE.replace("cp in out", script))
+}
+
+/// Starts `mlv repro` of a pipeline, and waits for `started`.
+fn start_pipeline(env: &TestEnv, pipeline: &str) -> Child {
+    env.write("mlv.yaml", pipeline);
     let mut command = env.mlv_command();
     let child = command.arg("repro").stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     while !env.exists("started") {
@@ -55,6 +60,20 @@ fn assert_rescued(env: &TestEnv, bytes: &str) {
     assert!(files.iter().any(is_in), "{files:?}");
     let listed = env.mlv(&["rescue", "list"]).success();
     assert!(listed.stdout().contains("out"), "{listed}");
+}
+
+// R1, R21: of the tries of a stage, the one that was cut off counts, not the one before.
+#[test]
+fn outputs_come_back_when_the_second_try_is_killed() {
+    let env = edited();
+    let script = "echo half > out; if [ ! -e tried ]; then touch tried; exit 1; fi; touch started; sleep 600";
+    let mut child =
+        start_pipeline(&env, &(PIPELINE.replace("cp in out", &format!("'{script}'")) + "    retries: 1\n"));
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    let output = env.mlv(&["status"]);
+    assert!(output.stderr().contains("was cut off"), "{output}");
+    assert_eq!(env.read_text("out"), "edited by hand");
 }
 
 // R2, R9, R10
