@@ -13,7 +13,10 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Set up", &["init", "config", "remote", "cache", "demo"]),
     ("Track data", &["add", "status", "diff", "commit", "checkout", "remove", "data"]),
     ("Share data", &["push", "fetch", "pull", "ls", "cat", "get"]),
-    ("Run pipelines", &["repro", "stage", "freeze", "unfreeze", "dag", "logs", "metrics", "params"]),
+    (
+        "Run pipelines",
+        &["repro", "explain", "stage", "freeze", "unfreeze", "dag", "logs", "metrics", "params"],
+    ),
     ("Look and repair", &["root", "fsck", "rescue", "version"]),
 ];
 

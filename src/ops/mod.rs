@@ -14,6 +14,7 @@ pub mod demo;
 pub mod diff;
 pub mod edit_error;
 mod error;
+pub mod explain;
 pub mod fetch;
 pub mod freeze;
 pub mod fsck;

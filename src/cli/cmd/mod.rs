@@ -46,6 +46,7 @@ pub(crate) mod dag;
 pub(crate) mod data;
 pub(crate) mod demo;
 pub(crate) mod diff;
+pub(crate) mod explain;
 pub(crate) mod fetch;
 pub(crate) mod freeze;
 pub(crate) mod fsck;
@@ -82,6 +83,7 @@ pub(crate) enum Command {
     Data(data::DataArgs),
     Demo(demo::DemoArgs),
     Diff(diff::DiffArgs),
+    Explain(explain::ExplainArgs),
     Fetch(fetch::FetchArgs),
     Freeze(freeze::FreezeArgs),
     Fsck(fsck::FsckArgs),
@@ -118,6 +120,7 @@ impl Command {
             Command::Data(args) => args.run(cx),
             Command::Demo(args) => finish(cx, demo::run(cx, &args)),
             Command::Diff(args) => finish(cx, diff::run(cx, args)),
+            Command::Explain(args) => finish(cx, explain::run(cx, args)),
             Command::Fetch(args) => finish(cx, fetch::run(cx, args)),
             Command::Freeze(args) => finish(cx, freeze::freeze(cx, args)),
             Command::Fsck(args) => finish(cx, fsck::run(cx, &args)),

@@ -5,7 +5,7 @@ use crate::cli::args::DryRun;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::help;
-use crate::cli::render::{Viewpoint, count, git_error, git_files, rescued};
+use crate::cli::render::{Viewpoint, count, git_error, git_files, reasons, rescued};
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::error::{Advice, ErrorKind};
@@ -145,9 +145,8 @@ impl Report for ReproReport {
             if let Some(seconds) = stage.last_seconds {
                 out.put(format!(" (last time {})", Span(Duration::from_secs_f64(seconds))));
             }
-            let reasons: Vec<String> = stage.reasons.iter().map(reason).collect();
-            if !reasons.is_empty() && stage.action != Action::Skipped {
-                out.put(": ").put(reasons.join(", "));
+            if !stage.reasons.is_empty() && stage.action != Action::Skipped {
+                out.put(": ").put(reasons(&stage.reasons));
             }
             out.end();
         }
@@ -198,20 +197,5 @@ impl Report for ReproReport {
             [(_, error)] => Some(CliError::of(error).with_failures(failures)),
             _ => Some(CliError::several(failures)),
         }
-    }
-}
-
-/// One reason as text: `changed deps: a, b`.
-fn reason(value: &serde_json::Value) -> String {
-    match value {
-        serde_json::Value::String(text) => text.clone(),
-        serde_json::Value::Object(kinds) => {
-            let texts = kinds.iter().map(|(kind, paths)| {
-                let paths = paths.as_object().map(|paths| paths.keys().cloned().collect::<Vec<_>>());
-                format!("{kind}: {}", paths.unwrap_or_default().join(", "))
-            });
-            texts.collect::<Vec<_>>().join("; ")
-        }
-        other => other.to_string(),
     }
 }

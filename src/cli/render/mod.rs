@@ -66,6 +66,26 @@ pub(crate) fn columns<const N: usize>(rows: &[[String; N]], out: &mut Text) {
     }
 }
 
+/// Why a stage runs, as text: `changed deps: a, b, never run`.
+pub(crate) fn reasons(reasons: &[serde_json::Value]) -> String {
+    reasons.iter().map(reason).collect::<Vec<_>>().join(", ")
+}
+
+/// One reason: `changed deps: a, b`.
+fn reason(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Object(kinds) => {
+            let texts = kinds.iter().map(|(kind, paths)| {
+                let paths = paths.as_object().map(|paths| paths.keys().cloned().collect::<Vec<_>>());
+                format!("{kind}: {}", paths.unwrap_or_default().join(", "))
+            });
+            texts.collect::<Vec<_>>().join("; ")
+        }
+        other => other.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

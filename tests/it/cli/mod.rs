@@ -16,6 +16,7 @@ mod dag;
 mod damaged_cache;
 mod demo;
 mod diff;
+mod explain;
 mod failures;
 mod freeze;
 mod fsck;

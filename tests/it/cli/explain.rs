@@ -1,0 +1,89 @@
+//! `mlv explain`.
+
+use serde_json::{Value, json};
+
+use crate::support::TestEnv;
+
+const PIPELINE: &str = "\
+stages:
+  one: {cmd: cat data/a > mid, deps: [data], outs: [mid], env: {A: x}}
+  two: {cmd: cat mid > out, deps: [mid], params: [scale], outs: [out]}
+";
+
+fn ran() -> TestEnv {
+    let env = TestEnv::shared();
+    env.write("data/a", "1\n");
+    env.mlv(&["add", "data"]).success();
+    env.write("params.yaml", "scale: 1\n");
+    env.write("mlv.yaml", PIPELINE);
+    env.mlv(&["repro"]).success();
+    env.mlv(&["push"]).success();
+    env.commit("run");
+    env
+}
+
+/// Kind, name and change of each input that is not the same.
+fn changes(stage: &Value) -> Vec<(String, String, String)> {
+    let text = |input: &Value, key: &str| input[key].as_str().expect("a text").to_owned();
+    let inputs = stage["inputs"].as_array().expect("a list").iter();
+    let changed = inputs.filter(|input| input["change"] != "same");
+    changed.map(|input| (text(input, "kind"), text(input, "name"), text(input, "change"))).collect()
+}
+
+#[test]
+fn every_input_is_compared_with_the_lock() {
+    let env = ran();
+    let document = env.json(&["explain"]);
+    let kinds = |at: usize| document["stages"][at]["inputs"].as_array().map(Vec::len);
+    assert_eq!((kinds(0), kinds(1)), (Some(3), Some(3)));
+    assert_eq!(document["stages"][1]["action"], "skipped");
+    assert!(document["stages"].as_array().is_some_and(|all| all.iter().all(|one| changes(one).is_empty())));
+    env.write("params.yaml", "scale: 2\n");
+    env.write("mlv.yaml", PIPELINE.replace("A: x", "B: x").replace("cat mid >", "cat mid  >"));
+    let document = env.json(&["explain", "two"]);
+    assert_eq!(document["stages"].as_array().map(Vec::len), Some(1));
+    let two = &document["stages"][0];
+    let named = |kind: &str, name: &str, change: &str| (kind.to_owned(), name.to_owned(), change.to_owned());
+    assert_eq!(
+        changes(two),
+        [named("command", "", "modified"), named("param", "params.yaml:scale", "modified")]
+    );
+    assert_eq!((&two["inputs"][2]["recorded"], &two["inputs"][2]["current"]), (&json!(1), &json!(2)));
+    assert_eq!(two["action"], "would_run");
+    let one = env.json(&["explain", "one"])["stages"][0].clone();
+    assert_eq!(changes(&one), [named("env", "A", "gone"), named("env", "B", "new")]);
+    let text = env.mlv(&["explain", "two"]).success().stdout();
+    assert!(
+        text.starts_with("two: would run: changed deps: params.yaml, changed command\n")
+            && text.contains("params.yaml:scale"),
+        "{text}"
+    );
+}
+
+#[test]
+fn plan_is_that_of_repro() {
+    let env = ran();
+    env.write("data/a", "2\n");
+    let (explained, planned) = (env.json(&["explain"]), env.json(&["repro", "--dry-run"]));
+    for at in 0..2 {
+        for key in ["stage", "action", "reasons"] {
+            assert_eq!(explained["stages"][at][key], planned["stages"][at][key], "{key}");
+        }
+    }
+    assert_eq!(explained["stages"][1]["action"], "may_run");
+}
+
+#[test]
+fn clone_without_data_can_be_explained() {
+    let env = ran();
+    let clone = env.clone_to("clone");
+    let document = clone.json(&["explain"]);
+    assert!(
+        document["stages"].as_array().is_some_and(|all| all.iter().all(|one| changes(one).is_empty())),
+        "{document}"
+    );
+    clone.write("params.yaml", "scale: 3\n");
+    let two = clone.json(&["explain", "two"])["stages"][0].clone();
+    assert_eq!(changes(&two).len(), 1, "{two}");
+    assert!(!clone.exists("data") && !clone.exists("mid"));
+}
