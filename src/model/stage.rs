@@ -1,9 +1,9 @@
 //! Stages as they are defined, resolved: what `mlv.yaml` says, with paths relative to the root.
 
-use crate::model::path::RepoPath;
 use std::time::Duration;
 
 use crate::model::digest::Digest;
+use crate::model::path::RepoPath;
 use crate::model::value::{Entries, KeyPath, Value};
 
 /// The stages of one `mlv.yaml`.
@@ -66,7 +66,7 @@ pub struct Stage {
     /// What runs the command.
     pub shell: Shell,
     /// Variables that the command gets, sorted by name.
-    pub env: Vec<(Box<str>, Box<str>)>,
+    pub env: Variables,
     /// Variables of mlv's own environment whose values are inputs, sorted.
     pub env_deps: Vec<Box<str>>,
     /// How long the command may take.
@@ -78,6 +78,9 @@ pub struct Stage {
     /// What it takes of things that are counted, by name.
     pub resources: Vec<(Box<str>, u32)>,
 }
+
+/// Variables for a command, by name.
+pub type Variables = Vec<(Box<str>, Box<str>)>;
 
 /// What runs a command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,6 +100,16 @@ impl Shell {
             Shell::Bash => "bash",
         }
     }
+}
+
+/// Most that a stage may take of one resource, and most that there may be of it.
+pub const MAX_RESOURCE: u32 = 1024;
+
+/// Whether a resource may have this name: what a command gets of it is in `MLV_` and the name in
+/// upper case, and `MLV_ROOT`, `MLV_RUN` and `MLV_STAGE` are taken.
+pub fn is_resource_name(name: &str) -> bool {
+    let is_word = name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+    is_word && name.starts_with(|c: char| c.is_ascii_lowercase()) && !["root", "run", "stage"].contains(&name)
 }
 
 /// The key of [`Stage::env`] in definitions and locks.
@@ -123,11 +136,10 @@ impl Stage {
             settings.push((ENV.into(), Value::Map(env.collect())));
         }
         if !self.env_deps.is_empty() {
-            let hash = |value: String| Digest::of(value.as_bytes()).to_string()[..16].into();
-            let now = |name: &Box<str>| {
-                (name.clone(), variable(name).map_or(Value::Null, |value| Value::Text(hash(value))))
-            };
-            settings.push((ENV_DEPS.into(), Value::Map(self.env_deps.iter().map(now).collect())));
+            let hash = |value: String| Value::Text(Digest::of(value.as_bytes()).to_string()[..16].into());
+            let now =
+                self.env_deps.iter().map(|name| (name.clone(), variable(name).map_or(Value::Null, hash)));
+            settings.push((ENV_DEPS.into(), Value::Map(now.collect())));
         }
         if self.shell != Shell::Sh {
             settings.push((SHELL.into(), Value::Text(self.shell.as_str().into())));

@@ -10,7 +10,7 @@ use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::error::{Advice, ErrorKind};
 use crate::model::units::Span;
-use crate::ops::repro::{self, Action, OnFailure, ReproOptions};
+use crate::ops::repro::{self, Action, OnFailure, Provision, ReproOptions};
 use crate::ops::targets::TargetOptions;
 
 /// Run the stages whose inputs changed, in dependency order
@@ -23,6 +23,7 @@ use crate::ops::targets::TargetOptions;
     ("mlv repro", "all stages that are not up to date"),
     ("mlv repro train", "one stage and all that it builds on"),
     ("mlv repro --force --single train", "run one stage whether anything changed or not"),
+    ("mlv repro --resources gpu=0,2", "which devices stages may use that take a `gpu`"),
     ("mlv repro --dry-run", "what would run, and why"),
 ], &[3, 4, 5, 6, 8]))]
 pub(crate) struct ReproArgs {
@@ -65,6 +66,9 @@ pub(crate) struct ReproArgs {
     /// How many stages to run at once; one for each processor if it is not given
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
+    /// How many there are of a thing that stages take (`gpu=4`), or which (`gpu=0,2,5`)
+    #[arg(long, value_name = "NAME=N")]
+    resources: Vec<Provision>,
     /// Take data that is not here for unchanged where its pointer or lock entry is
     #[arg(long)]
     allow_missing: bool,
@@ -111,6 +115,7 @@ pub(crate) fn run(cx: &Context, args: ReproArgs) -> Result<ReproReport, CliError
         pull: args.pull,
         allow_missing: args.allow_missing,
         no_commit: args.no_commit,
+        resources: args.resources.into_iter().collect(),
     };
     let report = if args.dry_run.dry_run {
         repro::dry_run(repo, &options, cx.reporter())?

@@ -9,6 +9,7 @@ use crate::model::path::RepoPath;
 use crate::ops::place::{Manner, Planner, Wanted};
 use crate::ops::record::Request;
 use crate::ops::repro::Action;
+use crate::ops::repro::run::Hold;
 use crate::ops::repro::session::Session;
 use crate::ops::repro::workers::Workers;
 use crate::ops::stage_status::form;
@@ -40,6 +41,9 @@ pub(super) struct Pending {
 impl Session<'_> {
     /// Decides what to do with a stage and does it, or begins to.
     pub(super) fn stage(&mut self, index: StageIndex, workers: &Workers<'_, '_>) -> Result<Taken, OpError> {
+        if self.starved.contains(&index) && !self.may_get_resources(index) {
+            return Ok(Taken::PutOff);
+        }
         let mut verdict = self.decide(index)?;
         if self.options.pull && self.pull_outputs(index, &verdict)? {
             verdict = self.decide(index)?;
@@ -58,8 +62,13 @@ impl Session<'_> {
             Verdict::Skip { why } => Ok(self.skip(index, why)),
             Verdict::Restore { repairs } => self.restore(index, repairs, lease),
             Verdict::Run { reasons } => {
+                let Some(grant) = self.grant(index)? else {
+                    self.starved.insert(index);
+                    return Ok(Taken::PutOff);
+                };
+                self.starved.remove(&index);
                 self.line(index).reasons = form(&reasons);
-                self.begin(index, (lease, 0), workers)?;
+                self.begin(index, Hold { tries: 0, grant, _lease: lease }, workers)?;
                 Ok(Taken::Begun)
             }
             // Only a plan knows stages whose inputs nobody knows yet.
@@ -95,7 +104,7 @@ impl Session<'_> {
         Ok(Some((lease, has_waited || is_news)))
     }
 
-    fn tell_of_waiting(&mut self, index: StageIndex, holder: String) {
+    pub(super) fn tell_of_waiting(&mut self, index: StageIndex, holder: String) {
         let (since, is_told) = self.waits.entry(index).or_insert_with(|| (Instant::now(), false));
         if !*is_told && since.elapsed() >= TELL_AFTER {
             *is_told = true;

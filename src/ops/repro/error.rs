@@ -82,6 +82,18 @@ pub enum StageError {
         /// The dependency or parameter file.
         path: RepoPath,
     },
+    /// There is not enough of a thing that is counted.
+    #[error("stage `{stage}` needs {wanted} of `{name}`, and there is {provided}")]
+    NoResource {
+        /// The stage.
+        stage: Box<str>,
+        /// What it needs.
+        name: Box<str>,
+        /// How much.
+        wanted: u32,
+        /// How much there is.
+        provided: usize,
+    },
     /// It has not run here.
     #[error("stage `{stage}` has not run here: there is nothing that it printed")]
     NoLog {
@@ -135,6 +147,7 @@ impl Advice for StageError {
             }
             StageError::PartialInput { .. } => ErrorKind::NotDownloaded,
             StageError::NoLog { .. } => ErrorKind::NotFound,
+            StageError::NoResource { .. } => ErrorKind::Usage,
             StageError::Exec(error) => error.kind(),
             _ => ErrorKind::StageInvalid,
         }
@@ -153,6 +166,9 @@ impl Advice for StageError {
             StageError::InputChanged { stage, .. } | StageError::NoLog { stage } => {
                 format!("mlv repro {stage}")
             }
+            StageError::NoResource { name, wanted, .. } => {
+                format!("say how many there are, or which: mlv repro --resources {name}={wanted}")
+            }
             StageError::Exec(error) => return error.hints(),
             _ => return Vec::new(),
         };
@@ -164,6 +180,7 @@ impl Advice for StageError {
             StageError::Code { stage, .. }
             | StageError::Signal { stage, .. }
             | StageError::TimedOut { stage, .. }
+            | StageError::NoResource { stage, .. }
             | StageError::NoLog { stage } => Some(stage.to_string()),
             StageError::MissingInputs { missing, .. } => missing.first().map(|input| match input {
                 MissingInput::File { path } => path.to_string(),

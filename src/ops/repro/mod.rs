@@ -2,13 +2,15 @@
 //!
 //! [`crate::pipeline::plan`] decides what and [`crate::pipeline::schedule`] when, `session` goes
 //! through the stages, `run` runs one of them transactionally, `workers` has the threads, `aside`
-//! keeps the outputs of before, `locks` knows what was recorded. A stage either succeeds as a whole, or is as if it had not been run (R21).
+//! keeps the outputs of before, `locks` knows what was recorded, `resources` hands out what is counted. A
+//! stage either succeeds as a whole, or is as if it had not been run (R21).
 
 mod aside;
 mod decide;
 mod error;
 mod locks;
 mod pull;
+mod resources;
 mod run;
 mod session;
 mod times;
@@ -34,6 +36,7 @@ use crate::report::{Event, Reporter};
 
 pub use crate::pipeline::schedule::OnFailure;
 pub use error::StageError;
+pub use resources::{Provided, Provision};
 
 use locks::Locks;
 use session::Session;
@@ -64,6 +67,8 @@ pub struct ReproOptions {
     pub allow_missing: bool,
     /// Leave storing the outputs in the cache to `mlv commit`.
     pub no_commit: bool,
+    /// What there is of things that are counted.
+    pub resources: Provided,
 }
 
 impl ReproOptions {
@@ -198,6 +203,7 @@ pub fn run(repo: &Repo, options: &ReproOptions, reporter: &dyn Reporter) -> Resu
     let state =
         WorkTreeState::new(repo, &tracked, Scanner::new(repo, &index, reporter), Absent::OutputsMissing);
     let locks = Locks::new(repo, &tracked)?;
+    resources::check_all(&graph, &order, &locks, &state, options)?;
     Session::new((repo, reporter), options, (&graph, &order), (&tracked, state, locks)).all()
 }
 

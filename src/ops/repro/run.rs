@@ -20,6 +20,7 @@ use crate::ops::repro::Action;
 use crate::ops::repro::aside::Aside;
 use crate::ops::repro::decide::Taken;
 use crate::ops::repro::error::StageError;
+use crate::ops::repro::resources::Grant;
 use crate::ops::repro::session::Session;
 use crate::ops::repro::workers::{Work, Workers};
 use crate::ops::stage_inputs::Inputs;
@@ -36,9 +37,15 @@ pub(super) struct Run {
     /// The file with what it prints, relative to the root.
     log: String,
     started: Instant,
-    /// Which try it is, the first being 0.
-    tries: u32,
-    lease: StageLease,
+    pub(super) hold: Hold,
+}
+
+/// What a stage holds from its first try to its last.
+pub(super) struct Hold {
+    /// How many tries came before.
+    pub(super) tries: u32,
+    pub(super) grant: Grant,
+    pub(super) _lease: StageLease,
 }
 
 impl Session<'_> {
@@ -46,7 +53,7 @@ impl Session<'_> {
     pub(super) fn begin(
         &mut self,
         index: StageIndex,
-        (lease, tries): (StageLease, u32),
+        hold: Hold,
         workers: &Workers<'_, '_>,
     ) -> Result<(), OpError> {
         self.place_pending()?;
@@ -74,15 +81,16 @@ impl Session<'_> {
         let started = taken.and_then(|()| self.log(&target)).and_then(|(log, log_path)| {
             let command = stage.command.scripts().join("\n");
             self.reporter.event(&Event::StageStarted { stage: target.clone(), command });
-            let root = repo.root().to_owned();
-            let work = Work { index, target, stage: stage.clone(), folder, root, run, log };
+            let (root, mut stage) = (repo.root().to_owned(), stage.clone());
+            stage.env.extend(hold.grant.variables());
+            let work = Work { index, target, stage, folder, root, run, log };
             workers.start(work).map_err(StageError::from)?;
             Ok(log_path)
         });
         match started {
             Ok(log) => {
                 let started = Instant::now();
-                self.running.insert(index, Run { before, aside, log, started, tries, lease });
+                self.running.insert(index, Run { before, aside, log, started, hold });
                 Ok(())
             }
             Err(error) => {
@@ -124,14 +132,14 @@ impl Session<'_> {
             }
             Err(error) => {
                 self.put_back(index, run.aside);
-                let (retries, tries) = (self.graph.stage(index).retries, run.tries + 1);
+                let (retries, tries) = (self.graph.stage(index).retries, run.hold.tries + 1);
                 let has_failed = error.kind() == ErrorKind::StageFailed;
                 if !has_failed || tries > retries || self.is_journal_kept || interrupted() {
                     return Err(error);
                 }
                 let message = format!("{error}; trying again ({tries} of {retries})");
                 self.reporter.event(&Event::Warning { message });
-                self.begin(index, (run.lease, tries), workers)?;
+                self.begin(index, Hold { tries, ..run.hold }, workers)?;
                 Ok(Taken::Begun)
             }
         }

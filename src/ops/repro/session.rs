@@ -58,6 +58,8 @@ pub(super) struct Session<'a> {
     pub(super) pending: Vec<Pending>,
     /// Since when other processes have stages that this one needs; whether that was told.
     pub(super) waits: BTreeMap<StageIndex, (Instant, bool)>,
+    /// Stages that are to run and wait for things that are counted.
+    pub(super) starved: BTreeSet<StageIndex>,
     /// Stages that run whether anything changed or not, because one that they build on ran.
     pub(super) forced: BTreeSet<StageIndex>,
     /// The remotes that were asked so far; nothing for one that cannot be opened.
@@ -97,6 +99,7 @@ impl<'a> Session<'a> {
             running: BTreeMap::new(),
             pending: Vec::new(),
             waits: BTreeMap::new(),
+            starved: BTreeSet::new(),
             forced: BTreeSet::new(),
             remotes: BTreeMap::new(),
             measured: BTreeMap::new(),
@@ -142,7 +145,12 @@ impl<'a> Session<'a> {
                 return Ok(());
             }
             match workers.next(self.patience()) {
-                Some((stage, end)) => self.ended(stage, end, workers),
+                Some((stage, end)) => {
+                    self.ended(stage, end, workers);
+                    if !self.starved.is_empty() {
+                        self.schedule.resume();
+                    }
+                }
                 None => self.schedule.resume(),
             }
             if self.written.elapsed() >= FLUSH_EVERY {

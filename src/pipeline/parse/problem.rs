@@ -110,11 +110,19 @@ pub enum PipelineProblem {
         /// As written.
         path: Box<str>,
     },
-    /// The name of a variable or of a resource.
+    /// The name of a variable.
     #[error(
         "the name `{name}` is refused: one has letters, digits and `_`, starts with no digit and no `MLV_`, and stands once"
     )]
     Variable {
+        /// The name.
+        name: Box<str>,
+    },
+    /// The name of a resource.
+    #[error(
+        "the name `{name}` of a resource is refused: one has lower-case letters, digits and `_`, starts with a letter, and is not `root`, `run` or `stage`"
+    )]
+    Resource {
         /// The name.
         name: Box<str>,
     },

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::model::place::{Mark, short};
-use crate::model::stage::{ENV, ENV_DEPS, SHELL, Shell, Stage};
+use crate::model::stage::{ENV, ENV_DEPS, MAX_RESOURCE, SHELL, Shell, Stage, Variables, is_resource_name};
 use crate::model::units::Span;
 use crate::model::yaml::{Map, Node};
 use crate::pipeline::parse::problem::{PipelineProblem, Refusal};
@@ -12,8 +12,6 @@ use crate::pipeline::parse::{list, map_of, text_at, value};
 
 /// Most times that a command is tried again.
 const MAX_RETRIES: u64 = 100;
-/// Most that a stage may take of one resource.
-const MAX_RESOURCE: u64 = 1_000_000;
 /// Links that the names of stages may stand for.
 const MAX_LINKS: usize = 1_000_000;
 
@@ -26,7 +24,7 @@ pub(super) fn shell(map: &Map<'_>) -> Result<Option<Shell>, Refusal> {
     }
 }
 
-pub(super) fn env(map: &Map<'_>) -> Result<Vec<(Box<str>, Box<str>)>, Refusal> {
+pub(super) fn env(map: &Map<'_>) -> Result<Variables, Refusal> {
     let Some(node) = map.get(ENV).filter(|node| !node.is_null()) else { return Ok(Vec::new()) };
     let mut env = BTreeMap::new();
     for (key, node) in &map_of(node, "`env`")?.entries {
@@ -74,14 +72,16 @@ pub(super) fn retries(map: &Map<'_>) -> Result<u32, Refusal> {
 }
 
 pub(super) fn resources(map: &Map<'_>) -> Result<Vec<(Box<str>, u32)>, Refusal> {
-    const EXPECTED: &str = "a map of names to whole numbers from 1 to 1000000";
+    const EXPECTED: &str = "a map of names to whole numbers from 1 to 1024";
     let Some(node) = map.get("resources").filter(|node| !node.is_null()) else { return Ok(Vec::new()) };
     let mut resources = BTreeMap::new();
     for (key, node) in &map_of(node, "`resources`")?.entries {
-        let count = node.count().filter(|count| (1..=MAX_RESOURCE).contains(count));
-        let count = count.and_then(|count| u32::try_from(count).ok());
+        let count = node.count().and_then(|count| u32::try_from(count).ok());
+        let count = count.filter(|count| (1..=MAX_RESOURCE).contains(count));
         let count = count.ok_or_else(|| value(node, "resources", EXPECTED))?;
-        check_variable(key.mark, &key.text)?;
+        if !is_resource_name(&key.text) {
+            return Err((key.mark, PipelineProblem::Resource { name: short(&key.text) }));
+        }
         resources.insert(key.text.as_ref().into(), count);
     }
     Ok(resources.into_iter().collect())

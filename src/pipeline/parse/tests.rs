@@ -200,7 +200,7 @@ vars: [v: one]
     insta::assert_snapshot!(stage_error("    env_deps: [MLV_ROOT]\n"), @"p/mlv.yaml:4:16: the name `MLV_ROOT` is refused: one has letters, digits and `_`, starts with no digit and no `MLV_`, and stands once");
     insta::assert_snapshot!(stage_error("    timeout: 0\n"), @"p/mlv.yaml:4:14: `timeout` must be a length of time such as `90s`, `30m` or `2h`, this is a single value");
     insta::assert_snapshot!(stage_error("    retries: 101\n"), @"p/mlv.yaml:4:14: `retries` must be a whole number from 0 to 100, this is a single value");
-    insta::assert_snapshot!(stage_error("    resources: {gpu: 0}\n"), @"p/mlv.yaml:4:22: `resources` must be a map of names to whole numbers from 1 to 1000000, this is a single value");
+    insta::assert_snapshot!(stage_error("    resources: {gpu: 0}\n"), @"p/mlv.yaml:4:22: `resources` must be a map of names to whole numbers from 1 to 1024, this is a single value");
 }
 
 #[test]

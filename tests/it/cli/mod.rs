@@ -44,6 +44,7 @@ mod repro_parallel;
 mod repro_select;
 mod repro_together;
 mod rescue;
+mod resources;
 mod root;
 mod stage;
 mod status;

@@ -1,7 +1,6 @@
 //! `mlv repro` with several stages at once.
 
 use std::process::{Child, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -30,15 +29,6 @@ fn runs(env: &TestEnv) -> Vec<String> {
     let mut runs: Vec<String> = env.read_text("log").lines().map(str::to_owned).collect();
     runs.sort();
     runs
-}
-
-#[track_caller]
-fn wait_for(env: &TestEnv, path: &str) {
-    let start = Instant::now();
-    while !env.exists(path) {
-        assert!(start.elapsed() < Duration::from_secs(20), "{path} does not come");
-        thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// `started a`, `finished a`, … in the order in which they were told.
@@ -186,8 +176,8 @@ fn endless(prelude: &str) -> (TestEnv, Child) {
     let mut repro = env.mlv_command();
     repro.args(["repro", "-j2"]).stdout(Stdio::null()).stderr(Stdio::null());
     let running = repro.spawn().expect("it starts");
-    wait_for(&env, "pid-a");
-    wait_for(&env, "pid-b");
+    env.wait_for("pid-a");
+    env.wait_for("pid-b");
     (env, running)
 }
 
@@ -222,8 +212,8 @@ fn interrupt_ends_all_commands_that_run() {
 fn second_interrupt_kills_what_does_not_heed_the_first() {
     let (env, mut running) = endless("trap \"touch heard-@\" TERM; ");
     interrupt(&env, &running);
-    wait_for(&env, "heard-a");
-    wait_for(&env, "heard-b");
+    env.wait_for("heard-a");
+    env.wait_for("heard-b");
     interrupt(&env, &running);
     let second = Instant::now();
     assert_eq!(running.wait().expect("it ends").code(), Some(130));

@@ -1,7 +1,7 @@
 //! `mlv repro` that is killed, that meets another one, and that goes on after a failure.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::{TestEnv, hash_of};
 
@@ -28,15 +28,6 @@ fn runs(env: &TestEnv) -> Vec<String> {
     env.read_text("log").lines().map(str::to_owned).collect()
 }
 
-#[track_caller]
-fn wait_for(env: &TestEnv, path: &str) {
-    let start = Instant::now();
-    while !env.exists(path) {
-        assert!(start.elapsed() < Duration::from_secs(20), "{path} does not come");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
 // K1, R1, R15: what a killed run had moved aside comes back, and what it had finished counts.
 #[test]
 fn next_command_puts_right_what_a_killed_run_left() {
@@ -49,7 +40,7 @@ fn next_command_puts_right_what_a_killed_run_left() {
         PIPELINE.replace("cat mid > out", "cat mid > out; echo $$ > pid; touch started; sleep 60; true"),
     );
     let mut running = env.mlv_command().arg("repro").spawn().expect("it starts");
-    wait_for(&env, "started");
+    env.wait_for("started");
     running.kill().expect("it runs");
     running.wait().expect("it ends");
     assert_ne!(env.read("out"), before);
@@ -90,7 +81,7 @@ fn second_run_of_a_stage_waits_and_then_has_nothing_to_do() {
     let env = project();
     env.write("mlv.yaml", PIPELINE.replace("cat in > mid;", "cat in > mid; touch started; sleep 2;"));
     let mut first = env.mlv_command().arg("repro").spawn().expect("it starts");
-    wait_for(&env, "started");
+    env.wait_for("started");
     let busy = env.mlv(&["repro", "--no-wait"]).code(6);
     assert!(busy.stderr().contains("pid"), "{busy}");
     env.mlv(&["repro"]).success();
@@ -105,7 +96,7 @@ fn commit_waits_for_the_run_of_a_stage() {
     let command = "echo half > mid; touch started; sleep 2; cat in > mid;";
     env.write("mlv.yaml", PIPELINE.replace("cat in > mid;", command));
     let mut first = env.mlv_command().args(["repro", "one"]).spawn().expect("it starts");
-    wait_for(&env, "started");
+    env.wait_for("started");
     assert_eq!(env.read_text("mid"), "half\n");
     assert_eq!(env.json_error(&["commit", "--no-wait", "one"], 6).0, "busy");
     assert_eq!(env.json(&["commit", "--dry-run", "one"])["stages"][0], "one", "looking needs nothing");

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -40,6 +42,16 @@ impl TestEnv {
         env.add_remote();
         env.commit("name a remote");
         env
+    }
+
+    /// Waits for a file, and fails if it does not come.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, path: &str) {
+        let start = Instant::now();
+        while !self.exists(path) {
+            assert!(start.elapsed() < Duration::from_secs(20), "{path} does not come");
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Makes `remote` beside the repository the default remote.

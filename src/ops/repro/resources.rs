@@ -1,0 +1,245 @@
+//! Things that are counted, such as GPUs: which a stage gets while it runs, each by its index.
+//!
+//! What stages of this run hold stands in the session. A lease for each index keeps a second
+//! `repro` in the repository from handing out the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
+
+use crate::fs;
+use crate::fs::lock::StageLease;
+use crate::model::stage::{MAX_RESOURCE, Variables, is_resource_name};
+use crate::ops::present::WorkTreeState;
+use crate::ops::repro::ReproOptions;
+use crate::ops::repro::error::StageError;
+use crate::ops::repro::locks::Locks;
+use crate::ops::repro::session::Session;
+use crate::ops::{OpError, leases};
+use crate::pipeline::graph::{Graph, StageIndex};
+use crate::pipeline::plan::{self, Verdict};
+
+/// The resource whose indices CUDA gets, too.
+const GPU: &str = "gpu";
+/// The variable that CUDA reads: without it a command would use all devices.
+const CUDA: &str = "CUDA_VISIBLE_DEVICES";
+
+/// What there is of one resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provision {
+    /// The resource.
+    pub name: Box<str>,
+    /// Its indices, in the order in which they are handed out.
+    pub indices: Vec<u32>,
+}
+
+/// Why a text says of no resource how much there is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProvisionError {
+    /// There is no `=` in it.
+    #[error("one is `NAME=COUNT`, such as `gpu=4`, or `NAME=INDICES`, such as `gpu=0,2,5`")]
+    Form,
+    /// The name.
+    #[error(
+        "the name has lower-case letters, digits and `_`, starts with a letter, and is not `root`, `run` or `stage`"
+    )]
+    Name,
+    /// The number or numbers.
+    #[error("a count is a whole number from 0 to {MAX_RESOURCE}; indices are different whole numbers")]
+    Number,
+}
+
+impl FromStr for Provision {
+    type Err = ProvisionError;
+
+    /// `gpu=4` is 0 to 3, `gpu=0,2,5` these, `gpu=2,` the index 2 alone.
+    fn from_str(text: &str) -> Result<Provision, ProvisionError> {
+        let (name, numbers) = text.split_once('=').ok_or(ProvisionError::Form)?;
+        if !is_resource_name(name) {
+            return Err(ProvisionError::Name);
+        }
+        let number = |text: &str| text.parse::<u32>().map_err(|_| ProvisionError::Number);
+        let indices: Vec<u32> = if numbers.contains(',') {
+            numbers.strip_suffix(',').unwrap_or(numbers).split(',').map(number).collect::<Result<_, _>>()?
+        } else {
+            let count = number(numbers)?;
+            if count > MAX_RESOURCE {
+                return Err(ProvisionError::Number);
+            }
+            (0..count).collect()
+        };
+        let different: BTreeSet<u32> = indices.iter().copied().collect();
+        if different.len() != indices.len() || indices.len() > MAX_RESOURCE as usize {
+            return Err(ProvisionError::Number);
+        }
+        Ok(Provision { name: name.into(), indices })
+    }
+}
+
+/// What there is; of two that name one resource the last counts.
+#[derive(Clone, Debug, Default)]
+pub struct Provided(BTreeMap<Box<str>, Vec<u32>>);
+
+impl FromIterator<Provision> for Provided {
+    fn from_iter<I: IntoIterator<Item = Provision>>(provisions: I) -> Provided {
+        Provided(provisions.into_iter().map(|one| (one.name, one.indices)).collect())
+    }
+}
+
+impl Provided {
+    fn indices(&self, name: &str) -> &[u32] {
+        self.0.get(name).map_or(&[], |indices| indices)
+    }
+
+    /// Says what the stage `target` wants more of than there is.
+    pub(super) fn check(&self, target: &str, wanted: &[(Box<str>, u32)]) -> Result<(), StageError> {
+        let lacking = wanted.iter().find(|(name, count)| self.indices(name).len() < *count as usize);
+        let Some((name, wanted)) = lacking else { return Ok(()) };
+        let provided = self.indices(name).len();
+        Err(StageError::NoResource { stage: target.into(), name: name.clone(), wanted: *wanted, provided })
+    }
+}
+
+/// What a stage holds while it runs.
+#[derive(Default)]
+pub(super) struct Grant {
+    /// By resource.
+    indices: Vec<(Box<str>, Vec<u32>)>,
+    /// Held for their drop.
+    leases: Vec<StageLease>,
+}
+
+impl Grant {
+    /// The variables that tell the command: `MLV_GPU=2`.
+    pub(super) fn variables(&self) -> Variables {
+        let mut variables = Vec::new();
+        for (name, indices) in &self.indices {
+            let text: Vec<String> = indices.iter().map(ToString::to_string).collect();
+            let text: Box<str> = text.join(",").into();
+            variables.push((format!("MLV_{}", name.to_ascii_uppercase()).into(), text.clone()));
+            if **name == *GPU {
+                variables.push((CUDA.into(), text));
+            }
+        }
+        variables
+    }
+}
+
+/// Says, before anything runs, what a stage that would run lacks.
+///
+/// With `--pull` nobody knows yet which stages will run: those that lack something fail by then.
+pub(super) fn check_all(
+    graph: &Graph,
+    order: &[StageIndex],
+    locks: &Locks<'_>,
+    state: &WorkTreeState<'_>,
+    options: &ReproOptions,
+) -> Result<(), OpError> {
+    let check = |index: StageIndex| {
+        let target = graph.address(index).to_string();
+        options.resources.check(&target, &graph.stage(index).resources)
+    };
+    if options.pull || order.iter().all(|index| check(*index).is_ok()) {
+        return Ok(());
+    }
+    let entry = |index: StageIndex| locks.entry(graph.address(index));
+    for action in plan::plan(graph, order, entry, state, options.plan())? {
+        if matches!(action.verdict, Verdict::Run { .. } | Verdict::Waits { .. }) {
+            check(action.stage)?;
+        }
+    }
+    Ok(())
+}
+
+impl Session<'_> {
+    /// What the stage needs to run, all of it; nothing while others hold too much.
+    ///
+    /// Never a part: who waits holds nothing, so that two runs never wait for each other.
+    pub(super) fn grant(&mut self, index: StageIndex) -> Result<Option<Grant>, OpError> {
+        let graph = self.graph;
+        let wanted = &graph.stage(index).resources;
+        self.options.resources.check(&self.target(index), wanted)?;
+        let mut grant = Grant::default();
+        let mut busy = None;
+        for (name, count) in wanted {
+            let mut got = Vec::new();
+            for number in self.free(name) {
+                if got.len() == *count as usize {
+                    break;
+                }
+                // No stage has such a name.
+                match leases::try_acquire(self.repo, &format!("{name}={number}")) {
+                    Ok(lease) => {
+                        got.push(number);
+                        grant.leases.push(lease);
+                    }
+                    Err(error @ fs::Error::Busy { .. }) => busy = Some(error),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            if got.len() < *count as usize {
+                match busy {
+                    Some(fs::Error::Busy { holder, .. }) if self.repo.waits() => {
+                        self.tell_of_waiting(index, holder);
+                    }
+                    Some(error) => return Err(error.into()),
+                    None => {}
+                }
+                return Ok(None);
+            }
+            grant.indices.push((name.clone(), got));
+        }
+        Ok(Some(grant))
+    }
+
+    /// Whether no stage of this run keeps the stage from getting what it needs.
+    pub(super) fn may_get_resources(&self, index: StageIndex) -> bool {
+        let wanted = &self.graph.stage(index).resources;
+        wanted.iter().all(|(name, count)| self.free(name).len() >= *count as usize)
+    }
+
+    /// The indices of a resource that no stage of this run holds.
+    fn free(&self, name: &str) -> Vec<u32> {
+        let grants = self.running.values().flat_map(|run| &run.hold.grant.indices);
+        let held: BTreeSet<u32> =
+            grants.filter(|(held, _)| **held == *name).flat_map(|(_, held)| held).copied().collect();
+        let all = self.options.resources.indices(name).iter().copied();
+        all.filter(|number| !held.contains(number)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn provisions_are_counts_or_indices() {
+        let indices = |text: &str| text.parse::<Provision>().map(|provision| provision.indices);
+        assert_eq!(indices("gpu=4"), Ok(vec![0, 1, 2, 3]));
+        assert_eq!(indices("gpu=5,0,2"), Ok(vec![5, 0, 2]));
+        assert_eq!(indices("gpu=2,"), Ok(vec![2]));
+        assert_eq!(indices("gpu=0"), Ok(vec![]));
+        for (text, error) in [
+            ("gpu", ProvisionError::Form),
+            ("GPU=1", ProvisionError::Name),
+            ("=1", ProvisionError::Name),
+            ("run=1", ProvisionError::Name),
+            ("gpu=", ProvisionError::Number),
+            ("gpu=,", ProvisionError::Number),
+            ("gpu=-1", ProvisionError::Number),
+            ("gpu=1,1", ProvisionError::Number),
+            ("gpu=1025", ProvisionError::Number),
+            ("gpu=4294967296,", ProvisionError::Number),
+        ] {
+            assert_eq!(indices(text), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_gpus_are_told_to_cuda() {
+        let indices = vec![("gpu".into(), vec![2, 5]), ("license_x".into(), vec![0])];
+        let grant = Grant { indices, leases: Vec::new() };
+        let variables: Vec<String> =
+            grant.variables().iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(variables, ["MLV_GPU=2,5", "CUDA_VISIBLE_DEVICES=2,5", "MLV_LICENSE_X=0"]);
+    }
+}
