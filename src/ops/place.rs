@@ -65,6 +65,15 @@ pub struct OutputPlan {
     present: Present,
 }
 
+impl OutputPlan {
+    /// Only adds what is absent: what stands there stays, whatever it is.
+    pub fn only_add(mut self) -> OutputPlan {
+        self.plan.actions.retain(|action| matches!(action, Action::Create(_)));
+        self.plan.unsaved.clear();
+        self
+    }
+}
+
 /// What was done to one output.
 #[derive(Debug)]
 pub struct Placed {

@@ -137,10 +137,20 @@ impl<'a> WorkTreeState<'a> {
             return if inside.is_empty() {
                 self.whole(out, info)
             } else {
-                self.part(out, info, (path, inside))
+                let present = self.read(path)?;
+                let not_here = self.not_here((out, info), inside, &present.tree_entries())?;
+                self.with(path, &present, not_here)
             };
         }
-        self.name(path, &self.read(path)?)
+        let present = self.read(path)?;
+        let entries = present.tree_entries();
+        let mut not_here = Vec::new();
+        for out in self.tracked.below(path).filter(|out| !self.counts_as_missing(out)) {
+            let (Some(info), Some(inside)) = (&out.content, out.path.strip_prefix(path)) else { continue };
+            let missing = self.not_here((out, info), "", &trees::relative_to(&entries, inside))?;
+            not_here.extend(missing.into_iter().map(|entry| trees::placed_in(inside, entry)));
+        }
+        self.with(path, &present, not_here)
     }
 
     /// What stands at `path`, every hash known.
@@ -162,6 +172,46 @@ impl<'a> WorkTreeState<'a> {
             learned.hashes.insert(path.join_entry(entry), (stamp, hash));
         }
         Ok(present)
+    }
+
+    /// What is present, with what was recorded and never was here: absent is not deleted.
+    fn with(
+        &self,
+        path: &RepoPath,
+        present: &Present,
+        not_here: Vec<TreeEntry>,
+    ) -> Result<Option<Found>, OpError> {
+        if not_here.is_empty() {
+            return self.name(path, present);
+        }
+        let all = trees::without_filled_folders(trees::merge(not_here, present.tree_entries()));
+        let info = match &all[..] {
+            [file] if file.path.is_empty() && file.kind.has_object() => trees::file_info(file),
+            _ => {
+                let inside: Vec<TreeEntry> = all.into_iter().filter(|entry| !entry.path.is_empty()).collect();
+                trees::content_info(&trees::build(path, &inside, None)?)
+            }
+        };
+        Ok(Some(Found { info, is_partial: true, is_link: false }))
+    }
+
+    /// The entries at `inside` of an output that are recorded, absent, and never were here; they and
+    /// `present` are relative to `inside`.
+    fn not_here(
+        &self,
+        (out, info): (&TrackedOut, &ContentInfo),
+        inside: &str,
+        present: &[TreeEntry],
+    ) -> Result<Vec<TreeEntry>, OpError> {
+        let part = if inside.is_empty() { Vec::new() } else { vec![inside.into()] };
+        let recorded = match trees::read_part(self.repo, info, &out.path, &part) {
+            // Of a list that is not here nothing can be missed; what is here counts.
+            Err(error) if error.is_not_downloaded() && !present.is_empty() => return Ok(Vec::new()),
+            other => trees::relative_to(&other?, inside),
+        };
+        let placed = trees::relative_to(&held::placed(self.repo, &self.here, &out.path), inside);
+        // A file in the place of a folder, or the reverse, is the user's own.
+        Ok(held::kept_entries(&recorded, present, &placed).unwrap_or_default())
     }
 
     /// The name of what is present.
@@ -197,33 +247,20 @@ impl<'a> WorkTreeState<'a> {
         self.absent == Absent::OutputsMissing && matches!(out.source, Source::Stage { .. })
     }
 
-    /// A path inside an output.
-    fn part(
-        &self,
-        out: &TrackedOut,
-        info: &ContentInfo,
-        (path, inside): (&RepoPath, &str),
-    ) -> Result<Option<Found>, OpError> {
-        let current = self.name(path, &self.read(path)?)?;
-        let ContentId::Tree(id) = info.id else { return Ok(current) };
-        if current.is_some() {
-            return Ok(current);
-        }
-        let was_here = held::placed(self.repo, &self.here, &out.path)
-            .iter()
-            .any(|entry| trees::is_within(entry.bare_path(), inside));
-        if was_here {
-            return Ok(None);
-        }
-        let entries = trees::read(self.repo, id, &out.path)?;
-        let info = recorded_part(path, inside, &entries)?;
-        Ok(info.map(|info| Found { info, is_partial: true, is_link: false }))
-    }
-
     /// The command that brings what is recorded at `path`, if anything is.
     pub fn remedy(&self, path: &RepoPath) -> Option<String> {
-        let (out, _) = self.tracked.containing(path)?;
-        let is_here = self.has_all(out.content.as_ref()?).ok()?;
+        let mut outs = match self.tracked.containing(path) {
+            Some((out, _)) => vec![out],
+            None => self.tracked.below(path).collect(),
+        };
+        outs.retain(|out| out.content.is_some());
+        if outs.is_empty() {
+            return None;
+        }
+        let is_here = outs
+            .iter()
+            .filter_map(|out| out.content.as_ref())
+            .all(|info| self.has_all(info).unwrap_or(false));
         Some(format!("mlv {} {path}", if is_here { "checkout" } else { "pull" }))
     }
 
@@ -250,27 +287,6 @@ impl<'a> WorkTreeState<'a> {
         *self.presence.borrow_mut() = Some(presence.clone());
         Ok(presence)
     }
-}
-
-/// What a directory's entries say of a path in it.
-fn recorded_part(
-    path: &RepoPath,
-    inside: &str,
-    entries: &[TreeEntry],
-) -> Result<Option<ContentInfo>, OpError> {
-    if let Some(entry) = entries.iter().find(|entry| entry.kind.has_object() && *entry.path == *inside) {
-        return Ok(Some(trees::file_info(entry)));
-    }
-    let folder = format!("{inside}/");
-    let below: Vec<TreeEntry> = entries
-        .iter()
-        .filter_map(|entry| {
-            let rest = entry.path.strip_prefix(&folder)?;
-            (!rest.is_empty()).then(|| TreeEntry { path: rest.into(), ..entry.clone() })
-        })
-        .collect();
-    let is_folder = !below.is_empty() || entries.iter().any(|entry| *entry.path == *folder);
-    if is_folder { Ok(Some(trees::content_info(&trees::build(path, &below, None)?))) } else { Ok(None) }
 }
 
 impl State for WorkTreeState<'_> {

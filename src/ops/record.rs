@@ -220,7 +220,11 @@ impl<'a> Recording<'a> {
         };
         let paths = (!kept.is_empty()).then(|| held::covering_paths(&present, &kept));
         let count = kept.iter().filter(|entry| entry.kind != EntryKind::EmptyDir).count() as u64;
-        let entries = if kept.is_empty() { present } else { without_filled_folders(merge(present, kept)) };
+        let entries = if kept.is_empty() {
+            present
+        } else {
+            trees::without_filled_folders(trees::merge(present, kept))
+        };
         let info = self.build(output, &entries)?;
         if known.map(ContentId::Tree) != Some(info.id) {
             names::check(output, &entries, self.repo.config().portable_names()?, self.reporter)?;
@@ -269,9 +273,9 @@ impl<'a> Recording<'a> {
                 let path = entry.bare_path();
                 !trees::is_within(path, inside) && !held::ancestors(inside).any(|above| above == path)
             });
-            entries = merge(merge(entries, kept), found);
+            entries = trees::merge(trees::merge(entries, kept), found);
         }
-        entries = without_filled_folders(entries);
+        entries = trees::without_filled_folders(entries);
         let info = self.build(output, &entries)?;
         names::check(output, &entries, self.repo.config().portable_names()?, self.reporter)?;
         let placed: HashSet<_> = placed.iter().map(held::identity).collect();
@@ -372,11 +376,8 @@ impl Published<'_> {
 
 /// The entries found at `inside` of a directory, under their paths in the directory.
 fn below(inside: &str, present: &Present) -> Vec<TreeEntry> {
-    let mut entries = present.tree_entries();
-    for entry in &mut entries {
-        entry.path =
-            if entry.path.is_empty() { inside.into() } else { format!("{inside}/{}", entry.path).into() };
-    }
+    let mut entries: Vec<TreeEntry> =
+        present.tree_entries().into_iter().map(|entry| trees::placed_in(inside, entry)).collect();
     if entries.is_empty() && matches!(present, Present::Directory(_)) {
         entries.push(empty_folder(inside));
     }
@@ -388,7 +389,6 @@ fn empty_folder(path: &str) -> TreeEntry {
     TreeEntry { path, kind: EntryKind::EmptyDir, size: 0, hash: crate::model::digest::Digest::ZERO }
 }
 
-/// Leaves out the empty folders that hold something after all: an entry that is kept, or new.
 /// The recorded entries; where the tree was never downloaded its pages come from the remote.
 fn recorded_tree(
     repo: &Repo,
@@ -403,30 +403,6 @@ fn recorded_tree(
         }
         other => other,
     }
-}
-
-fn without_filled_folders(entries: Vec<TreeEntry>) -> Vec<TreeEntry> {
-    // What lies in a folder comes right behind it in the order.
-    let is_filled = |at: usize| {
-        let next = entries.get(at + 1);
-        entries[at].kind == EntryKind::EmptyDir
-            && next.is_some_and(|next| next.path.starts_with(&*entries[at].path))
-    };
-    let filled: Vec<bool> = (0..entries.len()).map(is_filled).collect();
-    entries.into_iter().zip(filled).filter(|(_, filled)| !filled).map(|(entry, _)| entry).collect()
-}
-
-/// Two sorted lists as one; of two entries of one path that of `b` counts.
-fn merge(a: Vec<TreeEntry>, b: Vec<TreeEntry>) -> Vec<TreeEntry> {
-    if b.is_empty() {
-        return a;
-    }
-    let mut all = b;
-    all.extend(a);
-    // Stable: of equal paths the one from `b` comes first and stays.
-    all.sort_by(|x, y| x.path.cmp(&y.path));
-    all.dedup_by(|later, first| later.path == first.path);
-    all
 }
 
 fn count_changes(old: &[TreeEntry], new: &[TreeEntry]) -> ChangeCounts {

@@ -176,7 +176,10 @@ impl Tracked {
 
     /// The outputs at or below `folder`.
     pub fn below<'t>(&'t self, folder: &RepoPath) -> impl Iterator<Item = &'t TrackedOut> {
-        self.outs.iter().filter(move |out| out.path.starts_with(folder))
+        let prefix = if folder.is_root() { String::new() } else { format!("{folder}/") };
+        let start = self.outs.partition_point(|out| out.path.as_str() < prefix.as_str());
+        let inside = self.outs[start..].iter().take_while(move |out| out.path.as_str().starts_with(&prefix));
+        self.out(folder).into_iter().chain(inside)
     }
 
     /// The output that the pointer `file` declares.

@@ -36,6 +36,31 @@ pub fn read_content(repo: &Repo, info: &ContentInfo, output: &RepoPath) -> Resul
     }
 }
 
+/// Leaves out the empty folders that hold something after all: an entry that is kept, or new.
+pub fn without_filled_folders(entries: Vec<TreeEntry>) -> Vec<TreeEntry> {
+    // What lies in a folder comes right behind it in the order.
+    let is_filled = |at: usize| {
+        let next = entries.get(at + 1);
+        entries[at].kind == EntryKind::EmptyDir
+            && next.is_some_and(|next| next.path.starts_with(&*entries[at].path))
+    };
+    let filled: Vec<bool> = (0..entries.len()).map(is_filled).collect();
+    entries.into_iter().zip(filled).filter(|(_, filled)| !filled).map(|(entry, _)| entry).collect()
+}
+
+/// Two sorted lists as one; of two entries of one path that of `b` counts.
+pub fn merge(a: Vec<TreeEntry>, b: Vec<TreeEntry>) -> Vec<TreeEntry> {
+    if b.is_empty() {
+        return a;
+    }
+    let mut all = b;
+    all.extend(a);
+    // Stable: of equal paths the one from `b` comes first and stays.
+    all.sort_by(|x, y| x.path.cmp(&y.path));
+    all.dedup_by(|later, first| later.path == first.path);
+    all
+}
+
 /// The entries at or below the path `inside`, with paths relative to it.
 pub fn relative_to(entries: &[TreeEntry], inside: &str) -> Vec<TreeEntry> {
     let below = entries.iter().filter(|entry| is_within(entry.bare_path(), inside));
@@ -44,6 +69,12 @@ pub fn relative_to(entries: &[TreeEntry], inside: &str) -> Vec<TreeEntry> {
         TreeEntry { path: path.into(), ..entry.clone() }
     };
     below.map(relative).collect()
+}
+
+/// The entry of a directory that lies at `inside` of another, as an entry of that.
+pub fn placed_in(inside: &str, entry: TreeEntry) -> TreeEntry {
+    let path = if entry.path.is_empty() { inside.into() } else { format!("{inside}/{}", entry.path).into() };
+    TreeEntry { path, ..entry }
 }
 
 /// The entries of `info` at or below the paths `inside`; all of them if there is none. Only the pages

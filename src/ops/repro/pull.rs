@@ -4,10 +4,11 @@ use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
 use crate::ops::OpError;
 use crate::ops::fetch::by_remote;
-use crate::ops::place::{Manner, Planner, Wanted};
+use crate::ops::place::{Manner, OutputPlan, Planner, Wanted};
 use crate::ops::repro::session::Session;
 use crate::ops::share::bring::{self, Wish};
 use crate::ops::share::{self, Access, NamedRemote};
+use crate::ops::tracked::TrackedOut;
 use crate::pipeline::graph::StageIndex;
 use crate::pipeline::plan::{OutChange, Reason, Verdict};
 use crate::report::Event;
@@ -42,10 +43,14 @@ impl Session<'_> {
             if found.is_some_and(|found| !found.is_partial) {
                 continue;
             }
-            let Some((out, inside)) = self.tracked.containing(path) else { continue };
-            let Some(info) = self.recorded(&out.path).or(out.content) else { continue };
-            let inside: Vec<Box<str>> = if inside.is_empty() { Vec::new() } else { vec![inside.into()] };
-            if out.cache {
+            // The output that it lies in, or those that lie in it.
+            let outs: Vec<(&TrackedOut, &str)> = match self.tracked.containing(path) {
+                Some(around) => vec![around],
+                None => self.tracked.below(path).map(|out| (out, "")).collect(),
+            };
+            for (out, inside) in outs.into_iter().filter(|(out, _)| out.cache) {
+                let Some(info) = self.recorded(&out.path).or(out.content) else { continue };
+                let inside: Vec<Box<str>> = if inside.is_empty() { Vec::new() } else { vec![inside.into()] };
                 let wish = Wish { output: out.path.clone(), info, inside: inside.clone() };
                 wishes.push((out.remote.clone(), wish));
                 wanted.push(Wanted { output: out.path.clone(), info: Some(info), inside });
@@ -57,7 +62,9 @@ impl Session<'_> {
         self.bring(wishes)?;
         let planner = Planner::new(self.repo, self.reporter)?;
         let manner = Manner { force: false, clean: false, relink: false };
-        let plans: Result<_, _> = wanted.into_iter().map(|wanted| planner.plan(wanted, manner)).collect();
+        // An input that the user edited stays: with what is missing beside it, it is what the stage reads.
+        let plan = |wanted| planner.plan(wanted, manner).map(OutputPlan::only_add);
+        let plans: Result<_, _> = wanted.into_iter().map(plan).collect();
         for placed in planner.apply(plans?, "mlv repro")? {
             if let Some((_, error)) = placed.failed.into_iter().next() {
                 return Err(error);

@@ -31,6 +31,7 @@ mod losses;
 mod ls;
 mod metrics;
 mod other_file_system;
+mod partial_inputs;
 mod pipelines;
 mod places;
 mod push_pull;

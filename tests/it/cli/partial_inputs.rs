@@ -1,0 +1,84 @@
+//! A stage never runs on the part of its input that happens to be here, and is never called up to date
+//! for it (R21): a folder inside a directory, and a folder that holds outputs.
+
+use crate::support::TestEnv;
+
+/// A project whose stage reads `input`, and a clone of it without data.
+fn clone_of(input: &str, prepare: impl FnOnce(&TestEnv)) -> TestEnv {
+    let env = TestEnv::shared();
+    prepare(&env);
+    let cmd = format!("find {input} -type f ! -name '*.mlv' | LC_ALL=C sort | xargs cat > out");
+    env.write("mlv.yaml", format!("stages:\n  s:\n    cmd: {cmd}\n    deps: [{input}]\n    outs: [out]\n"));
+    env.mlv(&["repro"]).success();
+    env.commit("data and stage");
+    env.mlv(&["push"]).success();
+    env.clone_to("clone")
+}
+
+fn in_a_directory(input: &str) -> TestEnv {
+    clone_of(input, |env| {
+        for name in ["1", "2", "3", "deep/4", "deep/5"] {
+            env.write(format!("raw/sub/{name}"), name);
+        }
+        env.mlv(&["add", "raw"]).success();
+    })
+}
+
+/// Nothing may be called changed, nothing may run before all is here, and then nothing has to.
+fn check(clone: &TestEnv, input: &str) {
+    let lock = clone.read("mlv.lock");
+    assert_eq!(clone.json(&["status"])["stages"], serde_json::Value::Null, "{}", clone.json(&["status"]));
+    let (kind, document) = clone.json_error(&["repro", "--force"], 5);
+    assert_eq!(kind, "not_downloaded", "{document}");
+    assert!(document.to_string().contains(&format!("mlv pull {input}")), "{document}");
+    assert_eq!(clone.read("mlv.lock"), lock);
+    clone.mlv(&["repro", "--pull", "--force"]).success();
+    assert_eq!(clone.read("mlv.lock"), lock);
+    let status = clone.status();
+    assert!(status.get("stages").is_none() && status.get("data").is_none(), "{status}");
+}
+
+#[test]
+fn folder_inside_a_directory_that_is_partly_here() {
+    for (part, input) in
+        [("raw/sub/1", "raw/sub"), ("raw/sub/deep/4", "raw/sub/deep"), ("raw/sub/2", "raw/sub/deep")]
+    {
+        let clone = in_a_directory(input);
+        clone.mlv(&["pull", part, "out"]).success();
+        check(&clone, input);
+    }
+}
+
+#[test]
+fn folder_that_holds_outputs_of_which_some_are_here() {
+    let clone = clone_of("data", |env| {
+        for name in ["1", "2", "3"] {
+            env.write(format!("data/{name}"), name);
+            env.write(format!("data/dir/{name}"), name);
+        }
+        env.mlv(&["add", "data/1", "data/2", "data/3", "data/dir"]).success();
+    });
+    clone.mlv(&["pull", "data/1", "data/dir/2", "out"]).success();
+    check(&clone, "data");
+}
+
+// What the user changed counts, together with what is not here.
+#[test]
+fn edit_of_a_part_is_a_change_of_the_whole_input() {
+    let clone = in_a_directory("raw/sub");
+    clone.mlv(&["pull", "raw/sub/1", "out"]).success();
+    clone.write("raw/sub/1", "edited");
+    assert_ne!(clone.json(&["status"])["stages"], serde_json::Value::Null);
+    assert_eq!(clone.json_error(&["repro"], 5).0, "not_downloaded");
+    clone.mlv(&["repro", "--pull"]).success();
+    assert_eq!(clone.read_text("out"), "edited23deep/4deep/5");
+}
+
+#[test]
+fn commit_does_not_accept_an_input_that_is_partly_here() {
+    let clone = in_a_directory("raw/sub");
+    let lock = clone.read("mlv.lock");
+    clone.mlv(&["pull", "raw/sub/1", "out"]).success();
+    clone.mlv(&["commit", "s"]);
+    assert_eq!(clone.read("mlv.lock"), lock);
+}
