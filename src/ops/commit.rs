@@ -18,7 +18,7 @@ use stages::Accepted;
 /// How to record.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CommitOptions {
-    /// Whether changes that came with git may be taken back.
+    /// Whether changes that came with git may be taken back, and stages that would run are accepted.
     pub force: bool,
     /// Whether only a report is wanted.
     pub dry_run: bool,
@@ -32,6 +32,9 @@ pub struct CommitReport {
     /// Stages whose inputs and outputs were accepted as they are, sorted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<String>,
+    /// Stages that would run, because their inputs or outputs changed; left as they are recorded.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
     /// What was new to the cache.
     pub stored: StoredCounts,
     /// The files for git.
@@ -57,14 +60,18 @@ struct Item {
 /// Records the work tree's state of outputs under pointers, and of stages with their inputs, and stores
 /// the bytes. Never runs anything.
 ///
+/// A stage that would run again is left alone unless a target names it, or it is forced: nobody but the
+/// user can say that its outputs are those of the inputs as they are now (R21).
+///
 /// An output that is not here stays recorded as it is: absent is not deleted. In a dry run everything
 /// is looked at and nothing written.
 pub fn run(
     repo: &Repo,
     targets: &TargetOptions,
-    CommitOptions { force, dry_run }: CommitOptions,
+    options: CommitOptions,
     reporter: &dyn Reporter,
 ) -> Result<CommitReport, OpError> {
+    let dry_run = options.dry_run;
     let mut tracked = Tracked::load(repo)?;
     let mut report = CommitReport { dry_run, ..CommitReport::default() };
     let problems = tracked.take_problems();
@@ -87,7 +94,7 @@ pub fn run(
             known: Some(&item.known),
             inside: &item.inside,
             store: true,
-            take_back: force,
+            take_back: options.force,
         };
         let recorded = match recording.output(request) {
             Ok(recorded) => recorded,
@@ -102,7 +109,7 @@ pub fn run(
         }
     }
     let index = repo.stat_index();
-    let mut accepted = Accepted::new(repo, &tracked, &index, dry_run, reporter);
+    let mut accepted = Accepted::new(repo, &tracked, &index, options, reporter);
     for chosen in stages::chosen(repo, &tracked, targets)? {
         accepted.stage(&chosen, &mut recording, &mut report);
     }

@@ -12,9 +12,10 @@ use crate::ops::commit::{self, CommitOptions};
 
 /// Record all changes to data that is tracked already
 ///
-/// As `mlv add` for everything that changed, and for data that `mlv add --no-commit` left unstored.
-/// A stage's outputs, inputs and parameters are accepted as they are, as if it had just run. Runs
-/// nothing. What is not here stays recorded as it is.
+/// As `mlv add` for everything that changed, and for data that `mlv add` or `mlv repro` with
+/// `--no-commit` left unstored. A stage that would run again is left alone; named, or with `--force`,
+/// its outputs, inputs and parameters are accepted as they are, as if it had just run. Runs nothing.
+/// What is not here stays recorded as it is.
 #[derive(clap::Args)]
 #[command(after_help = help::after(&[
     ("mlv commit", "everything that changed"),
@@ -24,7 +25,8 @@ use crate::ops::commit::{self, CommitOptions};
 pub(crate) struct CommitArgs {
     #[command(flatten)]
     targets: TargetArgs,
-    /// Record files as they stand, also over changes that came with git and are not checked out
+    /// Accept stages that would run, and record files over changes that came with git and are not
+    /// checked out
     #[arg(long, short)]
     force: bool,
     #[command(flatten)]
@@ -60,7 +62,7 @@ impl Report for CommitReport {
             out.good(verb).put(" stage `").name(stage).put("`").end();
         }
         if report.outputs.is_empty() && report.stages.is_empty() && report.stored.records == 0 {
-            if report.failed.is_empty() {
+            if report.failed.is_empty() && report.left.is_empty() {
                 out.put("Everything up to date.").end();
             }
         } else {
@@ -68,6 +70,15 @@ impl Report for CommitReport {
         }
         if report.not_here > 0 {
             out.put(format!("{} not here, left as recorded.", count(report.not_here, "output"))).end();
+        }
+        if !report.left.is_empty() {
+            let stages = report.left.join(" ");
+            out.put(format!(
+                "{} would run again, and stayed as recorded: {stages}",
+                count(report.left.len() as u64, "stage")
+            ));
+            out.end();
+            out.hint(format!("run `mlv repro`; or `mlv commit {stages}` to accept them as they are"));
         }
         git_files(&report.git, view, out);
     }

@@ -4,14 +4,14 @@ use crate::fs::lock::StageLease;
 use crate::model::lockfile::{LockOut, StageLock};
 use crate::model::path::RepoPath;
 use crate::model::stage::{Out, Stage};
-use crate::ops::commit::CommitReport;
+use crate::ops::commit::{CommitOptions, CommitReport};
 use crate::ops::lock_entries::{self, Updates};
 use crate::ops::present::{Absent, WorkTreeState};
 use crate::ops::record::{Recording, Request};
 use crate::ops::scan::Scanner;
 use crate::ops::stage_inputs::Inputs;
 use crate::ops::targets::{self, TargetOptions};
-use crate::ops::tracked::{Source, Tracked, TrackedPipeline};
+use crate::ops::tracked::{Source, Tracked, TrackedOut, TrackedPipeline};
 use crate::ops::{OpError, leases, pointers, surroundings};
 use crate::pipeline::graph::StageAddress;
 use crate::pipeline::plan::{self, PlanOptions, State, Verdict};
@@ -23,6 +23,8 @@ use crate::store::statindex::{StatIndex, StatIndexUpdate};
 pub(super) struct Chosen<'t> {
     pipeline: &'t TrackedPipeline,
     stage: &'t Stage,
+    /// Whether a target says its name, or that of an output of it.
+    is_named: bool,
 }
 
 /// The stages that the targets mean: those of outputs, and named ones that make nothing.
@@ -37,20 +39,26 @@ pub(super) fn chosen<'t>(
             addresses.push(StageAddress { file: file.clone(), name: stage.clone() });
         }
     }
-    let named = if options.targets.is_empty() {
-        Vec::new()
-    } else {
-        // What is no stage is an output, which was looked at above.
-        targets::stages(repo, tracked, options).unwrap_or_default()
-    };
+    // By its own name, or by an output; a folder names none of the stages below it.
+    let mut named = Vec::new();
+    if !options.targets.is_empty() {
+        named = targets::outputs_and_stages(repo, tracked, options)?.1;
+        for path in targets::paths(repo, &options.targets, options.glob).unwrap_or_default() {
+            if let Some((TrackedOut { source: Source::Stage { file, stage }, .. }, _)) =
+                tracked.containing(&path)
+            {
+                named.push(StageAddress { file: file.clone(), name: stage.clone() });
+            }
+        }
+    }
     let mut chosen = Vec::new();
     for pipeline in tracked.pipelines() {
         let file = &pipeline.pipeline.file;
         for stage in &pipeline.pipeline.stages {
             let is = |one: &StageAddress| one.file == *file && one.name == stage.name;
-            let is_chosen = addresses.iter().any(is);
-            if is_chosen || stage.outs.is_empty() && named.iter().any(is) {
-                chosen.push(Chosen { pipeline, stage });
+            let (is_chosen, is_named) = (addresses.iter().any(is), named.iter().any(is));
+            if is_chosen || stage.outs.is_empty() && is_named {
+                chosen.push(Chosen { pipeline, stage, is_named });
             }
         }
     }
@@ -67,7 +75,7 @@ pub(super) struct Accepted<'a> {
     outs: Vec<&'a Out>,
     /// Of the stages that are accepted, until their entries are written; none in a dry run.
     leases: Vec<StageLease>,
-    dry_run: bool,
+    options: CommitOptions,
 }
 
 impl<'a> Accepted<'a> {
@@ -75,13 +83,13 @@ impl<'a> Accepted<'a> {
         repo: &'a Repo,
         tracked: &'a Tracked,
         index: &'a StatIndex,
-        dry_run: bool,
+        options: CommitOptions,
         reporter: &'a dyn Reporter,
     ) -> Accepted<'a> {
         let scanner = Scanner::new(repo, index, reporter);
         let state = WorkTreeState::new(repo, tracked, scanner, Absent::AsRecorded);
         let (updates, outs, leases) = Default::default();
-        Accepted { repo, tracked, reporter, state, updates, outs, leases, dry_run }
+        Accepted { repo, tracked, reporter, state, updates, outs, leases, options }
     }
 
     /// Takes a stage as it is, and what became of it into the report.
@@ -91,7 +99,7 @@ impl<'a> Accepted<'a> {
         recording: &mut Recording<'_>,
         report: &mut CommitReport,
     ) {
-        let Chosen { pipeline, stage } = chosen;
+        let Chosen { pipeline, stage, .. } = chosen;
         let address = StageAddress { file: pipeline.pipeline.file.clone(), name: stage.name.clone() };
         match self.accept(chosen, &address.to_string(), recording, report) {
             Ok(Some(entry)) => {
@@ -112,14 +120,19 @@ impl<'a> Accepted<'a> {
         recording: &mut Recording<'_>,
         report: &mut CommitReport,
     ) -> Result<Option<StageLock>, OpError> {
-        let Chosen { pipeline, stage } = chosen;
+        let Chosen { pipeline, stage, .. } = chosen;
         let recorded = pipeline.lock.stages.get(&stage.name);
         if self.is_absent(stage, report)? {
             return Ok(None);
         }
         let mut verdict = plan::decide(stage, recorded, &self.state, PlanOptions::default())?;
+        // That it would come out like this is the user's word alone.
+        if !matches!(verdict, Verdict::Skip { .. }) && !chosen.is_named && !self.options.force {
+            report.left.push(target.to_owned());
+            return Ok(None);
+        }
         let mut lock = recorded.cloned();
-        if !self.dry_run && !matches!(verdict, Verdict::Skip { .. }) {
+        if !self.options.dry_run && !matches!(verdict, Verdict::Skip { .. }) {
             // What a run is making now is accepted when it is done.
             self.leases.push(leases::acquire(self.repo, target, self.reporter)?);
             self.state.forget_all();

@@ -83,14 +83,14 @@ fn dry_run_says_the_same_and_writes_nothing() {
     env.write("mlv.yaml", "stages:\n  make: {cmd: cp a out, deps: [a], outs: [out]}\n");
     env.write("out", "by hand");
     let before = env.snapshot_of(".");
-    let promised = env.json(&["commit", "--dry-run"]);
+    let promised = env.json(&["commit", "--force", "--dry-run"]);
     assert_eq!(env.snapshot_of("."), before);
     assert_eq!(promised["dry_run"], true);
     assert_eq!(promised["stored"]["records"], 4, "a, d/3, later, out: {promised}");
-    let text = env.mlv(&["commit", "-n"]).success();
+    let text = env.mlv(&["commit", "-fn"]).success();
     assert!(text.stderr().contains("Would update `d` (2 files, 11 B): 1 added"), "{text}");
     assert!(text.stderr().contains("Would accept stage `make`"), "{text}");
-    let done = env.json(&["commit"]);
+    let done = env.json(&["commit", "--force"]);
     assert_eq!((&promised["outputs"], &promised["stages"]), (&done["outputs"], &done["stages"]));
     let again = env.mlv(&["commit", "--dry"]).success();
     assert_eq!(again.stderr(), "Everything up to date.\n");

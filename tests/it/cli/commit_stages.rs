@@ -64,3 +64,39 @@ fn output_that_is_not_here_stays_recorded() {
     assert_eq!(env.json(&["commit"])["not_here"], 1);
     assert_eq!(env.read_text("mlv.lock"), before);
 }
+
+// R21: that an output belongs to a changed input is for the user to say.
+#[test]
+fn stage_that_would_run_is_left_alone_unless_it_is_named() {
+    for change in ["in", "params.yaml", "out"] {
+        let env = project();
+        env.write("data", "tracked");
+        env.mlv(&["add", "data"]).success();
+        let before = env.read_text("mlv.lock");
+        env.write(change, "lr: 2\n");
+        env.write("data", "changed");
+        let pointer = env.read_text("data.mlv");
+        for args in [&["commit"][..], &["commit", "."]] {
+            let report = env.json(args);
+            assert_eq!(report["left"], serde_json::json!(["make"]), "{change}: {report}");
+            assert_eq!(env.read_text("mlv.lock"), before, "{change}");
+        }
+        assert_ne!(env.read_text("data.mlv"), pointer, "what is no stage's is recorded");
+        env.mlv(&["repro"]).success();
+        // Where only the output differs, the recorded one comes back.
+        let runs = if change == "out" { "ran\n" } else { "ran\nran\n" };
+        assert_eq!(env.read_text("runs"), runs, "{change}");
+        env.write(change, "lr: 3\n");
+        env.mlv(&["commit", "out"]).success();
+        assert_ne!(env.read_text("mlv.lock"), before, "{change}: named by its output");
+    }
+}
+
+#[test]
+fn commit_says_what_it_left_alone() {
+    let env = project();
+    env.write("in", "two");
+    let text = env.mlv(&["commit"]).success().stderr();
+    assert!(text.contains("1 stage would run again, and stayed as recorded: make"), "{text}");
+    assert!(text.contains("hint: run `mlv repro`; or `mlv commit make`"), "{text}");
+}
