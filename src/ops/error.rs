@@ -38,6 +38,12 @@ pub enum OpError {
         /// The target as given.
         target: String,
     },
+    /// A target that is tracked, where only stages are meant.
+    #[error("`{target}` is made by no stage")]
+    MadeByNoStage {
+        /// The target as given.
+        target: String,
+    },
     /// A pattern, or a path in rescue, that means nothing.
     #[error("nothing matches `{target}`")]
     NoMatch {
@@ -272,6 +278,7 @@ impl Advice for OpError {
         match self {
             OpError::NoSuchTarget { .. }
             | OpError::NotTracked { .. }
+            | OpError::MadeByNoStage { .. }
             | OpError::NoMatch { .. }
             | OpError::NoSuchOperation { .. }
             | OpError::NothingRescued
@@ -293,6 +300,7 @@ impl Advice for OpError {
                 vec![Hint::new(format!("did you mean `{}`?", near.join("` or `")))]
             }
             OpError::NotTracked { target } => vec![Hint::new(format!("to track it: mlv add {target}"))],
+            OpError::MadeByNoStage { .. } => vec![Hint::new("mlv stage list")],
             OpError::NoSuchOperation { .. } => vec![Hint::new("mlv rescue list")],
             OpError::AmbiguousTarget { candidates, .. } => {
                 vec![Hint::new(format!("name one of `{}`", candidates.join("`, `")))]
@@ -315,6 +323,7 @@ impl Advice for OpError {
         match self {
             OpError::NoSuchTarget { target, .. }
             | OpError::NotTracked { target }
+            | OpError::MadeByNoStage { target }
             | OpError::NoMatch { target }
             | OpError::NoSuchOperation { name: target }
             | OpError::AmbiguousTarget { target, .. }

@@ -51,6 +51,8 @@ pub struct WorkTreeState<'a> {
     scanner: Scanner<'a>,
     here: Here,
     absent: Absent,
+    /// Whether what cannot be known without its list of files counts as recorded.
+    allows_missing: bool,
     contents: RefCell<HashMap<RepoPath, Option<Found>>>,
     params: RefCell<HashMap<RepoPath, CurrentParams>>,
     presence: RefCell<Option<Arc<Presence>>>,
@@ -78,11 +80,17 @@ impl<'a> WorkTreeState<'a> {
             scanner,
             here: Here::load(repo.mlv()),
             absent,
+            allows_missing: absent == Absent::AsRecorded,
             contents: RefCell::default(),
             params: RefCell::default(),
             presence: RefCell::default(),
             learned: RefCell::default(),
         }
+    }
+
+    /// The same, for which what cannot be known without data counts as recorded.
+    pub fn allowing_missing(self, allows_missing: bool) -> WorkTreeState<'a> {
+        WorkTreeState { allows_missing: self.allows_missing || allows_missing, ..self }
     }
 
     /// Records what is at `path` now: a stage has made it, or it is about to be brought back.
@@ -95,11 +103,6 @@ impl<'a> WorkTreeState<'a> {
     /// Forgets what stands in the work tree: look again. Hashes that stamps prove are kept.
     pub fn forget_work_tree(&self) {
         self.contents.borrow_mut().clear();
-        self.params.borrow_mut().clear();
-    }
-
-    /// Forgets what parameter files hold: a command ran.
-    pub fn forget_params(&self) {
         self.params.borrow_mut().clear();
     }
 
@@ -205,8 +208,12 @@ impl<'a> WorkTreeState<'a> {
     ) -> Result<Vec<TreeEntry>, OpError> {
         let part = if inside.is_empty() { Vec::new() } else { vec![inside.into()] };
         let recorded = match trees::read_part(self.repo, info, &out.path, &part) {
-            // Of a list that is not here nothing can be missed; what is here counts.
-            Err(error) if error.is_not_downloaded() && !present.is_empty() => return Ok(Vec::new()),
+            // Without the list nothing is known to lack: `status` takes what is here.
+            Err(error)
+                if error.is_not_downloaded() && !present.is_empty() && self.absent == Absent::AsRecorded =>
+            {
+                return Ok(Vec::new());
+            }
             other => trees::relative_to(&other?, inside),
         };
         let placed = trees::relative_to(&held::placed(self.repo, &self.here, &out.path), inside);
@@ -293,7 +300,11 @@ impl State for WorkTreeState<'_> {
     type Error = OpError;
 
     fn content(&self, path: &RepoPath) -> Result<Current, OpError> {
-        Ok(self.found(path)?.map_or(Current::Missing, |found| Current::Present(found.info.id)))
+        match self.found(path) {
+            Ok(found) => Ok(found.map_or(Current::Missing, |found| Current::Present(found.info.id))),
+            Err(error) if error.is_not_downloaded() && self.allows_missing => Ok(Current::AsRecorded),
+            Err(error) => Err(error),
+        }
     }
 
     fn params(&self, file: &RepoPath) -> Result<CurrentParams, OpError> {

@@ -28,7 +28,7 @@ pub fn run(
         return Ok(BTreeMap::new());
     }
     let graph = Graph::build(pipelines)?;
-    let chosen = targets::stages(repo, tracked, targets)?;
+    let chosen = targets::stages_among(repo, tracked, targets)?;
     let order: Vec<StageIndex> = graph
         .order()
         .filter(|index| targets.targets.is_empty() || chosen.contains(graph.address(*index)))

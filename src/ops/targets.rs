@@ -95,23 +95,41 @@ pub fn outputs_and_stages<'t>(
 /// An output means the stage that makes it; what no stage makes is no target here. Where a name
 /// is a path and a stage, the stage counts.
 pub fn stages(repo: &Repo, tracked: &Tracked, options: &TargetOptions) -> Result<Vec<StageAddress>, OpError> {
-    let mut found = BTreeSet::new();
+    stages_of(repo, tracked, options, &|target| Err(OpError::MadeByNoStage { target: target.to_owned() }))
+}
+
+/// The same of targets that may mean data of no stage, too.
+pub fn stages_among(
+    repo: &Repo,
+    tracked: &Tracked,
+    options: &TargetOptions,
+) -> Result<Vec<StageAddress>, OpError> {
+    stages_of(repo, tracked, options, &|_| Ok(()))
+}
+
+fn stages_of(
+    repo: &Repo,
+    tracked: &Tracked,
+    options: &TargetOptions,
+    no_stage: &dyn Fn(&str) -> Result<(), OpError>,
+) -> Result<Vec<StageAddress>, OpError> {
     if options.targets.is_empty() {
-        found.extend(tracked.pipelines().iter().flat_map(addresses));
-        return Ok(found.into_iter().collect());
+        let all: BTreeSet<StageAddress> = tracked.pipelines().iter().flat_map(addresses).collect();
+        return Ok(all.into_iter().collect());
     }
     let resolver = Resolver { repo, tracked };
+    let mut found = BTreeSet::new();
     for target in &options.targets {
-        let before = found.len();
-        let mut was_known = false;
-        for meaning in resolver.meanings(target, options.glob, Order::StagesFirst)? {
-            let stages = resolver.stages_of(&meaning);
-            was_known |= !stages.is_empty();
-            found.extend(stages);
-        }
-        if found.len() == before && !was_known {
+        let meanings = resolver.meanings(target, options.glob, Order::StagesFirst)?;
+        if meanings.is_empty() {
             return Err(resolver.unknown(target));
         }
+        let stages: Vec<StageAddress> =
+            meanings.iter().flat_map(|meaning| resolver.stages_of(meaning)).collect();
+        if stages.is_empty() {
+            no_stage(target)?;
+        }
+        found.extend(stages);
     }
     Ok(found.into_iter().collect())
 }

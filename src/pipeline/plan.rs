@@ -34,6 +34,8 @@ pub enum Current {
     Present(ContentId),
     /// What a stage that has not run yet will make.
     Unknown,
+    /// Nothing is here, and the list of what is recorded neither: nothing is known to differ.
+    AsRecorded,
 }
 
 /// What a parameter file holds now.
@@ -146,6 +148,7 @@ fn inputs<S: State>(
                 continue;
             }
             (None, _) => InputChange::Added,
+            (Some(_), Current::AsRecorded) => continue,
             (Some(_), Current::Missing) if options.allow_missing => continue,
             (Some(_), Current::Missing) => InputChange::Deleted,
             (Some(dep), Current::Present(id)) if dep.content.id == id => continue,
@@ -293,6 +296,7 @@ fn output<S: State>(
 ) -> Result<(), S::Error> {
     let change = match state.content(&out.path)? {
         Current::Missing if options.allow_missing => return Ok(()),
+        Current::AsRecorded => return Ok(()),
         Current::Missing | Current::Unknown => OutChange::Deleted,
         Current::Present(id) if id != made.content.id => OutChange::Modified,
         Current::Present(_) if !out.cache || state.is_cached(&made.content)? => return Ok(()),
@@ -318,7 +322,7 @@ pub fn plan<'a, S: State>(
     state: &S,
     options: PlanOptions,
 ) -> Result<Vec<StageAction>, S::Error> {
-    let mut ahead = Ahead { state, open: PathMap::default(), restored: HashMap::new() };
+    let mut ahead = Ahead { state, open: PathMap::default(), restored: PathMap::default() };
     let mut actions = Vec::with_capacity(selected.len());
     let mut forced = HashSet::new();
     for &index in selected {
@@ -335,8 +339,9 @@ pub fn plan<'a, S: State>(
                 }
             }
             Verdict::Restore { repairs } => {
-                let known = repairs.iter().map(|repair| (repair.path.clone(), repair.content.id));
-                ahead.restored.extend(known);
+                for repair in repairs {
+                    ahead.restored.insert(repair.path.clone(), repair.content.id);
+                }
             }
             Verdict::Skip { .. } => {}
         }
@@ -351,7 +356,14 @@ struct Ahead<'a, S> {
     /// Outputs of stages that will or may run.
     open: PathMap<()>,
     /// Outputs that will be brought back.
-    restored: HashMap<RepoPath, ContentId>,
+    restored: PathMap<ContentId>,
+}
+
+impl<S> Ahead<'_, S> {
+    /// Whether what is at `path` is made, or brought back with what is around it.
+    fn is_open(&self, path: &RepoPath) -> bool {
+        self.open.overlapping(path).is_some() || self.restored.overlapping(path).is_some()
+    }
 }
 
 impl<S: State> State for Ahead<'_, S> {
@@ -361,15 +373,11 @@ impl<S: State> State for Ahead<'_, S> {
         if let Some(id) = self.restored.get(path) {
             return Ok(Current::Present(*id));
         }
-        if self.open.overlapping(path).is_some() { Ok(Current::Unknown) } else { self.state.content(path) }
+        if self.is_open(path) { Ok(Current::Unknown) } else { self.state.content(path) }
     }
 
     fn params(&self, file: &RepoPath) -> Result<CurrentParams, S::Error> {
-        if self.open.overlapping(file).is_some() {
-            Ok(CurrentParams::Unknown)
-        } else {
-            self.state.params(file)
-        }
+        if self.is_open(file) { Ok(CurrentParams::Unknown) } else { self.state.params(file) }
     }
 
     fn is_cached(&self, content: &ContentInfo) -> Result<bool, S::Error> {

@@ -44,6 +44,14 @@ impl Session<'_> {
         if self.starved.contains(&index) && !self.may_get_resources(index) {
             return Ok(Taken::PutOff);
         }
+        // What it reads may lie in, or around, what was brought back: then that has to stand there.
+        if self.reads_pending(index) {
+            self.place_pending()?;
+            self.state.forget_work_tree();
+        }
+        if self.options.pull {
+            self.pull_lists(index)?;
+        }
         let mut verdict = self.decide(index)?;
         if self.options.pull && self.pull_outputs(index, &verdict)? {
             verdict = self.decide(index)?;
@@ -74,6 +82,16 @@ impl Session<'_> {
             // Only a plan knows stages whose inputs nobody knows yet.
             Verdict::Waits { .. } => Ok(Taken::Done),
         }
+    }
+
+    /// Whether an input of the stage is a part of an output that is still to be brought back, or holds one.
+    fn reads_pending(&self, index: StageIndex) -> bool {
+        let pending = || self.pending.iter().flat_map(|one| &one.wanted).map(|wanted| &wanted.output);
+        let overlaps = |path: &RepoPath, out: &RepoPath| path.starts_with(out) || out.starts_with(path);
+        let stage = self.graph.stage(index);
+        let mut deps = stage.deps.iter();
+        deps.any(|path| pending().any(|out| path != out && overlaps(path, out)))
+            || stage.params.iter().any(|wanted| pending().any(|out| overlaps(&wanted.file, out)))
     }
 
     fn decide(&self, index: StageIndex) -> Result<Verdict, OpError> {

@@ -200,8 +200,9 @@ pub fn run(repo: &Repo, options: &ReproOptions, reporter: &dyn Reporter) -> Resu
     let graph = graph(&tracked)?;
     let order = select(repo, &tracked, &graph, options)?;
     let index = repo.stat_index();
-    let state =
-        WorkTreeState::new(repo, &tracked, Scanner::new(repo, &index, reporter), Absent::OutputsMissing);
+    let scanner = Scanner::new(repo, &index, reporter);
+    let state = WorkTreeState::new(repo, &tracked, scanner, Absent::OutputsMissing)
+        .allowing_missing(options.allow_missing);
     let locks = Locks::new(repo, &tracked)?;
     resources::check_all(&graph, &order, &locks, &state, options)?;
     Session::new((repo, reporter), options, (&graph, &order), (&tracked, state, locks)).all()
@@ -213,8 +214,8 @@ pub fn dry_run(repo: &Repo, options: &ReproOptions, reporter: &dyn Reporter) -> 
     let graph = graph(&tracked)?;
     let order = select(repo, &tracked, &graph, options)?;
     let index = repo.stat_index();
-    let state =
-        WorkTreeState::new(repo, &tracked, Scanner::new(repo, &index, reporter), Absent::OutputsMissing);
+    let scanner = Scanner::new(repo, &index, reporter);
+    let state = WorkTreeState::new(repo, &tracked, scanner, Absent::OutputsMissing).allowing_missing(true);
     let locks = Locks::new(repo, &tracked)?;
     let entry = |index: StageIndex| locks.entry(graph.address(index));
     let times = Times::load(repo);

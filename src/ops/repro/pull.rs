@@ -1,6 +1,6 @@
 //! `--pull`: what a decision or a run needs and what is not here comes from a remote.
 
-use crate::model::object::ContentInfo;
+use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
 use crate::ops::OpError;
 use crate::ops::fetch::by_remote;
@@ -33,6 +33,22 @@ impl Session<'_> {
         self.bring(wishes)?;
         self.state.forget_cache();
         Ok(true)
+    }
+
+    /// Fetches the lists of files without which nobody can say whether an input changed: of directories
+    /// of which the stage reads a part.
+    pub(super) fn pull_lists(&mut self, index: StageIndex) -> Result<(), OpError> {
+        for path in &self.graph.stage(index).deps {
+            let Some((out, _)) = self.tracked.containing(path) else { continue };
+            let Some(ContentInfo { id: ContentId::Tree(id), .. }) = out.content else { continue };
+            match self.state.found(path) {
+                Err(error) if error.is_not_downloaded() => {
+                    bring::bring_tree(self.repo, id, &out.path, self.reporter)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Fetches and puts into place what a stage reads and what is not, or only partly, here.

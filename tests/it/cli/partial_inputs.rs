@@ -79,6 +79,84 @@ fn commit_does_not_accept_an_input_that_is_partly_here() {
     let clone = in_a_directory("raw/sub");
     let lock = clone.read("mlv.lock");
     clone.mlv(&["pull", "raw/sub/1", "out"]).success();
-    clone.mlv(&["commit", "s"]);
+    clone.mlv(&["commit", "s"]).success();
     assert_eq!(clone.read("mlv.lock"), lock);
+}
+
+// The first look at a fresh clone needs no data and no list of files.
+#[test]
+fn fresh_clone_of_a_stage_that_reads_a_part() {
+    let clone = in_a_directory("raw/sub");
+    let status = clone.status();
+    assert!(status.get("stages").is_none(), "{status}");
+    clone.mlv(&["status", "--only", "pipeline", "--exit-code"]).success();
+    let planned = clone.json(&["repro", "--dry-run"]);
+    assert_eq!(planned["stages"][0]["action"], "would_run", "its output is not here: {planned}");
+    clone.mlv(&["repro", "--allow-missing"]).success();
+    assert_eq!(clone.json_error(&["repro"], 5).0, "not_downloaded");
+    let before = clone.read("mlv.lock");
+    let report = clone.json(&["repro", "--pull"]);
+    assert_eq!(report["stages"][0]["action"], "restored", "{report}");
+    assert_eq!(clone.read("mlv.lock"), before);
+    clone.mlv(&["pull"]).success();
+    clone.assert_clean();
+}
+
+/// `prep` makes a directory and a parameter file, `use` reads a part of both, `all` a folder that holds outputs.
+fn stages_that_read_parts() -> TestEnv {
+    let env = TestEnv::shared();
+    env.write("in", "1");
+    env.write(
+        "mlv.yaml",
+        "stages:
+  prep:
+    cmd: >-
+      mkdir -p out res; cat in > out/a; cat in > out/b; echo 'lr: 1' > p.yaml; cat in > res/x
+    deps: [in]
+    outs: [out, p.yaml, res/x]
+  use:
+    cmd: cat out/a p.yaml > u; echo used >> runs
+    deps: [out/a]
+    params: [p.yaml: [lr]]
+    outs: [u]
+  all:
+    cmd: cat res/x > sum; echo summed >> runs
+    deps: [res]
+    outs: [sum]
+",
+    );
+    env.mlv(&["repro"]).success();
+    env.commit("all");
+    env.mlv(&["push"]).success();
+    env
+}
+
+// What is brought back counts before it is put into place, also where only a part of it is read.
+#[test]
+fn stages_behind_a_restored_output_are_restored_too() {
+    let lost = [
+        &["out"][..],
+        &["out", "u"],
+        &["p.yaml", "u"],
+        &["res/x", "sum"],
+        &["out", "p.yaml", "u", "res/x", "sum"],
+    ];
+    for lost in lost {
+        let env = stages_that_read_parts();
+        let runs = env.read_text("runs");
+        for path in lost {
+            env.remove(path);
+        }
+        env.mlv(&["repro"]).success();
+        assert_eq!(env.read_text("runs"), runs, "{lost:?}: nothing has to run");
+        env.assert_clean();
+    }
+    for pull in [&["fetch"][..], &["repro", "--pull"]] {
+        let clone = stages_that_read_parts().clone_to("clone");
+        let runs = clone.read_text("runs");
+        clone.mlv(pull).success();
+        clone.mlv(&["repro"]).success();
+        assert_eq!(clone.read_text("runs"), runs, "{pull:?}: nothing has to run");
+        clone.assert_clean();
+    }
 }

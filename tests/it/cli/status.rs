@@ -310,3 +310,24 @@ fn lock_entry_that_was_edited_by_hand_is_stale_and_no_error() {
     let output = env.mlv(&["status"]).success();
     assert!(output.stdout().contains("lock entry was merged or edited, never run"), "{output}");
 }
+
+// A target that no stage makes is data of the project all the same.
+#[test]
+fn each_form_of_target_is_understood_beside_a_pipeline() {
+    let env = TestEnv::tracked();
+    env.write("sub/x", "1");
+    env.mlv(&["add", "sub/x"]).success();
+    env.write("mlv.yaml", "stages:\n  s:\n    cmd: cp a o\n    deps: [a]\n    outs: [o]\n");
+    env.mlv(&["repro"]).success();
+    env.commit("stage");
+    for target in ["a", "a.mlv", "d", "d/1", "sub", "sub/x", "s", "o", "mlv.yaml", "."] {
+        assert_eq!(env.json(&["status", target]), serde_json::json!({}), "{target}");
+        assert_eq!(env.json(&["status", "--only", "pipeline", target]), serde_json::json!({}), "{target}");
+    }
+    env.at("sub").mlv(&["status", "."]).success();
+    for args in [["status", "nothing"], ["repro", "nothing"]] {
+        assert_eq!(env.json_error(&args, 2).0, "no_such_target");
+    }
+    let (_, document) = env.json_error(&["repro", "d"], 2);
+    assert!(document.to_string().contains("`d` is made by no stage"), "{document}");
+}
