@@ -173,12 +173,18 @@ impl fmt::Display for ErrorKind {
 /// What to do about a failure: one line, with a command that can be pasted where there is one.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(transparent)]
-pub struct Hint(pub String);
+pub struct Hint {
+    /// The line.
+    pub text: String,
+    /// Whether paths stand in it as they are typed in the current folder; else relative to the root.
+    #[serde(skip)]
+    pub is_typed: bool,
+}
 
 impl Hint {
-    /// A hint of the given text.
+    /// A hint whose paths, if there are any, are relative to the repository's root.
     pub fn new(text: impl Into<String>) -> Hint {
-        Hint(text.into())
+        Hint { text: text.into(), is_typed: false }
     }
 }
 

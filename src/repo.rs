@@ -20,6 +20,7 @@ use crate::fs::ignore::IgnoreFiles;
 use crate::fs::lock::{MetaLock, Patience};
 use crate::git::repo::GitRepo;
 use crate::model::path::RepoPath;
+use crate::model::shell;
 use crate::store::Cache;
 
 pub use create::{Created, Creation, create};
@@ -168,7 +169,7 @@ impl Repo {
 
     /// Paths for a command line, as seen from the current folder; of many the first twenty.
     pub fn shown_all(&self, paths: &[RepoPath]) -> String {
-        let some: Vec<String> = paths.iter().take(20).map(|path| self.shown(path)).collect();
+        let some: Vec<String> = paths.iter().take(20).map(|path| shell::path(&self.shown(path))).collect();
         some.join(" ") + if paths.len() > some.len() { " ..." } else { "" }
     }
 

@@ -8,9 +8,10 @@ use std::fmt::Display;
 
 use serde_json::{Value, json};
 
-use crate::cli::render::{Viewpoint, count, shell_word, thousands};
+use crate::cli::render::{Viewpoint, count, thousands};
 use crate::cli::ui::Text;
 use crate::error::{Advice, ErrorKind, Hint};
+use crate::model::shell;
 
 /// More failures than this are counted instead of listed, for people; the document has them all.
 const LISTED: usize = 20;
@@ -113,8 +114,8 @@ impl CliError {
         for path in &parts.quoted {
             let shown = view.path(path);
             parts.message = replace_path(&parts.message, path, &shown);
-            for hint in &mut parts.hints {
-                hint.0 = replace_path(&hint.0, path, &shell_word(&shown));
+            for hint in parts.hints.iter_mut().filter(|hint| !hint.is_typed) {
+                hint.text = replace_path(&hint.text, path, &shell::word(&shown));
             }
             for failure in parts.failures.iter_mut().filter(|failure| failure.path == *path) {
                 failure.path.clone_from(&shown);
@@ -228,7 +229,7 @@ impl CliError {
             out.bad("cause").put(": ").lines(cause, 7).end();
         }
         for hint in &self.0.hints {
-            out.hint(&hint.0);
+            out.hint(&hint.text);
         }
     }
 }

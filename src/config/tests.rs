@@ -192,7 +192,7 @@ fn tracked_files_cannot_weaken_the_user() {
         let set = layers.set(Level::Project, name, value);
         assert_eq!(set.is_err(), is_refused, "{name} = {value}");
         for error in [found.err(), set.err()].into_iter().flatten() {
-            assert!(error.hints()[0].0.contains("--local"), "{error}");
+            assert!(error.hints()[0].text.contains("--local"), "{error}");
             assert!(!error.to_string().contains("hunter2"), "{error}");
             assert_eq!(error.kind(), ErrorKind::Config);
         }

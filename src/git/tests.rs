@@ -209,7 +209,7 @@ fn reference_tables_are_refused_with_the_way_out() {
     assert!(git.is_tracked(&path("a.mlv")).unwrap() && git.is_ignored(&path("x"), false).unwrap());
     let error = git.head().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnsupportedVersion);
-    assert!(error.hints()[0].0.contains("git refs migrate"));
+    assert!(error.hints()[0].text.contains("git refs migrate"));
     assert!(git.commits(Scope { tags: true, ..Scope::default() }).is_err(), "R9");
     assert_eq!(git.resolve("main").unwrap_err().kind(), ErrorKind::UnsupportedVersion);
     assert_eq!(git.resolve(&commit).unwrap().to_string(), commit);
@@ -246,7 +246,7 @@ fn another_users_repository_is_refused_as_git_does() {
     }
     let error = GitRepo::discover_plain(&repo.root).unwrap_err();
     assert!(matches!(error, Error::OwnedByOther { .. }), "{error}");
-    assert!(error.hints()[0].0.contains("safe.directory"));
+    assert!(error.hints()[0].text.contains("safe.directory"));
 }
 
 #[test]

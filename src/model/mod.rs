@@ -10,6 +10,7 @@ pub mod pointer;
 pub mod recipe;
 pub mod resolve;
 pub mod secret;
+pub mod shell;
 pub mod stage;
 pub mod tree;
 pub mod units;

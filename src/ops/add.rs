@@ -174,10 +174,10 @@ fn classify(
     let pointer = pointers::path_of(path)?;
     check_kind(path, kind)?;
     check_free(repo, tracked, path)?;
-    if let Some(git) = repo.git() {
-        if let Some(inner) = git.tracked_below(path, 1)?.into_iter().next() {
-            return Err(OutputError::TrackedByGit { path: inner, output: path.clone() }.into());
-        }
+    if let Some(git) = repo.git()
+        && let Some(inner) = git.tracked_below(path, 1)?.into_iter().next()
+    {
+        return Err(OutputError::TrackedByGit { path: inner, output: path.clone() }.into());
     }
     match Reach::new(repo).barrier(&pointer)? {
         Some(Barrier::Repository(repository)) => {

@@ -108,7 +108,7 @@ pub fn plan<'a>(
         }
     }
     if !options.force {
-        planner.check(&outputs, if options.whole { "mlv pull" } else { "mlv checkout" })?;
+        planner.check(&outputs, &tracked, if options.whole { "mlv pull" } else { "mlv checkout" })?;
     }
     Ok(CheckoutPlan { planner, outputs, failed })
 }

@@ -109,8 +109,8 @@ pub fn check_taken_back(
         first: output.join_entry(&first.path),
         count: untouched.len() as u64,
         keep: (!own.is_empty()).then(|| format!("mlv add {}", repo.shown_all(&own))),
-        checkout: format!("mlv checkout {}", repo.shown(output)),
-        force: format!("mlv add --force {}", repo.shown(output)),
+        checkout: format!("mlv checkout {}", repo.shown_all(std::slice::from_ref(output))),
+        force: format!("mlv add --force {}", repo.shown_all(std::slice::from_ref(output))),
     })
 }
 

@@ -3,6 +3,8 @@
 //! Decided first, by the pure function in `checkout_plan`; nothing is touched while anything unsaved
 //! stands in the way. What is displaced with `force` goes to rescue (R2).
 
+mod check;
+
 use std::collections::{HashMap, HashSet};
 
 use crate::error::{Advice, ErrorKind};
@@ -195,26 +197,6 @@ impl<'a> Planner<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Fails with `WouldOverwrite` if anything unsaved stands in the way of any plan.
-    pub fn check(&self, plans: &[OutputPlan], command: &str) -> Result<(), OpError> {
-        let mut paths: Vec<RepoPath> = plans
-            .iter()
-            .flat_map(|plan| plan.plan.unsaved.iter().map(|entry| plan.wanted.output.join_entry(&entry.path)))
-            .collect();
-        if paths.is_empty() {
-            return Ok(());
-        }
-        paths.sort();
-        let outputs: Vec<String> = plans
-            .iter()
-            .filter(|plan| !plan.plan.unsaved.is_empty())
-            .map(|plan| self.repo.shown(&plan.wanted.output))
-            .collect();
-        let outputs = outputs.join(" ");
-        let keep = format!("mlv add {}", self.repo.shown_all(&paths));
-        Err(OutputError::WouldOverwrite { paths, keep, force: format!("{command} --force {outputs}") }.into())
     }
 
     /// Carries the plans out, one after the other; one failure stops no other.

@@ -95,7 +95,7 @@ fn unknown_keys_are_refused_for_reading_and_writing() {
     {
         assert_eq!(error.kind().info().exit_code, 2, "{error}");
     }
-    assert!(place.get("core.autostag").unwrap_err().hints()[0].0.contains("core.autostage"));
+    assert!(place.get("core.autostag").unwrap_err().hints()[0].text.contains("core.autostage"));
     assert_eq!(place.get("core.remote").unwrap_err().kind(), ErrorKind::Config, "known, but not set");
     assert!(place.set("core.autostage", "true", Level::Project).unwrap());
     assert!(!place.set("core.autostage", "true", Level::Project).unwrap(), "nothing to change");
@@ -146,7 +146,7 @@ fn remotes_are_added_listed_and_named_as_default() {
     assert!(report.default && report.url.as_deref() == Some("../store"));
     place.remote(add("cloud", "s3://bucket/path")).unwrap();
     let error = place.remote(add("cloud", "s3://other")).unwrap_err();
-    assert!(error.hints()[0].0.contains("--force"), "{error}");
+    assert!(error.hints()[0].text.contains("--force"), "{error}");
     let force = RemoteAction::Add { name: "cloud".into(), url: "s3://o".into(), default: false, force: true };
     place.remote(force).unwrap();
     place.remote(modify("cloud", "endpointurl", Some("https://minio.example"))).unwrap();
@@ -185,7 +185,7 @@ fn removing_a_remote_leaves_nothing_behind() {
     assert!(place.around().repo().unwrap().config().warnings().is_empty());
     place.remote_at(add("r", "s3://b"), Some(Level::User)).unwrap();
     let error = place.remote(remove("r")).unwrap_err();
-    assert_eq!(error.hints()[0].0, "mlv remote remove --global r");
+    assert_eq!(error.hints()[0].text, "mlv remote remove --global r");
     place.remote_at(remove("r"), Some(Level::User)).unwrap();
 }
 
@@ -213,7 +213,7 @@ fn places_named_from_a_subfolder_are_stored_from_the_root() {
 fn credentials_do_not_enter_tracked_files() {
     let place = Place::new();
     let error = place.remote(add("r", "https://me:hunter2@host/x")).unwrap_err();
-    assert!(error.hints()[0].0.contains("--local"), "{error}");
+    assert!(error.hints()[0].text.contains("--local"), "{error}");
     place.remote(add("r", "https://host/x")).unwrap();
     assert!(place.remote(modify("r", "password", Some("hunter2"))).is_err());
     place.remote_at(modify("r", "password", Some("hunter2")), Some(Level::Local)).unwrap();
@@ -234,7 +234,7 @@ fn the_cache_folder_is_shown_and_moved_by_configuration() {
     place.test.write("sub/x", "");
     place.cwd = root.join("sub");
     let error = dir(&place, outside.clone(), None).unwrap_err();
-    assert!(error.hints()[0].0.contains("--local"), "{error}");
+    assert!(error.hints()[0].text.contains("--local"), "{error}");
     let expected = root.parent().unwrap().join("shared");
     assert_eq!(Path::new(&dir(&place, outside, Some(Level::Local)).unwrap()), expected);
     assert_eq!(

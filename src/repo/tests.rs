@@ -108,7 +108,7 @@ fn outside_of_projects_the_searched_folder_is_named() {
     let test = TestRepo::new();
     let error = refused(&test.root);
     assert!(error.to_string().contains(test.root.to_str().unwrap()));
-    assert_eq!(error.hints()[0].0, "mlv init");
+    assert_eq!(error.hints()[0].text, "mlv init");
     test.write(".dvc/config", "").write("sub/x", "");
     let error = refused(&test.root.join("sub"));
     assert_eq!(error.kind(), ErrorKind::DvcProject);
@@ -168,7 +168,7 @@ fn linked_work_trees_share_the_cache_of_the_main_one() {
     let repo = open(&tree.join("sub"));
     let error = repo.cache_dir().unwrap_err();
     assert!(matches!(error, Error::CacheDirNeeded { .. }), "{error}");
-    assert!(error.hints()[0].0.contains("mlv cache dir"));
+    assert!(error.hints()[0].text.contains("mlv cache dir"));
     fs::write(tree.join("sub/.mlv/config.local.toml"), "[cache]\ndir = '/c'\n").unwrap();
     assert_eq!(open(&tree.join("sub")).cache_dir().unwrap(), Path::new("/c"));
 }

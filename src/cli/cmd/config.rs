@@ -4,10 +4,10 @@ use crate::cli::args::{DryRun, LevelArgs};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::help;
-use crate::cli::render::shell_word;
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::error::ErrorKind;
+use crate::model::shell;
 use crate::ops::config::{self, ConfigAction, ConfigOptions};
 
 const EXAMPLES: &[(&str, &str)] = &[
@@ -114,7 +114,7 @@ impl Report for ConfigReport {
         });
         out.name(key).put("` in `").name(file).put("`.").end();
         if let Some(file) = self.git_add.as_ref().filter(|_| !self.report.dry_run) {
-            out.hint(format!("git add {}", shell_word(file)));
+            out.hint(format!("git add {}", shell::path(file)));
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::cli::render::count;
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::error::ErrorKind;
+use crate::model::shell;
 use crate::model::units::{ByteSize, Span};
 use crate::ops::demo::{self, STEPS, Step};
 use crate::report::interrupted;
@@ -145,7 +146,7 @@ impl<'a> Walk<'a> {
         if !said[1].trim().is_empty() {
             error = error.because(said[1].trim());
         }
-        let root = quoted(&self.root.to_string_lossy());
+        let root = shell::word(&self.root.to_string_lossy());
         Err(error.hint(format!("the files are as that command left them: cd {root}")))
     }
 
@@ -183,15 +184,7 @@ impl<'a> Walk<'a> {
 
 /// The command as it is typed into a shell.
 fn shown(command: &[&str]) -> String {
-    command.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
-}
-
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
+    command.iter().map(|word| shell::word(word)).collect::<Vec<_>>().join(" ")
 }
 
 fn render(step: &Step, out: &mut Text) {
@@ -225,7 +218,7 @@ impl Report for DemoReport {
         out.put(count(remote.chunks, "chunk")).put(" and ").put(count(remote.pages, "page"));
         out.put(", ").put(ByteSize(remote.bytes)).put(". All of it in ").put(Span(took)).put(".").end();
         let folder = Path::new(&self.folder).join(demo::PROJECT);
-        out.hint(format!("look around: cd {}", quoted(&folder.to_string_lossy())));
+        out.hint(format!("look around: cd {}", shell::word(&folder.to_string_lossy())));
     }
 }
 
@@ -236,7 +229,5 @@ mod tests {
     #[test]
     fn commands_are_shown_as_a_shell_reads_them() {
         assert_eq!(shown(&["git", "commit", "-m", "More digits"]), "git commit -m 'More digits'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
     }
 }

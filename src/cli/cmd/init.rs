@@ -5,9 +5,10 @@ use crate::cli::args::DryRun;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::help;
-use crate::cli::render::{count, shell_word};
+use crate::cli::render::count;
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
+use crate::model::shell;
 use crate::ops::init::{self, InitOptions};
 
 /// Set up mlv in a git repository
@@ -79,8 +80,8 @@ impl Report for InitReport {
         };
         if !report.git_add.is_empty() {
             let below = |file: &String| match folder.as_str() {
-                "." => shell_word(file),
-                folder => shell_word(&Path::new(folder).join(file).display().to_string()),
+                "." => shell::path(file),
+                folder => shell::path(&Path::new(folder).join(file).display().to_string()),
             };
             let files: Vec<String> = report.git_add.iter().map(below).collect();
             out.hint(format!("git add {}", files.join(" ")));

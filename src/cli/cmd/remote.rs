@@ -4,9 +4,9 @@ use crate::cli::args::{DryRun, LevelArgs};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::help;
-use crate::cli::render::shell_word;
 use crate::cli::report::{Report, finish};
 use crate::cli::ui::Text;
+use crate::model::shell;
 use crate::model::units::ByteSize;
 use crate::ops::remote::{self, RemoteAction, RemoteListReport, RemoteOptions, RemoteReport, RemoteRow};
 use crate::ops::remote_test::{self, Outcome, RemoteTestReport};
@@ -289,7 +289,7 @@ impl Report for Changed {
         };
         out.name(files.join("` and `")).put("`.").end();
         if let Some(file) = self.git_add.as_ref().filter(|_| !dry_run) {
-            out.hint(format!("git add {}", shell_word(file)));
+            out.hint(format!("git add {}", shell::path(file)));
         }
     }
 }

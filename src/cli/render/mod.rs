@@ -41,15 +41,6 @@ pub(crate) fn thousands(number: u64) -> String {
     text
 }
 
-/// The text as a word of a shell command that can be pasted.
-pub(crate) fn shell_word(text: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "-_./=:,@%+".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 /// Writes rows in columns two spaces apart, the last one not padded. A row is indented by two.
 pub(crate) fn columns<const N: usize>(rows: &[[String; N]], out: &mut Text) {
     let width = |row: &[String; N], at: usize| escape(&row[at]).chars().count();
@@ -96,12 +87,6 @@ mod tests {
             [(0, "file"), (1, "entry"), (2, "entry"), (300_000, "entry"), (1234, "key"), (2, "branch")]
                 .map(|(number, noun)| count(number, noun));
         assert_eq!(shown, ["0 files", "1 entry", "2 entries", "300,000 entries", "1,234 keys", "2 branches"]);
-    }
-
-    #[test]
-    fn words_of_commands_can_be_pasted() {
-        let words = ["data/a.mlv", "a b", "it's", "", "$(x)", "ü"].map(shell_word);
-        assert_eq!(words, ["data/a.mlv", "'a b'", r"'it'\''s'", "''", "'$(x)'", "ü"]);
     }
 
     #[test]

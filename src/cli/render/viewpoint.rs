@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::model::path::RepoPath;
+use crate::model::shell;
 use crate::repo::Repo;
 
 /// The folder that paths are shown relative to.
@@ -50,8 +51,7 @@ impl Viewpoint {
 
     /// The paths as words of a shell command.
     pub(crate) fn words(&self, from_root: &[String]) -> String {
-        let words: Vec<String> =
-            from_root.iter().map(|path| crate::cli::render::shell_word(&self.path(path))).collect();
+        let words: Vec<String> = from_root.iter().map(|path| shell::path(&self.path(path))).collect();
         words.join(" ")
     }
 }

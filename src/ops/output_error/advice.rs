@@ -215,7 +215,9 @@ impl Advice for OutputError {
     }
 
     fn hints(&self) -> Vec<Hint> {
-        self.remedy().or_else(|| self.remedy_of_contents()).map(Hint::new).into_iter().collect()
+        let is_typed = matches!(self, OutputError::WouldOverwrite { .. } | OutputError::WouldTakeBack { .. });
+        let remedy = self.remedy().or_else(|| self.remedy_of_contents());
+        remedy.map(|text| Hint { text, is_typed }).into_iter().collect()
     }
 
     fn subject(&self) -> Option<String> {

@@ -139,7 +139,7 @@ fn targets_are_relative_to_the_current_folder() {
     let view = View::of(&test, "lib/deep");
     let error = view.outputs(&["train"]).unwrap_err();
     assert!(
-        error.hints()[0].0.contains("`../../mlv.yaml:train`, `../../other/mlv.yaml:train`"),
+        error.hints()[0].text.contains("`../../mlv.yaml:train`, `../../other/mlv.yaml:train`"),
         "{:?}",
         error.hints()
     );
@@ -166,7 +166,7 @@ fn what_means_nothing_is_an_error_with_near_names() {
     let view = View::of(&project(), "");
     let error = view.outputs(&["modle"]).unwrap_err();
     assert_eq!(error.kind().info().exit_code, 2);
-    assert_eq!(error.hints()[0].0, "did you mean `model`?");
+    assert_eq!(error.hints()[0].text, "did you mean `model`?");
     for (target, kind) in [
         ("../x", ErrorKind::UnsafePath),
         ("/etc/passwd", ErrorKind::UnsafePath),

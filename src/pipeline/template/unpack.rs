@@ -1,6 +1,7 @@
 //! A map in a command: `${train}` becomes `--lr 0.1 --layers 64 32`, as DVC does it.
 
 use crate::model::place::{Mark, short};
+use crate::model::shell;
 use crate::model::value::{Entries, Value};
 use crate::pipeline::parse::problem::{PipelineProblem, Refusal};
 use crate::pipeline::template::{Scope, kind, scalar_text};
@@ -29,7 +30,7 @@ impl Scope<'_> {
             self.budget.steps(mark, 1)?;
             let name = if prefix.is_empty() { key.to_string() } else { format!("{prefix}.{key}") };
             self.budget.bytes(mark, OPTION + name.len())?;
-            let option = format!("--{}", word(&name));
+            let option = format!("--{}", shell::word(&name));
             match value {
                 Value::Map(inner) => self.options(mark, inner, &name, options)?,
                 Value::Bool(false) => {}
@@ -57,17 +58,7 @@ impl Scope<'_> {
 /// A scalar as a word for the shell; a text always in quotes.
 fn argument(value: &Value) -> Option<String> {
     match value {
-        Value::Text(text) => Some(quoted(text)),
+        Value::Text(text) => Some(shell::quoted(text)),
         value => scalar_text(value).map(|text| text.into_owned()),
     }
-}
-
-/// A name as a word for the shell, in quotes where it needs them.
-fn word(name: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':' | '=');
-    if name.chars().all(is_plain) { name.to_owned() } else { quoted(name) }
-}
-
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }

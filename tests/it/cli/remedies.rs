@@ -155,3 +155,47 @@ fn dry_run_of_a_push_promises_no_bound_that_it_cannot_keep() {
     let said = env.mlv(&["push", "--dry-run"]).success().stderr();
     assert!(said.contains("before compression) to `storage`") && !said.contains("at most"), "{said}");
 }
+
+/// Runs the text between the backticks behind `before` in a shell, as a user who pastes it.
+#[track_caller]
+fn paste(env: &TestEnv, said: &str, before: &str) {
+    let (_, rest) = said.split_once(before).unwrap_or_else(|| panic!("no {before:?} in {said}"));
+    let command = rest.split('`').next().unwrap_or_default();
+    let mut shell = env.command("sh");
+    let mlv = std::path::Path::new(env!("CARGO_BIN_EXE_mlv")).parent().expect("it is in a folder");
+    let path = std::env::join_paths(
+        [mlv.to_owned()]
+            .into_iter()
+            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
+    );
+    shell.args(["-c", command]).env("PATH", path.expect("no name holds a colon"));
+    env.run(&mut shell).success();
+}
+
+// R14: names with blanks, quotes and dashes, outputs of stages, from a folder below.
+#[test]
+fn both_remedies_of_a_refused_checkout_can_be_pasted() {
+    let names = ["my data", "it's", "-x", "plain"];
+    for keep in [true, false] {
+        let env = TestEnv::ready();
+        env.write("mlv.yaml", "stages:\n  s:\n    cmd: echo made > o\n    outs: [o]\n");
+        env.mlv(&["repro"]).success();
+        for name in names {
+            env.write(format!("d/{name}"), "1");
+            env.write(name, "1");
+            env.mlv(&["add", "--", name]).success();
+        }
+        env.mlv(&["add", "d"]).success();
+        for path in
+            names.iter().flat_map(|name| [format!("d/{name}"), (*name).to_owned()]).chain(["o".to_owned()])
+        {
+            env.write(path, "edited");
+        }
+        let below = env.at("below");
+        let said = refused(&below, &["checkout"], 2);
+        paste(&below, &said, if keep { "run `" } else { "or `" });
+        env.mlv(&["checkout"]).success();
+        assert_eq!(env.read_text("d/my data"), if keep { "edited" } else { "1" });
+        assert_eq!(env.read_text("o"), if keep { "edited" } else { "made\n" });
+    }
+}

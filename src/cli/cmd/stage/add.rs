@@ -4,9 +4,10 @@ use crate::cli::cmd::repro;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::help;
-use crate::cli::render::{Viewpoint, git_error, git_files, shell_word};
+use crate::cli::render::{Viewpoint, git_error, git_files};
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
+use crate::model::shell;
 use crate::ops::stage_add::{self, NewOut, NewStage, StageAddOptions, StageAddReport};
 
 /// Add a stage to the pipeline of the current folder
@@ -132,7 +133,7 @@ pub(super) fn run(cx: &Context, args: AddArgs) -> Result<AddReport, CliError> {
 fn stage(args: AddArgs) -> NewStage {
     let command = match &args.command[..] {
         [script] => script.clone(),
-        words => words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" "),
+        words => words.iter().map(|word| shell::path(word)).collect::<Vec<_>>().join(" "),
     };
     NewStage {
         name: args.name,
@@ -176,7 +177,7 @@ impl Report for AddReport {
         if let Some(run) = run {
             run.summary(took, out);
         } else if !report.dry_run {
-            out.hint(format!("mlv repro {}", shell_word(&self.name)));
+            out.hint(format!("mlv repro {}", shell::word(&self.name)));
         }
     }
 
