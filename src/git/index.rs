@@ -39,6 +39,15 @@ impl GitRepo {
             || index.prefixed_entries_range(below.as_bstr()).is_some())
     }
 
+    /// Whether git's index has the file `path` with these bytes.
+    pub fn has_staged(&self, path: &RepoPath, bytes: &[u8]) -> Result<bool, Error> {
+        let index = self.tracked_entries()?;
+        let full = self.full(path);
+        let Some(entry) = index.entry_by_path(full.as_str().as_bytes().as_bstr()) else { return Ok(false) };
+        let id = gix::objs::compute_hash(self.local().object_hash(), gix::objs::Kind::Blob, bytes);
+        Ok(id.is_ok_and(|id| id == entry.id))
+    }
+
     /// Whether git tracks the file `name` in mlv's own folder.
     pub fn is_own_tracked(&self, name: &str) -> Result<bool, Error> {
         let root = self.full(&RepoPath::root());

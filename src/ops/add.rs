@@ -262,7 +262,8 @@ pub fn apply(repo: &Repo, plan: AddPlan, reporter: &dyn Reporter) -> Result<AddR
     }
     let changed = pointers::write(repo, &written, reporter)?;
     published.settle()?;
-    let git = git_files::of_changes(repo, changed, reporter)?;
+    let pointers = written.iter().map(|(output, pointer, _)| (output, pointer));
+    let git = git_files::of_pointers(repo, changed, pointers, reporter)?;
     Ok(AddReport { outputs, stored, git, dry_run: false })
 }
 

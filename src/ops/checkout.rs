@@ -7,7 +7,7 @@ use crate::model::path::RepoPath;
 use crate::ops::place::{Manner, OutputPlan, Placed, Planner, Wanted};
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{Reach, Tracked};
-use crate::ops::{OpError, trees};
+use crate::ops::{OpError, OutputError, trees};
 use crate::repo::Repo;
 use crate::report::Reporter;
 use crate::store::here::Held;
@@ -95,6 +95,7 @@ pub fn plan<'a>(
         wanted.iter_mut().filter(|_| !options.whole).for_each(|wanted| stay_partial(repo, &planner, wanted));
     }
     let mut failed = targets::problems(repo, &mut tracked, &options.targets);
+    failed.extend(kept_by_git(repo, &tracked, options));
     if options.targets.targets.is_empty() && failed.is_empty() {
         wanted.extend(untracked_again(&planner, &tracked)?);
     }
@@ -111,6 +112,14 @@ pub fn plan<'a>(
         planner.check(&outputs, &tracked, if options.whole { "mlv pull" } else { "mlv checkout" })?;
     }
     Ok(CheckoutPlan { planner, outputs, failed })
+}
+
+/// Targets that are outputs of which mlv keeps nothing.
+fn kept_by_git(repo: &Repo, tracked: &Tracked, options: &CheckoutOptions) -> Vec<(RepoPath, OpError)> {
+    let paths = targets::paths(repo, &options.targets.targets, options.targets.glob).unwrap_or_default();
+    let is_kept = |path: &RepoPath| tracked.out(path).is_some_and(|out| !out.cache);
+    let failure = |path: RepoPath| (path.clone(), OutputError::NotCached { path }.into());
+    paths.into_iter().filter(is_kept).map(failure).collect()
 }
 
 fn wanted_outputs(repo: &Repo, tracked: &Tracked, options: &CheckoutOptions) -> Result<Vec<Wanted>, OpError> {

@@ -100,7 +100,8 @@ fn plan_unwanted(
     let saved = (question.is_saved)(old);
     if old.kind == EntryKind::EmptyDir {
         // An empty folder holds no bytes: it goes where mlv made it, and becomes a parent where one is needed.
-        if !folders.contains(path) && (!placed.is_empty() || under_wanted_file(path, wanted)) {
+        let goes = question.clean || !placed.is_empty() || under_wanted_file(path, wanted);
+        if !folders.contains(path) && goes {
             plan.actions.push(Action::Remove(old.clone()));
         }
     } else if folders.contains(path) || under_wanted_file(path, wanted) {

@@ -122,6 +122,7 @@ pub fn run(
     let mut changed = pointers::write(repo, &written, reporter)?;
     changed.extend(accepted.write()?);
     published.settle()?;
-    report.git = git_files::of_changes(repo, changed, reporter)?;
+    let pointers = items.iter().map(|item| (&item.output, &item.pointer));
+    report.git = git_files::of_pointers(repo, changed, pointers, reporter)?;
     Ok(report)
 }

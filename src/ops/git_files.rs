@@ -1,7 +1,10 @@
 //! The files of git's that a command wrote: handed to `git add` where `core.autostage` asks for it,
 //! told to the user otherwise.
 
+use std::collections::HashSet;
+
 use crate::model::path::RepoPath;
+use crate::ops::pointers::MAX_POINTER;
 use crate::ops::{OpError, surroundings};
 use crate::repo::Repo;
 use crate::report::Reporter;
@@ -17,6 +20,32 @@ pub struct GitFiles {
     /// Why git did not take what it should.
     #[serde(skip)]
     pub refused: Option<OpError>,
+}
+
+/// As [`of_changes`] for outputs under `pointers`: what a command before wrote and could not hand to git,
+/// which held its index then, is handed over with the rest (R15).
+pub fn of_pointers<'p>(
+    repo: &Repo,
+    mut changed: Vec<RepoPath>,
+    pointers: impl Iterator<Item = (&'p RepoPath, &'p RepoPath)>,
+    reporter: &dyn Reporter,
+) -> Result<GitFiles, OpError> {
+    if let Some(git) = repo.git()
+        && repo.config().autostage()?
+    {
+        let written: HashSet<RepoPath> = changed.iter().cloned().collect();
+        for (output, pointer) in pointers.filter(|(_, pointer)| !written.contains(*pointer)) {
+            let is_staged = match repo.dir().read_file(pointer, MAX_POINTER) {
+                Ok(bytes) => git.has_staged(pointer, &bytes)?,
+                Err(_) => true,
+            };
+            if !is_staged {
+                let folder = output.parent().unwrap_or_else(RepoPath::root);
+                changed.extend([pointer.clone(), folder.join(&RepoPath::own(".gitignore"))]);
+            }
+        }
+    }
+    of_changes(repo, changed, reporter)
 }
 
 /// Sorts what was changed, and hands it to git if the user wants that.

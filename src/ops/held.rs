@@ -4,7 +4,7 @@
 //! only if it was here before. `.mlv/here` remembers, per output, which contents were last put
 //! or recorded here and which part of them; where it says nothing, nothing counts as deleted.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use crate::model::digest::Digest;
 use crate::model::object::{ContentId, ContentInfo};
@@ -81,33 +81,47 @@ pub fn kept_entries(
     blocked.map_or(Ok(kept), Err)
 }
 
-/// Fails if recording `present` would take back a change of the recorded entries `old` that came with git
-/// (a checkout of a branch, a pull) and was never put here: files that stand as they were `placed`.
+/// Of the entries that are `present` those that stand as mlv put them here for other contents, and that
+/// `recorded` has otherwise or not at all: a change came with git (a checkout of a branch, a pull) and was
+/// never checked out.
+pub fn left_behind<'p>(
+    repo: &Repo,
+    here: &Here,
+    output: &RepoPath,
+    (recorded, present): (&[TreeEntry], &'p [TreeEntry]),
+) -> Vec<&'p TreeEntry> {
+    let placed = maybe_placed(repo, here, output);
+    let placed: HashSet<(&str, EntryKind, Digest)> = placed.iter().map(identity).collect();
+    let recorded: HashSet<(&str, EntryKind, Digest)> = recorded.iter().map(identity).collect();
+    let is_left =
+        |entry: &&TreeEntry| !recorded.contains(&identity(entry)) && placed.contains(&identity(entry));
+    present.iter().filter(is_left).collect()
+}
+
+/// Whether what was last put or recorded at `output` is `content`, and nothing else may lie there.
+pub fn is_current(here: &Here, output: &RepoPath, content: ContentId) -> bool {
+    let known = here.get(output).is_none_or(|known| known.content == content.to_string());
+    known && here.underway(output).is_empty()
+}
+
+/// Fails if recording `present` would take back a change of the recorded entries `old` that was never
+/// checked out.
 pub fn check_taken_back(
     repo: &Repo,
     here: &Here,
     output: &RepoPath,
     (old, present): (&[TreeEntry], &[TreeEntry]),
 ) -> Result<(), OutputError> {
-    let placed = maybe_placed(repo, here, output);
-    let recorded: HashMap<&str, &TreeEntry> = old.iter().map(|entry| (entry.bare_path(), entry)).collect();
-    let placed: HashSet<(&str, EntryKind, Digest)> = placed.iter().map(identity).collect();
-    let is_taken_back = |entry: &&TreeEntry| {
-        let is_recorded =
-            recorded.get(entry.bare_path()).is_some_and(|known| identity(known) == identity(entry));
-        !is_recorded && placed.contains(&identity(entry))
-    };
-    let (untouched, own): (Vec<&TreeEntry>, Vec<&TreeEntry>) = present.iter().partition(is_taken_back);
-    let Some(first) = untouched.first() else { return Ok(()) };
-    let is_own = |entry: &&TreeEntry| {
-        recorded.get(entry.bare_path()).is_none_or(|known| identity(known) != identity(entry))
-    };
-    let own: Vec<RepoPath> =
-        own.into_iter().filter(is_own).map(|entry| output.join_entry(&entry.path)).collect();
+    let left = left_behind(repo, here, output, (old, present));
+    let Some(first) = left.first() else { return Ok(()) };
+    let known: HashSet<(&str, EntryKind, Digest)> =
+        old.iter().chain(left.iter().copied()).map(identity).collect();
+    let own = present.iter().filter(|entry| !known.contains(&identity(entry)));
+    let own: Vec<RepoPath> = own.map(|entry| output.join_entry(&entry.path)).collect();
     Err(OutputError::WouldTakeBack {
         path: output.clone(),
         first: output.join_entry(&first.path),
-        count: untouched.len() as u64,
+        count: left.len() as u64,
         keep: (!own.is_empty()).then(|| format!("mlv add {}", repo.shown_all(&own))),
         checkout: format!("mlv checkout {}", repo.shown_all(std::slice::from_ref(output))),
         force: format!("mlv add --force {}", repo.shown_all(std::slice::from_ref(output))),

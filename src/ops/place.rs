@@ -4,12 +4,13 @@
 //! stands in the way. What is displaced with `force` goes to rescue (R2).
 
 mod check;
+mod placed;
 
 use std::collections::{HashMap, HashSet};
 
 use crate::error::{Advice, ErrorKind};
 use crate::fs::place::Examined;
-use crate::fs::rescue::{Kept, Rescue};
+use crate::fs::rescue::Rescue;
 use crate::fs::staging::Staging;
 use crate::fs::stamp::FileStamp;
 use crate::model::digest::Digest;
@@ -18,14 +19,18 @@ use crate::model::path::RepoPath;
 use crate::model::tree::{EntryKind, TreeEntry};
 use crate::ops::checkout_plan::{Action, DirectoryPlan, Question, plan_directory};
 use crate::ops::scan::{Present, Scanner};
-use crate::ops::{OpError, OutputError, held, surroundings, trees};
+use crate::ops::{OpError, held, surroundings, trees};
 use crate::par;
 use crate::repo::Repo;
 use crate::report::{Reporter, Task, Unit};
+use crate::store::Presence;
 use crate::store::here::{Begun, HeldOutput, Here};
-use crate::store::materialize::{Item, Materializer, Outcome, Removal};
+use crate::store::materialize::{Item, Materializer, Removal};
 use crate::store::statindex::{StatIndex, StatIndexUpdate};
-use crate::store::{self, Presence};
+
+pub use placed::Placed;
+
+use placed::collect;
 
 /// An output to be put in place, or, without contents, to be taken away.
 #[derive(Clone, Debug)]
@@ -74,31 +79,6 @@ impl OutputPlan {
         self.plan.unsaved.clear();
         self
     }
-}
-
-/// What was done to one output.
-#[derive(Debug)]
-pub struct Placed {
-    /// The output.
-    pub output: RepoPath,
-    /// Entries that were not there before.
-    pub added: Vec<RepoPath>,
-    /// Entries that replaced others.
-    pub modified: Vec<RepoPath>,
-    /// Entries with the same contents, linked in another way.
-    pub relinked: Vec<RepoPath>,
-    /// Entries that were taken away.
-    pub deleted: Vec<RepoPath>,
-    /// Entries that were right already.
-    pub unchanged: u64,
-    /// Entries that stay although they are not recorded.
-    pub extra: Vec<RepoPath>,
-    /// Bytes that were written.
-    pub bytes: u64,
-    /// What could not be done, and why.
-    pub failed: Vec<(RepoPath, OpError)>,
-    /// What went to rescue.
-    pub kept: Vec<Kept>,
 }
 
 /// Looks at the work tree and decides; changes nothing.
@@ -203,6 +183,9 @@ impl<'a> Planner<'a> {
     ///
     /// `command` names the operation in rescue's log.
     pub fn apply(self, plans: Vec<OutputPlan>, command: &str) -> Result<Vec<Placed>, OpError> {
+        if plans.iter().all(|plan| plan.plan.actions.is_empty()) {
+            return self.leave(plans);
+        }
         let staging = Staging::create(self.repo.temporary()?)?;
         let rescue = Rescue::new(self.repo.mlv().clone(), command);
         let threads = par::threads(self.repo.file_jobs()?);
@@ -232,6 +215,23 @@ impl<'a> Planner<'a> {
         }
         self.settle(claims, update)?;
         Ok(results)
+    }
+
+    /// Of plans that do nothing: a work tree that cannot be written is checked out all the same.
+    fn leave(self, plans: Vec<OutputPlan>) -> Result<Vec<Placed>, OpError> {
+        let mut update = StatIndexUpdate::new();
+        plans.iter().for_each(|plan| plan.present.note_stamps(&plan.wanted.output, &mut update));
+        let placed = plans.iter().map(Placed::nothing).collect();
+        let claims = plans.into_iter().map(|plan| (plan.wanted, Begun::default()));
+        let claims: Vec<(Wanted, Begun)> = claims.collect();
+        let mut after = self.here.clone();
+        claim(&mut after, claims.iter().map(|(wanted, _)| (wanted.clone(), Begun::default())));
+        if after == self.here {
+            let _ = self.repo.save_stat_index(&self.index, update);
+        } else {
+            self.settle(claims, update)?;
+        }
+        Ok(placed)
     }
 
     /// Whether the cache seems to hold these contents; before anything is deleted, that is verified.
@@ -284,18 +284,8 @@ impl<'a> Planner<'a> {
         let candidates = work.items.len();
         work.items.retain(|item| !work.relinks.contains(&item.path) || !materializer.is_linked_right(item));
         let linked_right = (candidates - work.items.len()) as u64;
-        let mut placed = Placed {
-            output: output.clone(),
-            added: Vec::new(),
-            modified: Vec::new(),
-            relinked: Vec::new(),
-            deleted: Vec::new(),
-            unchanged: plan.plan.unchanged + linked_right,
-            extra: plan.plan.extra.iter().map(|path| output.join_entry(path)).collect(),
-            bytes: 0,
-            failed: Vec::new(),
-            kept: Vec::new(),
-        };
+        let mut placed = Placed::nothing(&plan);
+        placed.unchanged += linked_right;
         let parent = output.parent().unwrap_or_else(RepoPath::root);
         let removed = materializer.remove(&work.removals, &parent);
         placed.deleted = removed.done.iter().map(|(at, _)| work.removals[*at].path.clone()).collect();
@@ -331,35 +321,21 @@ impl<'a> Planner<'a> {
     /// Of an output that is not among the claims something failed: what is still underway there is the
     /// next command's to finish.
     fn settle(&self, claims: Vec<(Wanted, Begun)>, update: StatIndexUpdate) -> Result<(), OpError> {
-        surroundings::update_here(self.repo, self.reporter, |here| {
-            for (Wanted { output, info, inside }, begun) in claims {
-                match info {
-                    None => here.forget(&output),
-                    Some(info) if inside.is_empty() => here.set_complete(&output, info.id),
-                    Some(info) => here.end_part(&output, begun, info.id, &inside),
-                }
-            }
-        })?;
+        surroundings::update_here(self.repo, self.reporter, |here| claim(here, claims.into_iter()))?;
         // Only saves time.
         let _ = self.repo.save_stat_index(&self.index, update);
         Ok(())
     }
 }
 
-/// Moves failures and rescued files of an outcome into the result.
-fn collect(placed: &mut Placed, outcome: Outcome, path: impl Fn(usize) -> RepoPath) {
-    let failures = outcome.failed.into_iter().map(|(at, error)| {
-        let path = path(at);
-        let error = match error {
-            store::Error::Missing { .. } => OutputError::NotDownloaded { path: path.clone() }.into(),
-            error => OpError::from(error),
-        };
-        (path, error)
-    });
-    placed.failed.extend(failures);
-    placed.kept.extend(outcome.kept);
-    if let Some(error) = outcome.stopped {
-        placed.failed.push((placed.output.clone(), error.into()));
+/// Says what is here now.
+fn claim(here: &mut Here, claims: impl Iterator<Item = (Wanted, Begun)>) {
+    for (Wanted { output, info, inside }, begun) in claims {
+        match info {
+            None => here.forget(&output),
+            Some(info) if inside.is_empty() => here.set_complete(&output, info.id),
+            Some(info) => here.end_part(&output, begun, info.id, &inside),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::repo::Repo;
 use crate::report::Reporter;
 
 /// Largest pointer that is read, in bytes.
-const MAX_POINTER: u64 = 1 << 20;
+pub(super) const MAX_POINTER: u64 = 1 << 20;
 
 /// The pointer of the output `path`.
 ///

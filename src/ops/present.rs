@@ -2,7 +2,7 @@
 //! each looked at once.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::fs::stamp::FileStamp;
@@ -57,6 +57,7 @@ pub struct WorkTreeState<'a> {
     params: RefCell<HashMap<RepoPath, CurrentParams>>,
     presence: RefCell<Option<Arc<Presence>>>,
     learned: RefCell<Learned>,
+    left_behind: RefCell<BTreeSet<RepoPath>>,
 }
 
 /// Hashes of files that were read, with stamps that prove them, and for the stat index.
@@ -85,6 +86,7 @@ impl<'a> WorkTreeState<'a> {
             params: RefCell::default(),
             presence: RefCell::default(),
             learned: RefCell::default(),
+            left_behind: RefCell::default(),
         }
     }
 
@@ -115,6 +117,11 @@ impl<'a> WorkTreeState<'a> {
     pub fn forget_all(&self) {
         self.forget_work_tree();
         self.forget_cache();
+    }
+
+    /// Takes the outputs that were looked at and are still those of another commit.
+    pub fn take_left_behind(&self) -> BTreeSet<RepoPath> {
+        std::mem::take(&mut self.left_behind.borrow_mut())
     }
 
     /// Takes what was learned for the stat index.
@@ -236,6 +243,9 @@ impl<'a> WorkTreeState<'a> {
     fn whole(&self, out: &TrackedOut, info: &ContentInfo) -> Result<Option<Found>, OpError> {
         let found = state::examine(self.repo, &self.scanner, &self.here, (&out.path, info))?;
         found.present.note_fresh_stamps(&out.path, &mut self.learned.borrow_mut().update);
+        if found.left_behind(self.repo, &self.here, (&out.path, info)) > 0 {
+            self.left_behind.borrow_mut().insert(out.path.clone());
+        }
         let recorded = |is_partial| Ok(Some(Found { info: *info, is_partial, is_link: false }));
         match &found.verdict {
             Verdict::Same => recorded(false),

@@ -136,6 +136,15 @@ fn directory(
 }
 
 impl OutputState {
+    /// How many files stand here as they were put for another commit, while other contents are recorded.
+    pub fn left_behind(&self, repo: &Repo, here: &Here, (output, info): (&RepoPath, &ContentInfo)) -> u64 {
+        if !self.verdict.is_difference() || held::is_current(here, output, info.id) {
+            return 0;
+        }
+        let (recorded, present) = (self.recorded.as_deref().unwrap_or_default(), self.present.tree_entries());
+        held::left_behind(repo, here, output, (recorded, &present)).len() as u64
+    }
+
     /// The recorded entries whose objects the cache lacks; `None` if even the tree is not there.
     ///
     /// Never inferred from the root page: every leaf is asked for (DVC's "remote hole").

@@ -38,6 +38,12 @@ pub(crate) fn data(data: &DataStatus, view: &Viewpoint, out: &mut Text) {
             out.put("  unknown: ").name(view.path(path)).end();
         }
     }
+    if !data.not_checked_out.is_empty() {
+        out.strong("Still of another commit, in whole or in part").put(" (mlv checkout):").end();
+        for path in &data.not_checked_out {
+            out.put("  not checked out: ").name(view.path(path)).end();
+        }
+    }
     if !data.not_in_cache.is_empty() {
         out.strong("Recorded, not stored").put(" (mlv commit):").end();
         for path in &data.not_in_cache {

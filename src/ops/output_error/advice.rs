@@ -37,6 +37,7 @@ impl OutputError {
             | OutputError::Twin { path, .. }
             | OutputError::InTheWay { path, .. }
             | OutputError::WouldTakeBack { path, .. }
+            | OutputError::NotCached { path }
             | OutputError::InnerRepository { path, .. }
             | OutputError::IgnoredFolder { path, .. }
             | OutputError::TreeNotDownloaded { path, .. }
@@ -86,6 +87,7 @@ impl OutputError {
                     "take the line that matches out of `.gitignore` (`git check-ignore -v {pointer}` shows it)"
                 )
             }
+            OutputError::NotCached { path } => format!("git checkout -- {path}"),
             OutputError::InnerRepository { repository, .. } => {
                 format!("track it from there: `cd {repository}`, and `mlv init` if that is no project yet")
             }
@@ -169,6 +171,7 @@ impl Advice for OutputError {
             | OutputError::HoldsOutput { .. }
             | OutputError::Twin { .. } => ErrorKind::AlreadyTracked,
             OutputError::IgnoredPointer { .. }
+            | OutputError::NotCached { .. }
             | OutputError::InnerRepository { .. }
             | OutputError::IgnoredFolder { .. }
             | OutputError::WholeRepository

@@ -150,6 +150,10 @@ pub struct DataStatus {
     /// Data that is here and that the cache lacks, so that nothing could bring it back.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_in_cache: Vec<String>,
+    /// Outputs of which files are still those of another commit: nobody changed them, git brought another
+    /// pointer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_checked_out: Vec<String>,
     /// Outputs without any difference; only where asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unchanged: Vec<String>,

@@ -159,6 +159,9 @@ impl Look<'_> {
         report.failed.extend(nested_pointers(self.repo, out, &state));
         let data = &mut report.data;
         data.uncommitted.add_state(&out.path, info, &state, self.options.granular);
+        if state.left_behind(self.repo, &self.here, (&out.path, info)) > 0 {
+            data.not_checked_out.push(data::shown(&out.path, info.id));
+        }
         if !out.cache {
             return Ok(());
         }

@@ -174,3 +174,20 @@ fn below_gits_root_and_in_a_linked_work_tree() {
     assert_eq!(linked.staged(), ["A projects/one/.gitignore", "A projects/one/d.mlv"]);
     assert!(env.staged().is_empty());
 }
+
+// R15: the same command again completes what a busy index kept from it.
+#[test]
+fn what_a_busy_index_refused_is_handed_over_the_next_time() {
+    for again in [&["add", "a"][..], &["commit"]] {
+        let env = project();
+        env.write("a", "1");
+        let lock = env.path().join(".git/index.lock");
+        std::fs::write(&lock, "").expect("git is there");
+        env.mlv(&["add", "a"]).code(6);
+        std::fs::remove_file(&lock).expect("it is there");
+        env.mlv(again).success();
+        assert_eq!(env.staged(), ["A .gitignore", "A a.mlv"], "{again:?}");
+        let report = env.json(again);
+        assert!(report.get("staged").is_none(), "nothing is left: {report}");
+    }
+}

@@ -294,3 +294,37 @@ fn hints_that_are_lost_or_damaged_cost_only_time() {
         env.assert_sound();
     }
 }
+
+#[test]
+fn cleaning_takes_empty_folders_too() {
+    let env = TestEnv::tracked();
+    env.at("d/empty/deep");
+    env.mlv(&["checkout", "--clean", "--force"]).success();
+    assert!(!env.exists("d/empty"));
+    env.assert_clean();
+}
+
+// R23: what has nothing to write works in a work tree that cannot be written.
+#[test]
+fn checkout_with_nothing_to_do_needs_no_writing() {
+    let env = TestEnv::tracked();
+    env.mlv(&["checkout"]).success();
+    // The first step that would write fails: at most what only saves time is not saved.
+    let mut command = env.mlv_command();
+    env.run(command.arg("checkout").env("MLV_FAULT", "eio:1")).success();
+    env.remove("a");
+    let mut command = env.mlv_command();
+    env.run(command.arg("checkout").env("MLV_FAULT", "eio:1")).code(9);
+}
+
+#[test]
+fn output_that_git_keeps_is_gits_to_check_out() {
+    let env = TestEnv::ready();
+    env.write("mlv.yaml", "stages:\n  s:\n    cmd: echo 1 > m\n    outs: [{m: {cache: false}}]\n");
+    env.mlv(&["repro"]).success();
+    env.write("m", "edited");
+    let said = env.mlv(&["checkout", "m"]).code(2).stderr();
+    assert!(said.contains("mlv keeps no copy of it") && said.contains("hint: git checkout -- m"), "{said}");
+    env.mlv(&["checkout"]).success();
+    assert_eq!(env.read_text("m"), "edited");
+}

@@ -64,3 +64,21 @@ fn forced_recording_takes_the_changes_back() {
         assert_eq!(env.json(&["status"])["data"]["uncommitted"], serde_json::json!({"modified": ["file"]}));
     }
 }
+
+// What git brought and mlv did not check out yet is no edit: status says so, and repro does before it
+// reads the files from before.
+#[test]
+fn data_of_another_commit_is_told_apart_from_an_edit() {
+    let env = other_branch();
+    env.write("mlv.yaml", "stages:\n  s:\n    cmd: cat d/* > o\n    deps: [d]\n    outs: [o]\n");
+    assert_eq!(env.status()["data"]["not_checked_out"], serde_json::json!(["d/", "file"]));
+    let text = env.mlv(&["status"]).success().stdout();
+    assert!(text.contains("Still of another commit, in whole or in part (mlv checkout):"), "{text}");
+    let said = env.mlv(&["repro"]).success().stderr();
+    assert!(said.contains("`d` is still the data of another commit (mlv checkout d)"), "{said}");
+    env.mlv(&["add", "d/b"]).success();
+    env.mlv(&["checkout"]).success();
+    assert_eq!(env.status()["data"].get("not_checked_out"), None);
+    env.write("d/a", "an edit");
+    assert_eq!(env.status()["data"].get("not_checked_out"), None, "{}", env.status());
+}

@@ -133,7 +133,7 @@ pub(super) fn run(cx: &Context, args: AddArgs) -> Result<AddReport, CliError> {
 fn stage(args: AddArgs) -> NewStage {
     let command = match &args.command[..] {
         [script] => script.clone(),
-        words => words.iter().map(|word| shell::path(word)).collect::<Vec<_>>().join(" "),
+        words => words.iter().map(|word| shell::word(word)).collect::<Vec<_>>().join(" "),
     };
     NewStage {
         name: args.name,
