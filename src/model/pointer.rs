@@ -160,6 +160,9 @@ impl Problem for PointerProblem {
 
     fn hint(&self) -> Option<String> {
         match self {
+            PointerProblem::Yaml(YamlProblem::Empty) => {
+                Some("bring it back with git; or delete it, and `mlv add` the data again".into())
+            }
             PointerProblem::Yaml(problem) => problem.hint(),
             PointerProblem::Version { .. } => Some("install a newer mlv".into()),
             PointerProblem::Name { path } => Some(format!(

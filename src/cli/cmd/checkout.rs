@@ -153,8 +153,13 @@ impl Report for CheckoutReport {
         }
         let outputs = &self.report.outputs;
         let is_at = |output: &str| failed.iter().any(|(path, _)| trees::is_within(path.as_str(), output));
-        let outputs: Vec<String> =
+        let mut words: Vec<String> =
             outputs.iter().map(|one| one.path.clone()).filter(|path| is_at(path)).collect();
+        // Of a directory whose list of files is missing nothing was looked at.
+        let whole = failed.iter().map(|(path, _)| path.to_string());
+        words.extend(whole.filter(|path| !outputs.iter().any(|one| trees::is_within(path, &one.path))));
+        words.sort();
+        let outputs = words;
         let words = if outputs.len() > HINTED { String::new() } else { self.view.words(&outputs) };
         Some(error.with_hint(format!("mlv pull {words}").trim_end()))
     }
