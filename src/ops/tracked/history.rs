@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::read::{self, Role};
-use super::{Collector, Tracked, TrackedOut};
+use super::{Collector, POINTER_SUFFIX, Tracked, TrackedOut};
 use crate::fs::dir::OWN_FOLDER;
 use crate::fs::ignore::IgnoreFiles;
 use crate::git::repo::CommitId;
@@ -114,9 +114,18 @@ struct CommitValues<'r> {
 impl ValueFiles for CommitValues<'_> {
     fn read(&self, file: &RepoPath) -> Result<Option<Vec<u8>>, Box<str>> {
         self.is_asked.set(true);
-        let bytes = self.repo.require_git().map_err(|error| error.to_string()).and_then(|git| {
-            git.read_at(self.commit, file, Role::Pipeline.limit()).map_err(|error| error.to_string())
-        });
-        bytes.map_err(Into::into)
+        let git = self.repo.require_git().map_err(|error| error.to_string())?;
+        let at = |path: &RepoPath| {
+            git.read_at(self.commit, path, Role::Pipeline.limit()).map_err(|error| error.to_string())
+        };
+        if let Some(bytes) = at(file)? {
+            return Ok(Some(bytes));
+        }
+        // Data of mlv's own is in no commit: the work tree's counts, as far as it is here.
+        let pointer = RepoPath::parse(&format!("{file}{POINTER_SUFFIX}"));
+        match pointer {
+            Ok(pointer) if at(&pointer)?.is_some() => read::WorkTreeValues(self.repo).read(file),
+            _ => Ok(None),
+        }
     }
 }

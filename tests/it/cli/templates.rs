@@ -106,3 +106,17 @@ fn generated_stage_is_not_taken_out_by_editing_the_definition_of_others() {
     env.mlv(&["remove", "train@cnn-1"]).code(2);
     assert_eq!(env.read("mlv.yaml"), before);
 }
+
+#[test]
+fn values_in_a_file_that_mlv_tracks_are_those_of_the_work_tree_at_every_commit() {
+    let env = TestEnv::ready();
+    env.write("v.yaml", "n: 1\n");
+    env.mlv(&["add", "v.yaml"]).success();
+    env.write("mlv.yaml", "vars: [v.yaml]\nstages:\n  s:\n    cmd: echo ${n} > o\n    outs: [o]\n");
+    env.mlv(&["repro"]).success();
+    env.commit("one");
+    for args in [["diff", "HEAD"], ["metrics", "diff"], ["params", "diff"]] {
+        env.mlv(&args).success();
+    }
+    env.assert_clean();
+}
