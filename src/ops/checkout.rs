@@ -227,6 +227,25 @@ pub fn apply(plan: CheckoutPlan<'_>, options: &CheckoutOptions) -> Result<Checko
 }
 
 impl CheckoutReport {
+    /// Adds what was put in place before; what failed then was tried again.
+    pub(super) fn add_earlier(&mut self, earlier: CheckoutReport) {
+        self.files += earlier.files;
+        self.bytes += earlier.bytes;
+        self.rescued.extend(earlier.rescued);
+        for old in earlier.outputs {
+            match self.outputs.iter_mut().find(|new| new.path == old.path) {
+                Some(new) => {
+                    new.added.extend(old.added);
+                    new.modified.extend(old.modified);
+                    new.relinked.extend(old.relinked);
+                    new.deleted.extend(old.deleted);
+                }
+                None => self.outputs.push(old),
+            }
+        }
+        self.outputs.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+
     /// Adds what was done to one output.
     pub fn add(&mut self, placed: Placed) {
         let texts = |paths: Vec<RepoPath>| paths.iter().map(ToString::to_string).collect();

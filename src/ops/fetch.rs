@@ -106,4 +106,16 @@ impl FetchReport {
         self.requests += from.remote.requests().total();
         self.failed.extend(brought.failed);
     }
+
+    /// Counts what came before; what failed then was asked for again.
+    pub(super) fn add_earlier(&mut self, earlier: FetchReport) {
+        if self.remote.is_empty() {
+            self.remote = earlier.remote;
+        }
+        self.files += earlier.files;
+        self.pages += earlier.pages;
+        self.chunks += earlier.chunks;
+        self.bytes += earlier.bytes;
+        self.requests += earlier.requests;
+    }
 }

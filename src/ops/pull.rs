@@ -1,9 +1,13 @@
 //! `pull`: fetch, then checkout.
 
+use std::collections::HashSet;
+
 use crate::error::{Advice, ErrorKind};
+use crate::model::path::RepoPath;
 use crate::ops::OpError;
 use crate::ops::checkout::{self, CheckoutOptions, CheckoutReport};
 use crate::ops::fetch::{self, FetchOptions, FetchReport};
+use crate::ops::tracked::Tracked;
 use crate::repo::Repo;
 use crate::report::Reporter;
 
@@ -21,6 +25,29 @@ pub struct PullReport {
 /// Changes that are not recorded stop it before the work tree is touched, unless `force` is given; what
 /// came stays in the cache. What the remote lacks does not keep the rest from being checked out.
 pub fn run(
+    repo: &Repo,
+    fetching: &FetchOptions,
+    checking: &CheckoutOptions,
+    reporter: &dyn Reporter,
+) -> Result<PullReport, OpError> {
+    let before: HashSet<RepoPath> = unreadable(repo)?;
+    let first = once(repo, fetching, checking, reporter)?;
+    if before.is_empty() || unreadable(repo)? == before {
+        return Ok(first);
+    }
+    // A file of values came with the data, and with it a pipeline can be read that could not be before.
+    let mut second = once(repo, fetching, checking, reporter)?;
+    second.fetched.add_earlier(first.fetched);
+    second.checked_out.add_earlier(first.checked_out);
+    Ok(second)
+}
+
+/// The files from which nobody can tell now what they track.
+fn unreadable(repo: &Repo) -> Result<HashSet<RepoPath>, OpError> {
+    Ok(Tracked::load(repo)?.problems().iter().map(|problem| problem.file.clone()).collect())
+}
+
+fn once(
     repo: &Repo,
     fetching: &FetchOptions,
     checking: &CheckoutOptions,

@@ -120,3 +120,20 @@ fn values_in_a_file_that_mlv_tracks_are_those_of_the_work_tree_at_every_commit()
     }
     env.assert_clean();
 }
+
+// R14, R15: one pull is enough where the pulled data says what else there is.
+#[test]
+fn values_that_come_with_a_pull_say_what_else_is_pulled() {
+    let env = TestEnv::shared();
+    env.write("v.yaml", "n: 1\n");
+    env.mlv(&["add", "v.yaml"]).success();
+    env.write("mlv.yaml", "vars: [v.yaml]\nstages:\n  s:\n    cmd: echo ${n} > o\n    outs: [o]\n");
+    env.mlv(&["repro"]).success();
+    env.commit("one");
+    env.mlv(&["push"]).success();
+    let clone = env.clone_to("clone");
+    let report = clone.json(&["pull"]);
+    assert_eq!(report["fetched"]["files"], 2, "{report}");
+    assert_eq!((clone.read("v.yaml"), clone.read("o")), (b"n: 1\n".to_vec(), b"1\n".to_vec()));
+    clone.assert_clean();
+}
