@@ -55,6 +55,7 @@ pub fn run(repo: &Repo, reporter: &dyn Reporter) -> Result<FsckReport, OpError> 
     report.failed.extend(problems.into_iter().map(|problem| (problem.file, problem.error)));
     let meter = reporter.meter(Task { verb: "Checking", unit: Unit::Bytes, total: None });
     let cache = repo.cache()?;
+    let known = cache.taken_out_of_use();
     let check = cache.check(par::threads(repo.file_jobs()?), &*meter)?;
     drop(meter);
     report.loose = check.loose;
@@ -64,9 +65,12 @@ pub fn run(repo: &Repo, reporter: &dyn Reporter) -> Result<FsckReport, OpError> 
     report.adopted = check.adopted;
     report.broken = check.broken.iter().map(ToString::to_string).collect();
     report.unknown = check.unknown.iter().map(ToString::to_string).collect();
-    let damaged: HashSet<Digest> = check.damaged.iter().map(|key| key.hash).collect();
-    let hashes: BTreeSet<String> = damaged.iter().map(Digest::to_string).collect();
+    // What was told before, and is stored anew by now, is mended.
+    let damaged = check.damaged.iter().filter(|key| !(known.contains(&key.hash) && cache.has(**key)));
+    let hashes: BTreeSet<String> = damaged.map(|key| key.hash.to_string()).collect();
     report.damaged = hashes.into_iter().collect();
+    // Also what an earlier look took out of use, and nothing has brought back.
+    let damaged = cache.taken_out_of_use();
     check_outputs(repo, &tracked, &damaged, &mut report)?;
     // Damage that no output of this work tree needs is damage all the same.
     if report.affected.is_empty() && !report.damaged.is_empty() {

@@ -269,7 +269,7 @@ pub enum OutputError {
         file: String,
     },
     /// Damaged records that no output of the work tree needs.
-    #[error("{count} damaged records in the cache, which no output here needs")]
+    #[error("{count} damaged {} in the cache, needed by no output here", if *count == 1 { "record" } else { "records" })]
     DamagedRecords {
         /// How many.
         count: usize,

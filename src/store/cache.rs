@@ -4,6 +4,7 @@
 //! to `bad/`, and the next source is tried (R4). Content-addressed files are created whole
 //! under their final name and never changed (I4).
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -14,7 +15,7 @@ use crate::fs::dir::Dir;
 use crate::fs::link::LinkMode;
 use crate::fs::staging::Staging;
 use crate::fs::{self, at};
-use crate::model::digest::ObjectId;
+use crate::model::digest::{Digest, ObjectId};
 use crate::model::object::{RecordKey, RecordKind};
 use crate::model::path::RepoPath;
 use crate::pack::format::MAX_RAW;
@@ -22,7 +23,7 @@ use crate::pack::reader::is_named;
 use crate::pack::segment::Location;
 use crate::store::hash::hash_file;
 use crate::store::layout::{self, loose_path};
-use crate::store::packed::{Packed, ReadError};
+use crate::store::packed::{Packed, ReadError, names};
 use crate::store::presence::Presence;
 use crate::store::writer::CacheWriter;
 use crate::store::{Error, Trust};
@@ -309,6 +310,16 @@ impl Cache {
         let id: ObjectId = hex.parse().ok()?;
         let key = RecordKey { hash: id.digest(), kind: RecordKind::File };
         (loose_path(key).as_str() == below).then_some(id)
+    }
+
+    /// Hashes of records that were damaged and taken out of use, now or before; some may be here again.
+    pub fn taken_out_of_use(&self) -> HashSet<Digest> {
+        let Some(dir) = self.dir() else { return HashSet::new() };
+        let names = names(dir, &RepoPath::own(layout::BAD));
+        let loose = names.iter().filter_map(|name| name.split_once('-')?.0.parse().ok());
+        let packed = self.packed();
+        let packed = packed.iter().flat_map(|packed| packed.damaged_records()).map(|key| key.hash);
+        loose.chain(packed).collect()
     }
 
     /// Moves a damaged loose record to `bad/`, where nothing reads it.

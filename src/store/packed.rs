@@ -158,6 +158,13 @@ impl Packed {
         })
     }
 
+    /// The records that were found damaged, as the segments call them.
+    pub(super) fn damaged_records(&self) -> impl Iterator<Item = RecordKey> + '_ {
+        let segments = self.segments.iter().filter(|_| !self.damaged.is_empty());
+        let all = segments.flat_map(|(_, segment)| segment.iter());
+        all.filter(|(_, at)| self.is_damaged(at)).map(|(key, _)| key)
+    }
+
     fn is_damaged(&self, at: &Location) -> bool {
         !self.damaged.is_empty() && self.damaged.contains(&(at.pack, at.offset))
     }

@@ -196,3 +196,29 @@ fn records_of_a_pack_without_its_table_are_saved() {
         assert_eq!(env.snapshot(), before);
     }
 }
+
+// R14: damage is told until it is mended, not only the first time.
+#[test]
+fn fsck_tells_of_damage_until_the_data_is_back() {
+    let loose = TestEnv::ready();
+    loose.write("d", FIRST);
+    loose.mlv(&["add", "d"]).success();
+    overwrite(&object(&loose, FIRST), b"the furst version");
+    let small = packed();
+    let pack = pack(&small);
+    let mut bytes = fs::read(&pack).expect("it is there");
+    bytes[64 + 60] ^= 1;
+    overwrite(&pack, &bytes);
+    for env in [loose, small] {
+        for look in 1..=3 {
+            let (kind, document) = env.json_error(&["fsck"], 5);
+            assert_eq!(
+                (&*kind, &document["affected"]),
+                ("damaged", &serde_json::json!(["d"])),
+                "look {look}"
+            );
+        }
+        env.mlv(&["commit"]).success();
+        env.mlv(&["fsck"]).success();
+    }
+}
