@@ -118,7 +118,7 @@ pub fn plan<'a>(
 fn kept_by_git(repo: &Repo, tracked: &Tracked, options: &CheckoutOptions) -> Vec<(RepoPath, OpError)> {
     let paths = targets::paths(repo, &options.targets.targets, options.targets.glob).unwrap_or_default();
     let is_kept = |path: &RepoPath| tracked.out(path).is_some_and(|out| !out.cache);
-    let failure = |path: RepoPath| (path.clone(), OutputError::NotCached { path }.into());
+    let failure = |path: RepoPath| (path.clone(), OutputError::KeptByGit { path }.into());
     paths.into_iter().filter(is_kept).map(failure).collect()
 }
 

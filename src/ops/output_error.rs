@@ -146,12 +146,6 @@ pub enum OutputError {
         /// The pointer's path.
         pointer: RepoPath,
     },
-    /// A target of which the cache holds nothing.
-    #[error("`{path}` has `cache: false`: mlv keeps no copy of it")]
-    NotCached {
-        /// The target.
-        path: RepoPath,
-    },
     /// A target in a repository of its own.
     #[error("`{path}` is in the repository `{repository}`")]
     InnerRepository {

@@ -37,7 +37,6 @@ impl OutputError {
             | OutputError::Twin { path, .. }
             | OutputError::InTheWay { path, .. }
             | OutputError::WouldTakeBack { path, .. }
-            | OutputError::NotCached { path }
             | OutputError::InnerRepository { path, .. }
             | OutputError::IgnoredFolder { path, .. }
             | OutputError::TreeNotDownloaded { path, .. }
@@ -57,37 +56,16 @@ impl OutputError {
         }
     }
 
-    /// What to do about names, pointers and stages.
-    fn remedy(&self) -> Option<String> {
+    /// What to name instead of the target.
+    fn remedy_of_target(&self) -> Option<String> {
         Some(match self {
-            OutputError::TrackedByGit { output, .. } => {
-                format!("git rm -r --cached {output} && git commit -m 'leave data to mlv'")
-            }
             OutputError::External { path } => format!("mlv add -o NAME {path}"),
-            OutputError::EntangledStage { path, .. } => {
-                format!("take it out of `{path}` in an editor: braces or an anchor tie it to the rest")
-            }
             OutputError::PipelineFile { path, stages } => match stages.first() {
                 Some(first) => {
                     format!("name a stage, as in `mlv remove {path}:{first}`, or use `git rm {path}`")
                 }
                 None => format!("git rm {path}"),
             },
-            OutputError::MadeByStage { stage, .. } => {
-                format!("`mlv remove {stage}` removes the stage, with `--outs` what it made too")
-            }
-            OutputError::StageOutput { stage, .. } => {
-                format!("run `mlv repro {stage}`, or `mlv commit {stage}` to record it as it is")
-            }
-            OutputError::HoldsOutput { path, pointer: Some(pointer), .. } => {
-                format!("mlv remove {pointer} && mlv add {path}")
-            }
-            OutputError::IgnoredPointer { pointer } => {
-                format!(
-                    "take the line that matches out of `.gitignore` (`git check-ignore -v {pointer}` shows it)"
-                )
-            }
-            OutputError::NotCached { path } => format!("git checkout -- {path}"),
             OutputError::InnerRepository { repository, .. } => {
                 format!("track it from there: `cd {repository}`, and `mlv init` if that is no project yet")
             }
@@ -103,24 +81,53 @@ impl OutputError {
                 let near: Vec<&str> = near.iter().map(RepoPath::as_str).collect();
                 format!("did you mean `{}`?", near.join("` or `"))
             }
-            OutputError::DamagedInWorkTree { path } => {
-                format!("`mlv checkout --force {path}` brings back what is recorded")
+            OutputError::KeptByGit { path } => {
+                format!("`git checkout -- {path}` brings it back, `git show HEAD:./{path}` prints it")
             }
-            OutputError::NeverMade { path } => format!("mlv repro {path}"),
-            OutputError::KeptByGit { path } => format!("git show HEAD:./{path}"),
             OutputError::BadPlace { .. } | OutputError::PlaceTaken { .. } => {
                 "name another place with `-o`".to_owned()
             }
             OutputError::IsFolder { path } => format!("mlv ls {path}"),
+            OutputError::WholeRepository => {
+                "name the files and folders to track, as in `mlv add data`".to_owned()
+            }
+            _ => return None,
+        })
+    }
+
+    /// What to do about names, pointers and stages.
+    fn remedy(&self) -> Option<String> {
+        Some(match self {
+            OutputError::TrackedByGit { output, .. } => {
+                format!("git rm -r --cached {output} && git commit -m 'leave data to mlv'")
+            }
+            OutputError::EntangledStage { path, .. } => {
+                format!("take it out of `{path}` in an editor: braces or an anchor tie it to the rest")
+            }
+            OutputError::MadeByStage { stage, .. } => {
+                format!("`mlv remove {stage}` removes the stage, with `--outs` what it made too")
+            }
+            OutputError::StageOutput { stage, .. } => {
+                format!("run `mlv repro {stage}`, or `mlv commit {stage}` to record it as it is")
+            }
+            OutputError::HoldsOutput { path, pointer: Some(pointer), .. } => {
+                format!("mlv remove {pointer} && mlv add {path}")
+            }
+            OutputError::IgnoredPointer { pointer } => {
+                format!(
+                    "take the line that matches out of `.gitignore` (`git check-ignore -v {pointer}` shows it)"
+                )
+            }
+            OutputError::DamagedInWorkTree { path } => {
+                format!("`mlv checkout --force {path}` brings back what is recorded")
+            }
+            OutputError::NeverMade { path } => format!("mlv repro {path}"),
             OutputError::BadEntryName { .. } => "rename it, or list it in `.mlvignore`".to_owned(),
             OutputError::SymlinkOutput { .. } => {
                 "add what it leads to, or the folder that it is in".to_owned()
             }
             OutputError::SymlinkTarget { .. } => {
                 "replace it by a copy of what it leads to, or list it in `.mlvignore`".to_owned()
-            }
-            OutputError::WholeRepository => {
-                "name the files and folders to track, as in `mlv add data`".to_owned()
             }
             OutputError::NotTrackable { .. } => "remove it, or list it in `.mlvignore`".to_owned(),
             _ => return None,
@@ -171,7 +178,6 @@ impl Advice for OutputError {
             | OutputError::HoldsOutput { .. }
             | OutputError::Twin { .. } => ErrorKind::AlreadyTracked,
             OutputError::IgnoredPointer { .. }
-            | OutputError::NotCached { .. }
             | OutputError::InnerRepository { .. }
             | OutputError::IgnoredFolder { .. }
             | OutputError::WholeRepository
@@ -219,7 +225,7 @@ impl Advice for OutputError {
 
     fn hints(&self) -> Vec<Hint> {
         let is_typed = matches!(self, OutputError::WouldOverwrite { .. } | OutputError::WouldTakeBack { .. });
-        let remedy = self.remedy().or_else(|| self.remedy_of_contents());
+        let remedy = self.remedy_of_target().or_else(|| self.remedy()).or_else(|| self.remedy_of_contents());
         remedy.map(|text| Hint { text, is_typed }).into_iter().collect()
     }
 
