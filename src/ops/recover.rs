@@ -8,12 +8,15 @@ use std::sync::Arc;
 use crate::fs::dir::Dir;
 use crate::fs::journal::{self, LeftBehind, move_between};
 use crate::fs::orphans;
-use crate::fs::rescue::Rescue;
+use crate::fs::rescue::{Kept, Rescue};
 use crate::model::path::RepoPath;
 use crate::ops::lock_entries::{self, AsideOut, Record};
 use crate::ops::{OpError, surroundings};
 use crate::repo::Repo;
 use crate::report::{Event, Reporter};
+
+/// More paths than this are counted instead of named.
+const LISTED: usize = 10;
 
 /// Does so for every run whose process is gone. Nearly always there is none, which costs a look
 /// at one folder.
@@ -31,13 +34,15 @@ pub fn after_crash(repo: &Repo, reporter: &dyn Reporter) -> Result<(), OpError> 
         lock_entries::write_unwritten(repo, &records, &held)?;
         let rescue = Rescue::new(Arc::clone(repo.mlv()), "mlv repro");
         left.end(&rescue)?;
-        if let Some(first) = rescue.finish().first() {
+        let kept = rescue.finish();
+        if !kept.is_empty() {
             let message = format!(
-                "outputs that an interrupted `mlv repro` had moved aside went to rescue (first: `{}`), \
-                 since its journal does not tell what became of them",
-                first.path
+                "outputs that an interrupted `mlv repro` had moved aside are in rescue, since its journal \
+                 does not tell what became of them: {}",
+                listed(&kept)
             );
             reporter.event(&Event::Warning { message });
+            hint(&kept, reporter);
         }
     }
     Ok(())
@@ -62,28 +67,56 @@ fn put_back(
         // So is what stands there if somebody has run the stage since, or brought its entry in.
         let is_newer =
             !is_finished && before.as_ref().map_or(Ok(false), |before| before.has_changed(repo))?;
+        let mut kept = Vec::new();
         for out in outs {
             let Ok(path) = RepoPath::parse(&out.path) else { continue };
-            if is_finished {
-                let_go(&aside, &path, out, &rescue)?;
+            kept.extend(if is_finished {
+                let_go(&aside, &path, out, &rescue)?
             } else if is_newer {
-                rescue.displace(&aside, &path, None)?;
+                rescue.displace(&aside, &path, None)?
             } else {
-                restore(repo.dir(), &aside, &path, out.was_there, &rescue)?;
+                restore(repo.dir(), &aside, &path, out.was_there, &rescue)?
+            });
+        }
+        let in_rescue = listed(&kept);
+        let message = match (is_finished, is_newer, kept.is_empty()) {
+            (true, _, true) => continue,
+            (true, _, false) => {
+                format!("what was there before stage `{stage}` ran is in rescue: {in_rescue}")
             }
-        }
-        if is_newer {
-            let message = format!(
-                "stage `{stage}` was cut off, and has other outputs since; those before are in rescue"
-            );
-            reporter.event(&Event::Warning { message });
-        } else if !is_finished {
-            let message = format!("stage `{stage}` was cut off; its outputs are what they were before");
-            reporter.event(&Event::Warning { message });
-        }
+            (false, true, true) => format!("stage `{stage}` was cut off, and has other outputs since"),
+            (false, true, false) => format!(
+                "stage `{stage}` was cut off, and has other outputs since; those before are in rescue: \
+                 {in_rescue}"
+            ),
+            (false, false, true) => {
+                format!("stage `{stage}` was cut off; its outputs are what they were before")
+            }
+            // Whether the command wrote that or the user did since, nobody can tell: processes of the
+            // command may have outlived mlv.
+            (false, false, false) => format!(
+                "stage `{stage}` was cut off; its outputs are what they were before, and what stood there \
+                 since is in rescue: {in_rescue}"
+            ),
+        };
+        reporter.event(&Event::Warning { message });
     }
-    rescue.finish();
+    hint(&rescue.finish(), reporter);
     Ok(())
+}
+
+/// The paths of what was kept, as far as they fit into a line.
+fn listed(kept: &[Kept]) -> String {
+    let names: Vec<String> = kept.iter().take(LISTED).map(|one| format!("`{}`", one.path)).collect();
+    let more = kept.len() - names.len();
+    names.join(", ") + &if more == 0 { String::new() } else { format!(" and {more} more") }
+}
+
+/// Tells how to get it back.
+fn hint(kept: &[Kept], reporter: &dyn Reporter) {
+    if let Some(one) = kept.first() {
+        reporter.event(&Event::Hint { message: format!("mlv rescue restore {}", one.operation) });
+    }
 }
 
 /// What became of a stage whose outputs were moved aside.
@@ -123,35 +156,33 @@ fn adopt(repo: &Repo, records: &[Record], reporter: &dyn Reporter) -> Result<(),
         rescue.displace_as(repo.dir(), &path, &beside.original, None)?;
         let message = format!("`{}` was being replaced; the file before is in rescue", beside.original);
         reporter.event(&Event::Warning { message });
+        hint(&rescue.finish(), reporter);
     }
     Ok(())
 }
 
 /// Brings back what lies aside of an output of a run that did not succeed; what stands in its place
-/// goes to rescue.
+/// goes to rescue, and is returned.
 pub fn restore(
     work: &Dir,
     aside: &Dir,
     path: &RepoPath,
     was_there: bool,
     rescue: &Rescue,
-) -> Result<(), OpError> {
+) -> Result<Option<Kept>, OpError> {
     let lies_aside = aside.stat(path)?.is_some();
     // Neither aside nor absent before: it was never moved, or is back already.
-    if lies_aside || !was_there {
-        rescue.displace(work, path, None)?;
-    }
+    let kept = if lies_aside || !was_there { rescue.displace(work, path, None)? } else { None };
     move_between(aside, work, path)?;
-    Ok(())
+    Ok(kept)
 }
 
 /// Removes what lies aside of an output of a run that succeeded, or moves it to rescue if the cache
-/// does not have it.
-fn let_go(aside: &Dir, path: &RepoPath, out: &AsideOut, rescue: &Rescue) -> Result<(), OpError> {
+/// does not have it, and returns it.
+fn let_go(aside: &Dir, path: &RepoPath, out: &AsideOut, rescue: &Rescue) -> Result<Option<Kept>, OpError> {
     if out.is_saved {
         aside.remove_all(path)?;
-    } else {
-        rescue.displace(aside, path, None)?;
+        return Ok(None);
     }
-    Ok(())
+    Ok(rescue.displace(aside, path, None)?)
 }

@@ -131,6 +131,28 @@ fn what_was_made_since_is_not_reverted() {
     assert_rescued(&env, "edited by hand");
 }
 
+// R2
+#[test]
+fn what_stood_at_an_output_since_the_kill_goes_to_rescue_and_that_is_told() {
+    for was_there in [true, false] {
+        let env = killed();
+        if !was_there {
+            let journal = operation(&env).join("journal");
+            let records = env.read_text(&journal).replace("\"was_there\":true", "\"was_there\":false");
+            env.write(&journal, records);
+            env.remove(operation(&env).join("aside/out"));
+        }
+        env.write("out", "written since");
+        let output = env.mlv(&["status"]).success();
+        let told = output.stderr();
+        assert!(told.contains("what stood there since is in rescue: `out`\n"), "{output}");
+        let hint = told.lines().find_map(|line| line.strip_prefix("hint: mlv ")).expect("a hint");
+        let args: Vec<&str> = hint.split(' ').chain(["--force"]).collect();
+        env.mlv(&args).success();
+        assert_eq!(env.read_text("out"), "written since");
+    }
+}
+
 // R5
 #[test]
 fn stages_that_come_while_others_run_keep_their_lock_entries() {
