@@ -4,7 +4,6 @@
 //! implementations. A meter is a number that grows; an event is something that happened.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, LazyLock};
 
 /// The unit that a meter counts in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,24 +125,31 @@ impl Reporter for NoReport {
     fn event(&self, _event: &Event) {}
 }
 
-// Shared with the signal handler, which outlives every borrow but a counted one.
-static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
-static SIGNALLED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+/// How often the user asked to stop.
+static REQUESTS: AtomicU8 = AtomicU8::new(0);
+/// Whether commands run or ran, which hear of requests through [`urgency`].
+static RUNS_COMMANDS: AtomicBool = AtomicBool::new(false);
 
-/// The flag that the signal handler sets and long loops look at.
-pub fn interrupt_flag() -> &'static Arc<AtomicBool> {
-    &INTERRUPTED
+/// How the process is to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Its loops and those who run commands hear of it.
+    Orderly,
+    /// It has been asked often enough.
+    AtOnce,
 }
 
-/// The flag that the signal handler sets before [`interrupt_flag`]: a signal that finds it set ends
-/// the process.
-pub fn signal_flag() -> &'static Arc<AtomicBool> {
-    &SIGNALLED
+/// Notes that the user asks to stop: once more, if it is not the first time.
+pub fn request_stop() -> Stop {
+    let requests = REQUESTS.fetch_add(1, Ordering::SeqCst).saturating_add(1);
+    // Commands are to be ended before the process is.
+    let orderly = if RUNS_COMMANDS.load(Ordering::SeqCst) { 2 } else { 1 };
+    if requests <= orderly { Stop::Orderly } else { Stop::AtOnce }
 }
 
 /// Whether the user asked to stop. Loops ask between two files or two chunks.
 pub fn interrupted() -> bool {
-    INTERRUPTED.load(Ordering::Relaxed)
+    REQUESTS.load(Ordering::Relaxed) > 0
 }
 
 /// Whether running commands are to be ended, and how soon.
@@ -157,25 +163,11 @@ pub enum Urgency {
     Kill,
 }
 
-/// What the user asked for so far, for those who run commands: these are to be ended before the
-/// process is. So the first who hears of a signal takes its effect away from the second one, which
-/// is then heard here too; the third ends the process.
+/// What the user asked for so far, for those who run commands and ask while these run.
 pub fn urgency() -> Urgency {
-    static HEARD: AtomicU8 = AtomicU8::new(0);
-    if !INTERRUPTED.load(Ordering::SeqCst) {
-        return Urgency::None;
-    }
-    match HEARD.load(Ordering::SeqCst) {
-        0 => {
-            // In this order: who finds the count at 1 must not take the first signal for the second.
-            SIGNALLED.store(false, Ordering::SeqCst);
-            let _ = HEARD.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst);
-            Urgency::Stop
-        }
-        1 if SIGNALLED.load(Ordering::SeqCst) => {
-            HEARD.store(2, Ordering::SeqCst);
-            Urgency::Kill
-        }
+    RUNS_COMMANDS.store(true, Ordering::SeqCst);
+    match REQUESTS.load(Ordering::SeqCst) {
+        0 => Urgency::None,
         1 => Urgency::Stop,
         _ => Urgency::Kill,
     }

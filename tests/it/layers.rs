@@ -61,7 +61,7 @@ const USERS: &[(&str, &[&str])] = &[
     ("process_wrap", &["pipeline/exec"]),
     ("rayon", &["par.rs"]),
     ("crossbeam_channel", &["par.rs", "remote/", "store/"]),
-    ("std::fs", &["fs/"]),
+    ("std::fs", &["fs/", "cli/signals.rs"]),
     ("File::create", &["fs/"]),
     (
         "std::process::Command",

@@ -181,9 +181,9 @@ fn endless(prelude: &str) -> (TestEnv, Child) {
     (env, running)
 }
 
-fn interrupt(env: &TestEnv, child: &Child) {
+fn signal(env: &TestEnv, child: &Child, signal: &str) {
     let pid = child.id().to_string();
-    assert!(env.command("kill").args(["-INT", &pid]).status().expect("kill runs").success());
+    assert!(env.command("kill").args(["-s", signal, &pid]).status().expect("kill runs").success());
 }
 
 fn check_as_before(env: &TestEnv) {
@@ -201,20 +201,44 @@ fn check_as_before(env: &TestEnv) {
 // K2, R21
 #[test]
 fn interrupt_ends_all_commands_that_run() {
+    // A terminal that goes away says so with the second.
+    for name in ["INT", "HUP", "TERM"] {
+        let (env, mut running) = endless("");
+        signal(&env, &running, name);
+        assert_eq!(running.wait().expect("it ends").code(), Some(130));
+        check_as_before(&env);
+    }
+}
+
+// K2, R21: so do `timeout`, which signals the process and then its group, and runners of CI.
+#[test]
+fn signals_that_come_together_are_one() {
     let (env, mut running) = endless("");
-    interrupt(&env, &running);
+    for name in ["INT", "TERM", "HUP"] {
+        signal(&env, &running, name);
+    }
     assert_eq!(running.wait().expect("it ends").code(), Some(130));
     check_as_before(&env);
+}
+
+#[test]
+fn run_under_nohup_outlives_its_terminal() {
+    let env = TestEnv::ready();
+    env.write("mlv.yaml", "stages:\n  s: {cmd: 'kill -HUP $PPID; sleep 0.3; echo s > s', outs: [s]}\n");
+    env.run(env.command("nohup").args([env!("CARGO_BIN_EXE_mlv"), "repro"])).success();
+    assert_eq!(env.read_text("s"), "s\n");
 }
 
 // K2, R21: they would have five seconds.
 #[test]
 fn second_interrupt_kills_what_does_not_heed_the_first() {
     let (env, mut running) = endless("trap \"touch heard-@\" TERM; ");
-    interrupt(&env, &running);
+    signal(&env, &running, "INT");
     env.wait_for("heard-a");
     env.wait_for("heard-b");
-    interrupt(&env, &running);
+    // What comes at once counts as the first.
+    thread::sleep(Duration::from_millis(600));
+    signal(&env, &running, "INT");
     let second = Instant::now();
     assert_eq!(running.wait().expect("it ends").code(), Some(130));
     assert!(second.elapsed() < Duration::from_secs(4), "{:?}", second.elapsed());
