@@ -23,8 +23,10 @@ pub struct Scanned {
     pub path: Box<str>,
     /// What it is.
     pub kind: EntryKind,
-    /// Identity, size and times when it was looked at.
+    /// Identity, size and times of the very thing when it was looked at.
     pub stamp: FileStamp,
+    /// Bytes of its contents: of a symlink into the cache those of the object.
+    pub size: u64,
     /// Its hash, if the stat index knows it or it was read since.
     pub hash: Option<Digest>,
     /// Whether the stat index may remember the stamp with the hash.
@@ -42,12 +44,13 @@ impl Scanned {
             _ => EntryKind::File,
         };
         let hash = (kind == EntryKind::EmptyDir).then_some(Digest::ZERO);
-        Scanned { path, kind, stamp, hash, settled: true, fresh: false }
+        Scanned { path, kind, stamp, size: stamp.size, hash, settled: true, fresh: false }
     }
 
     /// Takes over what was read of the file.
     fn take(&mut self, read: &Ingested) {
         self.hash = Some(read.id.digest());
+        self.size = read.size;
         self.stamp = FileStamp { size: read.size, ..read.stamp };
         self.settled = read.is_settled;
         self.fresh = true;
@@ -58,7 +61,7 @@ impl Scanned {
 
     /// The entry as a directory tree has it; `None` while the hash is not known.
     pub fn entry(&self) -> Option<TreeEntry> {
-        let size = if self.kind == EntryKind::EmptyDir { 0 } else { self.stamp.size };
+        let size = if self.kind == EntryKind::EmptyDir { 0 } else { self.size };
         Some(TreeEntry { path: self.path.clone(), kind: self.kind, size, hash: self.hash? })
     }
 }
@@ -186,7 +189,7 @@ impl<'a> Scanner<'a> {
             {
                 entry.kind = EntryKind::File;
                 entry.hash = Some(id.digest());
-                entry.stamp.size = len;
+                entry.size = len;
                 // The link says nothing of when its object was hashed: looked up again each time.
                 entry.settled = false;
             }
@@ -274,14 +277,14 @@ impl<'a> Scanner<'a> {
             .filter(|entry| match (entry.hash, writer) {
                 _ if entry.kind == EntryKind::EmptyDir => false,
                 (None, _) => true,
-                (Some(hash), Some(writer)) => !writer.presence().has_whole(object(hash), entry.stamp.size),
+                (Some(hash), Some(writer)) => !writer.presence().has_whole(object(hash), entry.size),
                 (Some(_), None) => false,
             })
             .collect();
         if todo.is_empty() {
             return Ok(());
         }
-        let bytes = todo.iter().map(|entry| entry.stamp.size).sum();
+        let bytes = todo.iter().map(|entry| entry.size).sum();
         let meter = self.reporter.meter(Task { verb: "Hashing", unit: Unit::Bytes, total: Some(bytes) });
         // A file by itself is the one entry of the folder that it is in.
         let folder = base.parent().filter(|_| todo[0].path.is_empty());

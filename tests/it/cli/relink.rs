@@ -45,6 +45,8 @@ fn relinked_files_are_listed_as_such_and_right_ones_are_left_alone() {
         // What is executable or packed is a copy, whatever the type.
         assert_eq!(done["outputs"][0]["relinked"], json!(["d/big"]), "{kind}: {done}");
         assert_eq!((&done["outputs"][0]["modified"], &done["files"]), (&json!([]), &json!(1)), "{kind}");
+        // R2: what leads into the cache is no byte of the user's.
+        assert_eq!((&done["rescued"], env.rescued().len()), (&json!([]), 0), "{kind}: {done}");
         let again = env.mlv(&["checkout", "--relink"]).success();
         assert_eq!(
             (again.stdout(), again.stderr()),
@@ -57,6 +59,34 @@ fn relinked_files_are_listed_as_such_and_right_ones_are_left_alone() {
     let text = env.mlv(&["checkout", "--relink"]).success();
     assert_eq!(text.stdout(), "L  d/big\n");
     assert!(text.stderr().starts_with("Relinked 1 file (21 B)"), "{text}");
+}
+
+// R2
+#[test]
+fn links_into_the_cache_that_give_way_need_no_rescue() {
+    let env = TestEnv::ready();
+    env.mlv(&["config", "cache.type", "symlink"]).success();
+    env.mlv(&["config", "cache.pack_below", "8"]).success();
+    let version = |text: &str| {
+        env.write("d/kept", "the same in both versions");
+        env.write("d/changed", format!("more than eight bytes: {text}"));
+        env.write(format!("d/{text}"), format!("only in this version: {text}"));
+        env.mlv(&["add", "d"]).success();
+        env.mlv(&["checkout", "--relink"]).success();
+        env.commit(text);
+    };
+    version("one");
+    env.remove("d");
+    version("two");
+    assert!(env.path().join("d/two").is_symlink());
+    env.git(&["checkout", "--quiet", "HEAD~1"]);
+    let done = env.json(&["checkout"]);
+    assert_eq!(
+        (&done["rescued"], &done["outputs"][0]["modified"], &done["outputs"][0]["deleted"]),
+        (&json!([]), &json!(["d/changed"]), &json!(["d/two"])),
+    );
+    assert_eq!(env.rescued().len(), 0);
+    assert_eq!(env.read_text("d/changed"), "more than eight bytes: one");
 }
 
 #[test]
