@@ -69,7 +69,9 @@ pub(crate) fn run(cx: &Context, args: CheckoutArgs) -> Result<CheckoutReport, Cl
     };
     let plan = checkout::plan(repo, &options, cx.reporter())?;
     let report = if args.dry_run.dry_run { plan.into_report() } else { checkout::apply(plan, &options)? };
-    Ok(CheckoutReport { report, view: Viewpoint::of(repo), counts_only: args.summary })
+    // What would be done is what was asked for; what was done is an account.
+    let counts_only = args.summary || (cx.ui().is_quiet() && !report.dry_run);
+    Ok(CheckoutReport { report, view: Viewpoint::of(repo), counts_only })
 }
 
 /// More entries of one output than this are counted instead of listed.
@@ -122,6 +124,9 @@ impl Report for CheckoutReport {
                 out.put(".").end()
             }
             (false, 0) => out,
+            (false, _) if report.files == 0 => {
+                out.put(format!("Deleted {} in {}.", count(deleted as u64, "file"), Span(took))).end()
+            }
             (false, _) => {
                 let bytes = ByteSize(report.bytes);
                 let deleted = if deleted > 0 { format!(", deleted {deleted}") } else { String::new() };

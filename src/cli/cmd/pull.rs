@@ -63,8 +63,8 @@ pub(crate) fn run(cx: &Context, args: PullArgs) -> Result<PullReport, CliError> 
         ..CheckoutOptions::default()
     };
     let report = pull::run(repo, &fetching, &checking, cx.reporter())?;
-    let checked_out =
-        CheckoutReport { report: report.checked_out, view: Viewpoint::of(repo), counts_only: false };
+    let counts_only = cx.ui().is_quiet();
+    let checked_out = CheckoutReport { report: report.checked_out, view: Viewpoint::of(repo), counts_only };
     Ok(PullReport { fetched: report.fetched, checked_out, allow_missing: args.allow_missing })
 }
 

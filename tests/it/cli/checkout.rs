@@ -44,6 +44,27 @@ fn data_that_is_in_the_cache_gives_way() {
     assert_eq!(env.rescued(), Vec::<String>::new());
 }
 
+#[test]
+fn checkout_that_only_deletes_says_so_and_a_quiet_one_nothing() {
+    let env = TestEnv::tracked();
+    env.write("d/3", "extra");
+    let output = env.mlv(&["checkout", "--clean", "--force"]).success();
+    assert_eq!(output.stdout(), "D  d/3\n");
+    assert!(output.stderr().lines().any(|line| line.starts_with("Deleted 1 file in ")), "{output}");
+    for command in [&["checkout", "-q"][..], &["pull", "-q"]] {
+        env.add_remote();
+        env.mlv(&["push"]).success();
+        env.remove("a");
+        let output = env.mlv(command).success();
+        assert_eq!((output.stdout(), output.stderr()), (String::new(), String::new()), "{command:?}");
+        assert_eq!(env.read_text("a"), "one");
+        env.mlv(&["remote", "remove", "storage"]).success();
+    }
+    env.remove("a");
+    let output = env.mlv(&["checkout", "-q", "--dry-run"]).success();
+    assert_eq!(output.stdout(), "A  a\n", "that is what was asked for");
+}
+
 // DVC 36 F
 #[test]
 fn extra_file_in_a_tracked_directory_stays_unless_it_is_to_be_cleaned() {
