@@ -2,13 +2,15 @@
 //! the outputs of the stage that it was running are what they were before (R1, R21). And after any
 //! command that was killed while it replaced a file on another file system.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use crate::fs::dir::Dir;
 use crate::fs::journal::{self, LeftBehind, move_between};
 use crate::fs::orphans;
 use crate::fs::rescue::{Kept, Rescue};
+use crate::fs::stamp::FileKind;
+use crate::fs::walk::{self, WalkEntry};
 use crate::model::path::RepoPath;
 use crate::ops::lock_entries::{self, AsideOut, Record};
 use crate::ops::{OpError, surroundings};
@@ -70,13 +72,13 @@ fn put_back(
         let mut kept = Vec::new();
         for out in outs {
             let Ok(path) = RepoPath::parse(&out.path) else { continue };
-            kept.extend(if is_finished {
-                let_go(&aside, &path, out, &rescue)?
+            if is_finished {
+                kept.extend(let_go(repo, &aside, &path, out, &rescue)?);
             } else if is_newer {
-                rescue.displace(&aside, &path, None)?
+                kept.extend(rescue.displace(&aside, &path, None)?);
             } else {
-                restore(repo.dir(), &aside, &path, out.was_there, &rescue)?
-            });
+                kept.extend(restore(repo.dir(), &aside, &path, out.was_there, &rescue)?);
+            }
         }
         let in_rescue = listed(&kept);
         let message = match (is_finished, is_newer, kept.is_empty()) {
@@ -177,12 +179,60 @@ pub fn restore(
     Ok(kept)
 }
 
-/// Removes what lies aside of an output of a run that succeeded, or moves it to rescue if the cache
-/// does not have it, and returns it.
-fn let_go(aside: &Dir, path: &RepoPath, out: &AsideOut, rescue: &Rescue) -> Result<Option<Kept>, OpError> {
-    if out.is_saved {
-        aside.remove_all(path)?;
-        return Ok(None);
+/// Removes what lies aside of an output of a run that succeeded, as far as the cache has it; returns
+/// the rest, which goes to rescue.
+fn let_go(
+    repo: &Repo,
+    aside: &Dir,
+    path: &RepoPath,
+    out: &AsideOut,
+    rescue: &Rescue,
+) -> Result<Vec<Kept>, OpError> {
+    let ignore = repo.ignore();
+    // What is ignored is in no cache.
+    let is_ignored = |entry: &str| {
+        let folders = entry.match_indices('/').map(|(end, _)| (&entry[..end], true));
+        let mut parts = folders.chain([(entry, false)]);
+        parts.any(|(part, is_dir)| ignore.is_ignored(path.join_entry(part).as_str(), is_dir))
+    };
+    let is_saved = |entry: &WalkEntry| out.is_saved && !is_ignored(&entry.path);
+    remove_saved(aside, path, &is_saved, rescue)
+}
+
+/// Removes what stands at `path` of `aside`, but for files that are not saved: they go to rescue, as
+/// whole folders where all in these is not saved, and are returned.
+pub fn remove_saved(
+    aside: &Dir,
+    path: &RepoPath,
+    is_saved: &dyn Fn(&WalkEntry) -> bool,
+    rescue: &Rescue,
+) -> Result<Vec<Kept>, OpError> {
+    let Some(stamp) = aside.stat(path)? else { return Ok(Vec::new()) };
+    let mut displaced: BTreeSet<RepoPath> = BTreeSet::new();
+    if stamp.kind == FileKind::Dir {
+        let found = walk::walk(aside, path, &|_, _| false, 1)?;
+        let (saved, others): (Vec<&WalkEntry>, Vec<&WalkEntry>) =
+            found.entries.iter().partition(|entry| is_saved(entry));
+        let shared: HashSet<&str> = saved.iter().flat_map(|entry| folders_of(&entry.path)).collect();
+        let others = others.iter().map(|entry| &*entry.path).chain(found.left_out.iter().map(|path| &**path));
+        let topmost = |other| folders_of(other).find(|folder| !shared.contains(folder)).unwrap_or(other);
+        displaced.extend(others.map(|other| path.join_entry(topmost(other))));
+        if !found.unreadable.is_empty() {
+            displaced = BTreeSet::from([path.clone()]);
+        }
+    } else if !is_saved(&WalkEntry { path: "".into(), stamp }) {
+        displaced.insert(path.clone());
     }
-    Ok(rescue.displace(aside, path, None)?)
+    let mut kept = Vec::new();
+    for path in &displaced {
+        kept.extend(rescue.displace(aside, path, None)?);
+    }
+    aside.remove_all(path)?;
+    Ok(kept)
+}
+
+/// The folders that an entry is in, from the outermost, which has no name, to the innermost.
+fn folders_of(entry: &str) -> impl Iterator<Item = &str> {
+    let ends = entry.trim_end_matches('/').match_indices('/').map(|(end, _)| end);
+    [0].into_iter().chain(ends).map(|end| &entry[..end])
 }

@@ -1,20 +1,21 @@
 //! The outputs of a stage while its command runs: moved aside before, so that it starts without
 //! them, and afterwards either gone for good or back (R21).
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::fs::dir::Dir;
 use crate::fs::journal::{Journal, move_between};
 use crate::fs::rescue::{Kept, Rescue};
-use crate::fs::stamp::FileStamp;
-use crate::fs::walk;
+use crate::fs::walk::WalkEntry;
 use crate::model::lockfile::StageLock;
 use crate::model::path::RepoPath;
 use crate::model::stage::{Out, Stage};
+use crate::model::tree::TreeEntry;
 use crate::ops::copy_in::CopyIn;
 use crate::ops::lock_entries::{AsideOut, EntryBefore, Record};
 use crate::ops::present::WorkTreeState;
-use crate::ops::scan::Present;
+use crate::ops::scan::{Present, Scanned};
 use crate::ops::{OpError, recover, trees};
 use crate::repo::Repo;
 use crate::report::Reporter;
@@ -29,8 +30,8 @@ pub(super) struct Aside {
 struct Previous {
     path: RepoPath,
     present: Present,
-    /// Whether nothing is lost if it goes.
-    is_saved: bool,
+    /// Its entries of which a byte would be lost if they went.
+    unsaved: BTreeSet<Box<str>>,
 }
 
 impl Aside {
@@ -45,13 +46,13 @@ impl Aside {
         let mut outs = Vec::new();
         for out in &stage.outs {
             let present = state.read(&out.path)?;
-            let is_saved = is_saved(repo, out, &present, lock)?;
-            outs.push(Previous { path: out.path.clone(), present, is_saved });
+            let unsaved = unsaved(repo, out, &present, lock)?;
+            outs.push(Previous { path: out.path.clone(), present, unsaved });
         }
         let noted = outs.iter().map(|out| AsideOut {
             path: out.path.to_string(),
             was_there: !out.present.is_absent(),
-            is_saved: out.is_saved,
+            is_saved: out.unsaved.is_empty(),
         });
         let record = Record::Aside { stage: target.to_owned(), before, outs: noted.collect() };
         journal.note(&record.line())?;
@@ -96,56 +97,39 @@ impl Aside {
     /// Lets everything go: what is not saved, to rescue; returns that.
     pub(super) fn let_go(self) -> Result<Vec<Kept>, OpError> {
         for out in self.outs.iter().filter(|out| !out.present.is_absent()) {
-            // An edit between the look and the move is not what was looked at.
-            if out.is_saved && is_untouched(&self.folder, out)? {
-                self.folder.remove_all(&out.path)?;
-            } else {
-                self.rescue.displace(&self.folder, &out.path, hash_of(&out.present))?;
-            }
+            let known: HashMap<&str, &Scanned> =
+                out.present.entries().iter().map(|entry| (&*entry.path, entry)).collect();
+            let is_saved = |found: &WalkEntry| {
+                // An edit between the look and the move is not what was looked at.
+                let is_untouched =
+                    |known: &&Scanned| !known.kind.has_object() || known.stamp.has_same_bytes(&found.stamp);
+                known.get(&*found.path).is_some_and(is_untouched) && !out.unsaved.contains(&found.path)
+            };
+            recover::remove_saved(&self.folder, &out.path, &is_saved, &self.rescue)?;
         }
         Ok(self.rescue.finish())
     }
 }
 
-fn hash_of(present: &Present) -> Option<crate::model::digest::Digest> {
-    match present {
-        Present::File(file) => file.hash,
-        _ => None,
-    }
-}
-
-/// Whether the cache has every byte, and has it right (R2), or the stage made it and nobody keeps it.
-fn is_saved(repo: &Repo, out: &Out, present: &Present, lock: Option<&StageLock>) -> Result<bool, OpError> {
+/// The entries that the cache has not, or has wrong (R2); none of what the stage made and nobody keeps.
+fn unsaved(
+    repo: &Repo,
+    out: &Out,
+    present: &Present,
+    lock: Option<&StageLock>,
+) -> Result<BTreeSet<Box<str>>, OpError> {
     let entries = present.tree_entries();
     let info = match present {
-        Present::Absent => return Ok(true),
+        Present::Absent => return Ok(BTreeSet::new()),
         Present::File(_) => entries.first().map(trees::file_info),
         Present::Directory(_) => Some(trees::content_info(&trees::build(&out.path, &entries, None)?)),
     };
     let recorded = lock.and_then(|lock| lock.out(&out.path)).map(|made| made.content.id);
     if !out.cache && info.map(|info| info.id) == recorded {
-        return Ok(true);
+        return Ok(BTreeSet::new());
     }
     let (cache, mut buffer) = (repo.cache()?, Vec::new());
-    let mut objects = entries.iter().filter(|entry| entry.kind.has_object());
-    Ok(objects.all(|entry| cache.is_sound(entry.hash.into(), &mut buffer)))
-}
-
-/// Whether what lies aside has the stamps that it had in its place.
-fn is_untouched(aside: &Dir, out: &Previous) -> Result<bool, OpError> {
-    let same = |old: &FileStamp, new: &FileStamp| old.has_same_bytes(new);
-    match &out.present {
-        Present::Absent => Ok(true),
-        Present::File(file) => Ok(aside.stat(&out.path)?.is_some_and(|now| same(&file.stamp, &now))),
-        Present::Directory(entries) => {
-            let found = walk::walk(aside, &out.path, &|_, _| false, 1)?;
-            let is_equal = |(old, new): (&crate::ops::scan::Scanned, &walk::WalkEntry)| {
-                old.path == new.path && (!old.kind.has_object() || same(&old.stamp, &new.stamp))
-            };
-            Ok(found.unreadable.is_empty()
-                && found.left_out.is_empty()
-                && found.entries.len() == entries.len()
-                && entries.iter().zip(&found.entries).all(is_equal))
-        }
-    }
+    let mut is_lost =
+        |entry: &TreeEntry| entry.kind.has_object() && !cache.is_sound(entry.hash.into(), &mut buffer);
+    Ok(entries.iter().filter(|entry| is_lost(entry)).map(|entry| entry.path.clone()).collect())
 }

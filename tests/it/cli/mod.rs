@@ -41,6 +41,7 @@ mod remote;
 mod remove;
 mod remove_parts;
 mod repro;
+mod repro_outputs;
 mod repro_parallel;
 mod repro_select;
 mod repro_together;

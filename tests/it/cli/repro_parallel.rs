@@ -237,7 +237,7 @@ fn second_interrupt_kills_what_does_not_heed_the_first() {
     env.wait_for("heard-a");
     env.wait_for("heard-b");
     // What comes at once counts as the first.
-    thread::sleep(Duration::from_millis(600));
+    std::thread::sleep(Duration::from_millis(600));
     signal(&env, &running, "INT");
     let second = Instant::now();
     assert_eq!(running.wait().expect("it ends").code(), Some(130));
