@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use process_wrap::std::{ChildWrapper, CommandWrap};
 
-use crate::error::{Advice, ErrorKind};
+use crate::error::{Advice, ErrorKind, Hint};
 use crate::fs::orphans::VARIABLE;
 use crate::model::stage::{Command, Shell};
 use crate::pipeline::exec::output::{Output, Received};
@@ -118,6 +118,15 @@ impl Advice for ExecError {
         match self {
             ExecError::NoFolder { .. } => ErrorKind::StageInvalid,
             ExecError::Start { source, .. } | ExecError::Wait { source, .. } => ErrorKind::of_io(source),
+        }
+    }
+
+    fn hints(&self) -> Vec<Hint> {
+        match self {
+            ExecError::NoFolder { stage, .. } => {
+                vec![Hint::new(format!("make the folder, or correct `wdir` of stage `{stage}`"))]
+            }
+            _ => Vec::new(),
         }
     }
 }

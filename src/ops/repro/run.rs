@@ -57,11 +57,17 @@ impl Session<'_> {
         workers: &Workers<'_, '_>,
     ) -> Result<(), OpError> {
         self.place_pending()?;
-        self.prepare()?;
-        self.warn_of_pipes(index);
         let (graph, repo) = (self.graph, self.repo);
         let (stage, address) = (graph.stage(index), graph.address(index));
         let target = address.to_string();
+        let folder = repo.dir().full(&stage.wdir);
+        // Before ignore lines are written, which make the folders that they are for.
+        if !folder.is_dir() {
+            let stage = target.as_str().into();
+            return Err(StageError::Exec(ExecError::NoFolder { stage, folder }).into());
+        }
+        self.prepare(index)?;
+        self.warn_of_pipes(index);
         if self.options.pull {
             self.pull_inputs(index)?;
         }
@@ -70,11 +76,6 @@ impl Session<'_> {
             let checkout = repo.shown_all(std::slice::from_ref(&output));
             let message = format!("`{output}` is still the data of another commit (mlv checkout {checkout})");
             self.reporter.event(&Event::Warning { message });
-        }
-        let folder = repo.dir().full(&stage.wdir);
-        if !folder.is_dir() {
-            let stage = target.as_str().into();
-            return Err(StageError::Exec(ExecError::NoFolder { stage, folder }).into());
         }
         let lock = self.locks.entry(address).cloned();
         self.journal()?;

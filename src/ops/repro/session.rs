@@ -71,7 +71,8 @@ pub(super) struct Session<'a> {
     rescued: BTreeMap<StageIndex, Vec<Kept>>,
     /// Files for git, in no order.
     changed: Vec<RepoPath>,
-    is_prepared: bool,
+    /// Stages whose outputs git ignores.
+    prepared: BTreeSet<StageIndex>,
     pub(super) has_warned_of_pipes: bool,
     written: Instant,
 }
@@ -107,7 +108,7 @@ impl<'a> Session<'a> {
             failed: BTreeMap::new(),
             rescued: BTreeMap::new(),
             changed: Vec::new(),
-            is_prepared: false,
+            prepared: BTreeSet::new(),
             has_warned_of_pipes: false,
             written: Instant::now(),
         }
@@ -246,17 +247,20 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Before the first command: git must not take what the stages will make.
-    pub(super) fn prepare(&mut self) -> Result<(), OpError> {
-        if self.is_prepared {
+    /// Before the command of a stage: git must not take what it will make. Does so for all stages at
+    /// once, but for those whose folder is not there yet: it would be made by that.
+    pub(super) fn prepare(&mut self, index: StageIndex) -> Result<(), OpError> {
+        if self.prepared.contains(&index) {
             return Ok(());
         }
-        let graph = self.graph;
-        let outs: Vec<&Out> = self.order.iter().flat_map(|index| &graph.stage(*index).outs).collect();
+        let (graph, root) = (self.graph, self.repo.dir());
+        let has_folder = |index: &&StageIndex| root.full(&graph.stage(**index).wdir).is_dir();
+        let stages: Vec<StageIndex> = self.order.iter().filter(has_folder).copied().collect();
+        let outs: Vec<&Out> = stages.iter().flat_map(|index| &graph.stage(*index).outs).collect();
         let held = surroundings::lock(self.repo, self.reporter)?;
         let changed = pointers::ignore_stage_outputs(self.repo, &outs, &held)?;
         self.changed.extend(changed);
-        self.is_prepared = true;
+        self.prepared.extend(stages);
         Ok(())
     }
 

@@ -64,3 +64,27 @@ fn tidying_after_a_kill_keeps_what_is_not_recorded() {
     assert_eq!(env.rescued(), ["parts/sub/__pycache__/y.pyc"]);
     assert!(!env.exists(left));
 }
+
+#[test]
+fn folder_of_a_stage_that_is_not_there_is_refused_and_not_made() {
+    let env = TestEnv::ready();
+    env.write("mlv.yaml", "stages:\n  s: {cmd: echo 1 > x, wdir: nope, outs: [x]}\n");
+    let before = env.snapshot();
+    let (kind, document) = env.json_error(&["repro"], 8);
+    assert_eq!(kind, "stage_invalid", "{document}");
+    assert!(document["error"]["hints"][0].as_str().is_some_and(|hint| hint.contains("`wdir`")), "{document}");
+    assert_eq!(env.snapshot(), before);
+}
+
+#[test]
+fn folder_of_a_stage_may_be_made_by_one_before() {
+    let env = TestEnv::ready();
+    env.write(
+        "mlv.yaml",
+        "stages:\n  a: {cmd: mkdir late; echo 1 > a, outs: [a]}\n  \
+         b: {cmd: cp ../a b, wdir: late, deps: [../a], outs: [b]}\n",
+    );
+    env.mlv(&["repro"]).success();
+    assert_eq!(env.read_text("late/b"), "1\n");
+    assert!(env.git_ignores("late/b"));
+}
