@@ -97,6 +97,11 @@ pub enum Event {
         /// Its exit code, if it had one.
         code: Option<i32>,
     },
+    /// A stage was ended because the user asked to stop; its outputs are what they were.
+    StageInterrupted {
+        /// The stage's name as a target.
+        stage: String,
+    },
 }
 
 /// Receives progress and events. All methods may be called from any thread.

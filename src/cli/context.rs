@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::cli::args::GlobalArgs;
 use crate::cli::error::CliError;
 use crate::cli::escape::escape_bytes;
-use crate::cli::progress;
+use crate::cli::progress::{self, Progress};
 use crate::cli::render::Viewpoint;
 use crate::cli::ui::Ui;
 use crate::config::{Level, Sources};
@@ -21,7 +21,7 @@ use crate::report::{Event, Reporter};
 /// The surroundings of one command.
 pub(crate) struct Context {
     ui: Ui,
-    reporter: Box<dyn Reporter>,
+    reporter: Box<dyn Progress>,
     cwd: PathBuf,
     waits: bool,
     started: Instant,
@@ -59,7 +59,12 @@ impl Context {
 
     /// Where operations tell what they do.
     pub(crate) fn reporter(&self) -> &dyn Reporter {
-        self.reporter.as_ref()
+        &*self.reporter
+    }
+
+    /// The operation is over: nothing that it drew stays, and no more is drawn.
+    pub(crate) fn end_progress(&self) {
+        self.reporter.end();
     }
 
     /// The absolute path of the folder that arguments are relative to.

@@ -5,10 +5,12 @@
 //! nothing is drawn more often than 20 times a second however fast the work is, and a stalled
 //! transfer still shows.
 
+mod lines;
 mod stages;
+mod terminal;
 
 use std::io::IsTerminal;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::JoinHandle;
@@ -16,9 +18,11 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use self::lines::{line_of, with_last_lines};
 use self::stages::Stages;
+use self::terminal::Terminal;
 use crate::cli::render::thousands;
-use crate::cli::ui::{Text, Ui};
+use crate::cli::ui::Ui;
 use crate::model::units::{ByteSize, Span};
 use crate::report::{Event, Meter, NoReport, Reporter, Task, Unit};
 
@@ -31,9 +35,19 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 /// With `--json`: often enough for a program that draws bars itself.
 const OBJECT_EVERY: Duration = Duration::from_secs(1);
 
+/// A reporter that may draw.
+pub(crate) trait Progress: Reporter {
+    /// Takes all that was drawn away, for good: what is printed from now on stays.
+    fn end(&self);
+}
+
+impl Progress for NoReport {
+    fn end(&self) {}
+}
+
 /// The reporter that fits the arguments and the terminal. Who asks for a log sees lines, also on a
 /// terminal: bars would be drawn over it.
-pub(crate) fn reporter(ui: Ui, is_logged: bool) -> Box<dyn Reporter> {
+pub(crate) fn reporter(ui: Ui, is_logged: bool) -> Box<dyn Progress> {
     if ui.is_quiet() {
         return Box::new(NoReport);
     }
@@ -45,7 +59,13 @@ pub(crate) fn reporter(ui: Ui, is_logged: bool) -> Box<dyn Reporter> {
         Display::Lines
     };
     Box::new(Live {
-        shared: Arc::new(Shared { ui, display, meters: Mutex::default(), stages: Mutex::default() }),
+        shared: Arc::new(Shared {
+            ui,
+            display,
+            meters: Mutex::default(),
+            stages: Mutex::default(),
+            is_ended: AtomicBool::new(false),
+        }),
         clock: OnceLock::new(),
     })
 }
@@ -78,6 +98,7 @@ struct Shared {
     meters: Mutex<Vec<Weak<Counter>>>,
     /// Those that run; only where there are bars.
     stages: Mutex<Stages>,
+    is_ended: AtomicBool,
 }
 
 /// The thread that looks at the meters; it ends when this is dropped.
@@ -138,6 +159,22 @@ impl Reporter for Live {
     }
 }
 
+impl Progress for Live {
+    fn end(&self) {
+        let Shared { display, stages, is_ended, .. } = &*self.shared;
+        if let Display::Bars(bars) = display {
+            let mut stages = lock(stages);
+            // Under the lock, so that the clock draws no stage after this.
+            is_ended.store(true, Ordering::Relaxed);
+            stages.end_all();
+            drop(stages);
+            self.shared.meters().iter().for_each(|counter| counter.finish());
+            // Nobody can be told if the terminal is gone.
+            let _ = bars.clear();
+        }
+    }
+}
+
 impl Live {
     fn start_clock(&self) {
         self.clock.get_or_init(|| Clock::start(Arc::clone(&self.shared)));
@@ -173,22 +210,27 @@ impl Shared {
     fn tick(&self) {
         if let Display::Bars(bars) = &self.display {
             let mut stages = lock(&self.stages);
+            if self.is_ended.load(Ordering::Relaxed) {
+                return;
+            }
             if stages.is_any_running() {
                 show_bars(bars);
             }
             stages.tick(bars, BAR_AFTER);
         }
-        let meters: Vec<Arc<Counter>> = {
-            let mut meters = lock(&self.meters);
-            meters.retain(|meter| meter.strong_count() > 0);
-            meters.iter().filter_map(Weak::upgrade).collect()
-        };
-        for counter in meters {
+        for counter in self.meters() {
             let mut view = lock(&counter.view);
             if !view.finished && view.shown.elapsed() >= self.display.period().1 {
                 self.show(&counter, &mut view);
             }
         }
+    }
+
+    /// Those that are in use.
+    fn meters(&self) -> Vec<Arc<Counter>> {
+        let mut meters = lock(&self.meters);
+        meters.retain(|meter| meter.strong_count() > 0);
+        meters.iter().filter_map(Weak::upgrade).collect()
     }
 
     fn show(&self, counter: &Counter, view: &mut View) {
@@ -241,6 +283,14 @@ impl Counter {
         bar.tick();
     }
 
+    fn finish(&self) {
+        let mut view = lock(&self.view);
+        view.finished = true;
+        if let Some(bar) = view.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
     /// `1.2 GiB of 4 GiB, 85 MiB/s, 33.0s left`, the rate since the start: one over a few seconds
     /// makes the time left jump.
     fn amounts(&self) -> String {
@@ -280,11 +330,7 @@ impl Meter for LiveMeter {
     }
 
     fn finish(&self) {
-        let mut view = lock(&self.counter.view);
-        view.finished = true;
-        if let Some(bar) = view.bar.take() {
-            bar.finish_and_clear();
-        }
+        self.counter.finish();
     }
 }
 
@@ -302,107 +348,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The target is set with the first bar, so that commands without one do not ask the terminal.
 fn show_bars(bars: &MultiProgress) {
     if bars.is_hidden() {
-        bars.set_draw_target(ProgressDrawTarget::stderr_with_hz(20));
+        bars.set_draw_target(ProgressDrawTarget::term_like_with_hz(Box::new(Terminal::stderr()), 20));
     }
-}
-
-/// The event behind what a stage printed last.
-fn with_last_lines(event: &Event, last_lines: &[String], ui: Ui) -> Text {
-    let mut out = ui.note_text();
-    for line in last_lines {
-        out.put("  ").faint(line).end();
-    }
-    describe(event, &mut out);
-    out
-}
-
-/// The event as people read it.
-fn line_of(event: &Event, ui: Ui) -> Text {
-    let mut out = ui.note_text();
-    describe(event, &mut out);
-    out
-}
-
-fn describe(event: &Event, out: &mut Text) {
-    match event {
-        Event::Warning { message } => out.warn("warning").put(": ").put(message),
-        Event::Hint { message } => out.name("hint").put(": ").put(message),
-        Event::Waiting { holder } => out.put("waiting for ").put(holder),
-        Event::StageStarted { stage, command } => {
-            out.put("Running stage `").name(stage).put("`:").end();
-            out.put("> ").lines(command, 2)
-        }
-        Event::StageOutput { stage, line } => out.name(stage).put(" | ").put(visible(line)),
-        Event::StageFinished { stage, millis } => {
-            out.put("Stage `").name(stage).put("` ").good("done");
-            out.put(" in ").put(Span(Duration::from_millis(*millis)))
-        }
-        Event::StageSkipped { stage, why } => out.put("Stage `").name(stage).put("` skipped: ").put(why),
-        Event::StageRestored { stage, from } => {
-            out.put("Stage `").name(stage).put("` restored from the ").put(from)
-        }
-        Event::StageFailed { stage, code } => {
-            out.put("Stage `").name(stage).put("` ").bad("failed");
-            if let Some(code) = code {
-                out.put(" with exit code ").put(code);
-            }
-            &mut *out
-        }
-    };
-    out.end();
-}
-
-/// What a terminal would show of a line in the end: what a progress bar overwrote is left out,
-/// and so are the sequences that paint.
-fn visible(line: &str) -> String {
-    let line = line.trim_end_matches('\r');
-    let line = line.rsplit('\r').next().unwrap_or_default();
-    let mut pieces = line.split("\x1b[");
-    let mut text = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        // ECMA-48 §5.4: parameters and intermediates, then one final byte from `@` to `~`.
-        let end = piece.find(|c: char| ('@'..='~').contains(&c)).map_or(piece.len(), |at| at + 1);
-        text.push_str(&piece[end..]);
-    }
-    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::ui::Colour;
-
-    fn text_of(event: &Event) -> String {
-        line_of(event, Ui::new(Colour::Never, false, false)).as_str().to_owned()
-    }
-
-    #[test]
-    fn events_read_as_sentences() {
-        let stage = || "train".to_owned();
-        assert_eq!(
-            text_of(&Event::StageStarted { stage: stage(), command: "python a.py\npython b.py".into() }),
-            "Running stage `train`:\n> python a.py\n  python b.py\n"
-        );
-        assert_eq!(
-            text_of(&Event::StageFailed { stage: stage(), code: Some(3) }),
-            "Stage `train` failed with exit code 3\n"
-        );
-        assert_eq!(
-            text_of(&Event::StageOutput { stage: stage(), line: "1\r2\x1b[0m".into() }),
-            "train | 2\n"
-        );
-        assert_eq!(text_of(&Event::Waiting { holder: "pid 7".into() }), "waiting for pid 7\n");
-        assert_eq!(
-            text_of(&Event::Warning { message: "a\x1b]0;x\x07".into() }),
-            "warning: a\\x1b]0;x\\x07\n"
-        );
-    }
-
-    #[test]
-    fn output_of_a_stage_is_shown_as_it_ended() {
-        assert_eq!(visible("10 %\r50 %\r\x1b[32m100 %\x1b[0m\r"), "100 %");
-        assert_eq!(visible("cut \x1b[31"), "cut ");
-    }
 
     #[test]
     fn progress_tells_amount_rate_and_time_left() {

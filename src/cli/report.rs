@@ -43,6 +43,7 @@ pub(crate) trait Report: serde::Serialize {
 /// Shows the outcome of a command and returns the process's exit code.
 pub(crate) fn finish<R: Report>(cx: &Context, outcome: Result<R, CliError>) -> u8 {
     let ui = cx.ui();
+    cx.end_progress();
     let shown = outcome.and_then(|report| show(cx, &report));
     shown.unwrap_or_else(|error| ui.fail(&error.seen_from(&cx.viewpoint())))
 }

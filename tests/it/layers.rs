@@ -40,6 +40,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// A crate or a module of std, and the only places that may name it.
 const USERS: &[(&str, &[&str])] = &[
     ("clap", &["cli/"]),
+    ("console", &["cli/progress"]),
     ("indicatif", &["cli/progress"]),
     ("signal_hook", &["cli/signals.rs"]),
     ("tracing_subscriber", &["cli/log.rs"]),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::cli::escape::escape;
+use crate::cli::progress::lines::visible;
 use crate::model::units::Span;
 use crate::report::Event;
 
@@ -43,17 +44,23 @@ impl Stages {
             }
             Event::StageOutput { stage, line } => {
                 if let Some(running) = self.running.get_mut(stage) {
-                    running.hear(super::visible(line));
+                    running.hear(visible(line));
                 }
                 None
             }
-            Event::StageFinished { stage, .. } => {
+            Event::StageFinished { stage, .. } | Event::StageInterrupted { stage } => {
                 self.end(stage);
                 Some(Vec::new())
             }
             Event::StageFailed { stage, .. } => Some(self.end(stage)),
             _ => Some(Vec::new()),
         }
+    }
+
+    /// Takes all lines away.
+    pub(super) fn end_all(&mut self) {
+        let names: Vec<String> = self.running.keys().cloned().collect();
+        names.iter().for_each(|stage| drop(self.end(stage)));
     }
 
     fn end(&mut self, stage: &str) -> Vec<String> {

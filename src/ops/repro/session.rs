@@ -228,9 +228,10 @@ impl<'a> Session<'a> {
             line.log = error.log().map(str::to_owned);
         }
         let (stage, code) = (line.stage.clone(), line.exit_code);
-        if error.kind() != ErrorKind::Interrupted {
-            self.reporter.event(&Event::StageFailed { stage, code });
-        }
+        self.reporter.event(&match error.kind() {
+            ErrorKind::Interrupted => Event::StageInterrupted { stage },
+            _ => Event::StageFailed { stage, code },
+        });
         self.failed.insert(index, error);
         let dropped = self.schedule.failed(index);
         self.leave(&dropped);

@@ -52,6 +52,7 @@ mod stage;
 mod status;
 mod taken_back;
 mod templates;
+mod terminal;
 mod usage;
 mod values;
 mod waiting;
