@@ -3,7 +3,7 @@
 //! The library gets a `&dyn Reporter` and knows no terminal; `cli/progress.rs` has the
 //! implementations. A meter is a number that grows; an event is something that happened.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 /// The unit that a meter counts in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,35 @@ pub trait Meter: Send + Sync {
     fn set_total(&self, total: u64);
     /// Removes the display. Dropping the meter does the same.
     fn finish(&self);
+}
+
+/// A piece of a task that is counted while it is done: a large file. What was not counted by then
+/// is at its end, so that the sum is right whichever way it was done.
+pub struct Portion<'m> {
+    meter: &'m dyn Meter,
+    counted: AtomicU64,
+}
+
+impl<'m> Portion<'m> {
+    /// A piece of what `meter` counts.
+    pub fn of(meter: &'m dyn Meter) -> Portion<'m> {
+        Portion { meter, counted: AtomicU64::new(0) }
+    }
+
+    /// Ends the piece, which was of `size` units, and begins another.
+    pub fn end(&self, size: u64) {
+        let counted = self.counted.swap(0, Ordering::Relaxed);
+        self.meter.inc(size.saturating_sub(counted));
+    }
+}
+
+impl Meter for Portion<'_> {
+    fn inc(&self, amount: u64) {
+        self.counted.fetch_add(amount, Ordering::Relaxed);
+        self.meter.inc(amount);
+    }
+    fn set_total(&self, _total: u64) {}
+    fn finish(&self) {}
 }
 
 /// Something that happened and that a user may want to see at once.
@@ -115,7 +144,8 @@ pub trait Reporter: Send + Sync {
 /// A reporter that shows nothing: for tests and for callers that do not care.
 pub struct NoReport;
 
-struct NoMeter;
+/// A meter that shows nothing.
+pub struct NoMeter;
 
 impl Meter for NoMeter {
     fn inc(&self, _amount: u64) {}

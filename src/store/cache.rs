@@ -189,7 +189,7 @@ impl Cache {
         }
         let is_packed = self.packed().is_some_and(|packed| packed.find(key).next().is_some());
         if !is_packed && let Ok(Some(file)) = self.open_loose(key) {
-            match hash_file(&file, buffer) {
+            match hash_file(&file, buffer, &|_| Ok(())) {
                 Ok((found, _)) if found == key.hash => return true,
                 Ok(_) => self.quarantine(key),
                 Err(_) => {}

@@ -17,7 +17,7 @@ use crate::pack::reader::{decode_record, is_named, read_pack, walk_records};
 use crate::pack::segment::Location;
 use crate::pack::writer::SealedPack;
 use crate::par;
-use crate::report::{Meter, interrupted};
+use crate::report::{Meter, Portion, interrupted};
 use crate::store::cache::Cache;
 use crate::store::hash::hash_file;
 use crate::store::layout;
@@ -62,17 +62,17 @@ impl Cache {
         let Some(dir) = self.dir() else { return Ok(CacheReport::default()) };
         self.forget_packed();
         let (todo, unknown) = list_jobs(dir)?;
-        let start = || (Part::default(), Vec::new());
-        let parts = par::runs(jobs, todo.len(), 1, start, |(part, buffer), range| {
+        let start = || (Part::default(), Vec::new(), Portion::of(meter));
+        let parts = par::runs(jobs, todo.len(), 1, start, |(part, buffer, portion), range| {
             for job in &todo[range] {
                 let before = part.report.bytes;
                 match job {
                     Job::Loose { path, hash, kind } => {
-                        self.check_loose(dir, path, (*hash, *kind), buffer, part)
+                        self.check_loose(dir, path, (*hash, *kind), (buffer, portion), part)
                     }
                     Job::Pack { path, id } => self.check_pack(dir, path, *id, part),
                 }
-                meter.inc(part.report.bytes - before);
+                portion.end(part.report.bytes - before);
             }
             !interrupted()
         });
@@ -81,7 +81,7 @@ impl Cache {
         }
         let mut report = CacheReport { unknown, ..CacheReport::default() };
         let (mut orphans, mut ruins) = (Vec::new(), Vec::new());
-        for (part, _) in parts {
+        for (part, ..) in parts {
             report.absorb(part.report);
             orphans.extend(part.orphans);
             ruins.extend(part.ruins);
@@ -108,15 +108,19 @@ impl Cache {
         dir: &Dir,
         path: &RepoPath,
         (hash, kind): (Digest, RecordKind),
-        buffer: &mut Vec<u8>,
+        (buffer, meter): (&mut Vec<u8>, &dyn Meter),
         part: &mut Part,
     ) {
         let key = RecordKey { hash, kind };
+        let each = |read| {
+            meter.inc(read);
+            Ok(())
+        };
         // Pages and recipes share a folder: what is one of them is right.
         let recipe = RecordKey { hash, kind: RecordKind::Recipe };
         let outcome = match kind {
             RecordKind::File | RecordKind::Chunk => dir.open_file(path).and_then(|file| {
-                let (found, len) = hash_file(&file, buffer).map_err(at(&dir.full(path), "read"))?;
+                let (found, len) = hash_file(&file, buffer, &each).map_err(at(&dir.full(path), "read"))?;
                 Ok((len, found == hash))
             }),
             RecordKind::TreePage => dir

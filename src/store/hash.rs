@@ -9,7 +9,7 @@ use crate::fs::stamp::{COARSE_NS, FileKind, FileStamp, granularity_ns};
 use crate::model::digest::{Digest, Hasher, ObjectId};
 use crate::model::path::RepoPath;
 use crate::par;
-use crate::report::{Meter, interrupted};
+use crate::report::{Meter, Portion, interrupted};
 use crate::store::statindex::{is_settled, now_ns};
 use crate::store::{Error, Ingested};
 
@@ -30,23 +30,24 @@ pub fn hash_all(
     jobs: usize,
     meter: &dyn Meter,
 ) -> Result<Vec<Result<Ingested, Error>>, Error> {
-    let start = || (Vec::new(), Vec::new());
-    let parts = par::runs(jobs, files.len(), RUN, start, |(block, done), range| {
+    let start = || (Vec::new(), Vec::new(), Portion::of(meter));
+    let parts = par::runs(jobs, files.len(), RUN, start, |(block, done, portion), range| {
         for index in range {
             if interrupted() {
                 return false;
             }
             let (name, kind) = files[index];
-            let outcome = hash_one(dir, &base.join_entry(name), kind, block);
-            if let Ok(hashed) = &outcome {
-                meter.inc(hashed.size);
+            let outcome = hash_one(dir, &base.join_entry(name), kind, (block, portion));
+            if outcome.is_err() && interrupted() {
+                return false;
             }
+            portion.end(outcome.as_ref().map_or(0, |hashed| hashed.size));
             done.push((index, outcome));
         }
         true
     });
     let mut results: Vec<(usize, Result<Ingested, Error>)> =
-        parts.into_iter().flat_map(|(_, done)| done).collect();
+        parts.into_iter().flat_map(|(_, done, _)| done).collect();
     if results.len() < files.len() {
         return Err(Error::Interrupted);
     }
@@ -54,7 +55,12 @@ pub fn hash_all(
     Ok(results.into_iter().map(|(_, outcome)| outcome).collect())
 }
 
-fn hash_one(dir: &Dir, path: &RepoPath, kind: FileKind, block: &mut Vec<u8>) -> Result<Ingested, Error> {
+fn hash_one(
+    dir: &Dir,
+    path: &RepoPath,
+    kind: FileKind,
+    (block, meter): (&mut Vec<u8>, &dyn Meter),
+) -> Result<Ingested, Error> {
     if kind == FileKind::Symlink {
         let before_ns = now_ns();
         let (target, stamp) = dir.read_link_stamped(path.as_str())?;
@@ -65,7 +71,7 @@ fn hash_one(dir: &Dir, path: &RepoPath, kind: FileKind, block: &mut Vec<u8>) -> 
     for _ in 0..2 {
         let before_ns = now_ns();
         let (file, stamp) = dir.open_file_stamped(path)?;
-        let (hash, len) = hash_file(&file, block).map_err(failed)?;
+        let (hash, len) = hash_file(&file, block, &|read| count(meter, read)).map_err(failed)?;
         let after = stamp_of(&file).map_err(failed)?;
         if len == stamp.size && stamp.has_same_bytes(&after) && stamp.ctime_ns == after.ctime_ns {
             return Ok(hashed(dir, hash, stamp, before_ns));
@@ -74,8 +80,19 @@ fn hash_one(dir: &Dir, path: &RepoPath, kind: FileKind, block: &mut Vec<u8>) -> 
     Err(fs::Error::ChangedMeanwhile { path: dir.full(path) }.into())
 }
 
-/// The hash of what a file holds from its position on, and how many bytes that is.
-pub(super) fn hash_file(mut file: &File, block: &mut Vec<u8>) -> std::io::Result<(Digest, u64)> {
+/// Counts what was read, and stops the reading if the user asked to stop.
+pub(super) fn count(meter: &dyn Meter, read: u64) -> std::io::Result<()> {
+    meter.inc(read);
+    if interrupted() { Err(std::io::ErrorKind::Interrupted.into()) } else { Ok(()) }
+}
+
+/// The hash of what a file holds from its position on, and how many bytes that is. `each` is told of
+/// every piece that was read, and its error ends the reading.
+pub(super) fn hash_file(
+    mut file: &File,
+    block: &mut Vec<u8>,
+    each: &dyn Fn(u64) -> std::io::Result<()>,
+) -> std::io::Result<(Digest, u64)> {
     block.resize(BLOCK, 0);
     let mut hasher = Hasher::new();
     let mut len = 0;
@@ -85,6 +102,7 @@ pub(super) fn hash_file(mut file: &File, block: &mut Vec<u8>) -> std::io::Result
             Ok(count) => {
                 hasher.update(&block[..count]);
                 len += count as u64;
+                each(count as u64)?;
             }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),

@@ -16,9 +16,9 @@ use crate::model::digest::{Digest, ObjectId};
 use crate::model::object::{RecordKey, RecordKind};
 use crate::model::path::RepoPath;
 use crate::par;
-use crate::report::{Meter, interrupted};
+use crate::report::{Meter, NoMeter, Portion, interrupted};
 use crate::store::Error;
-use crate::store::copy::{CopyError, copy_hashing};
+use crate::store::copy::{CopyError, Source, copy_hashing};
 use crate::store::publish::Draft;
 use crate::store::statindex::{is_settled, now_ns};
 use crate::store::writer::{Batch, CacheWriter};
@@ -48,7 +48,7 @@ impl CacheWriter<'_> {
     ///
     /// Fails with `ChangedMeanwhile` if it changed while it was read, twice.
     pub fn ingest_file(&self, dir: &Dir, path: &RepoPath) -> Result<Ingested, Error> {
-        let mut worker = Worker::new(self, dir);
+        let mut worker = Worker::new(self, dir, &NoMeter);
         let ingested = match dir.stat(path)?.map(|stamp| stamp.kind) {
             Some(FileKind::Symlink) => worker.symlink(path.as_str()),
             _ => worker.file(path.as_str()),
@@ -70,14 +70,12 @@ impl CacheWriter<'_> {
         jobs: usize,
         meter: &dyn Meter,
     ) -> Result<Vec<Result<Ingested, Error>>, Error> {
-        let start = || (Worker::new(self, dir), Vec::new(), None);
+        let start = || (Worker::new(self, dir, meter), Vec::new(), None);
         let parts = par::runs(jobs, files.len(), RUN, start, |(worker, done, failure), range| {
             for index in range {
                 let (name, kind) = files[index];
                 let outcome = worker.below(base.as_str(), name, kind);
-                if let Ok(ingested) = &outcome {
-                    meter.inc(ingested.size);
-                }
+                worker.portion.end(outcome.as_ref().map_or(0, |ingested| ingested.size));
                 if interrupted() || matches!(outcome, Err(Error::Broken | Error::Interrupted)) {
                     *failure = Some(outcome.err().unwrap_or(Error::Interrupted));
                     return false;
@@ -115,6 +113,8 @@ struct Worker<'w, 'c> {
     batch: Batch,
     block: Vec<u8>,
     path: String,
+    /// The file at hand.
+    portion: Portion<'w>,
     /// Of the clock of the files' file system, once it was asked for.
     granularity_ns: OnceCell<i64>,
 }
@@ -127,13 +127,14 @@ enum Attempt {
 }
 
 impl<'w, 'c> Worker<'w, 'c> {
-    fn new(writer: &'w CacheWriter<'c>, dir: &'w Dir) -> Worker<'w, 'c> {
+    fn new(writer: &'w CacheWriter<'c>, dir: &'w Dir, meter: &'w dyn Meter) -> Worker<'w, 'c> {
         Worker {
             writer,
             dir,
             batch: Batch::default(),
             block: Vec::new(),
             path: String::new(),
+            portion: Portion::of(meter),
             granularity_ns: OnceCell::new(),
         }
     }
@@ -249,7 +250,8 @@ impl<'w, 'c> Worker<'w, 'c> {
         let failed = |source| fs::Error::Io { action: "read", path: self.dir.path().join(path), source };
         let lacks_reflinks = &self.writer.lacks_reflinks;
         let mut share = !lacks_reflinks.load(Ordering::Relaxed);
-        let copied = copy_hashing(file, stamp.size, out, &mut share, &mut self.block);
+        let source = Source { file, size: stamp.size, meter: &self.portion };
+        let copied = copy_hashing(&source, out, &mut share, &mut self.block);
         lacks_reflinks.store(!share, Ordering::Relaxed);
         match copied {
             Ok(hash) => {

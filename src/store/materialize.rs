@@ -25,14 +25,14 @@ use crate::fs::stamp::FileStamp;
 use crate::model::digest::{Digest, ObjectId};
 use crate::model::object::{RecordKey, RecordKind};
 use crate::model::path::RepoPath;
-use crate::model::tree::{EntryKind, MAX_TARGET};
+use crate::model::tree::EntryKind;
 use crate::pack::reader::decode_record;
 use crate::par;
-use crate::report::{Meter, interrupted};
+use crate::report::{Meter, Portion, interrupted};
 use crate::store::Error;
 use crate::store::cache::Cache;
-use crate::store::copy::{CopyError, copy_hashing};
-use crate::store::hash::hash_file;
+use crate::store::copy::{CopyError, Source, copy_hashing};
+use crate::store::hash::{count, hash_file};
 use crate::store::layout::loose_path;
 use crate::store::packed::{Packed, ReadError};
 
@@ -119,16 +119,17 @@ impl<'a> Materializer<'a> {
             placer: Placer::new(self.work, self.staging, self.rescue),
             window: Vec::new(),
             verify: Vec::new(),
+            portion: Portion::of(meter),
             outcome: Outcome::default(),
         };
         let workers = par::runs(self.jobs, tasks.len(), 1, start, |worker, range| {
             for task in &tasks[range] {
                 match (task, &packed) {
                     (Task::Window(range), Some(packed)) => {
-                        worker.window(items, &packings[range.clone()], packed, meter);
+                        worker.window(items, &packings[range.clone()], packed);
                     }
                     (Task::Window(_), None) => {}
-                    (Task::Single(index), _) => worker.single(*index, &items[*index], meter),
+                    (Task::Single(index), _) => worker.single(*index, &items[*index]),
                 }
             }
             worker.outcome.stopped.is_none()
@@ -239,27 +240,6 @@ impl<'a> Materializer<'a> {
     }
 }
 
-/// Whether a symlink's target text is relative, harmless to print, and leads to a place in the
-/// work tree outside git's and mlv's folders (R3). It may lead to nothing.
-fn stays_inside(path: &RepoPath, target: &str) -> bool {
-    if target.is_empty() || target.len() as u64 > MAX_TARGET || target.chars().any(char::is_control) {
-        return false;
-    }
-    let mut place = path.parent().unwrap_or_else(RepoPath::root);
-    for part in target.split('/').enumerate() {
-        let next = match part {
-            // The first part of an absolute path is empty.
-            (0, "") => None,
-            (_, "" | ".") => continue,
-            (_, "..") => place.parent(),
-            (_, name) => place.join_str(name).ok(),
-        };
-        let Some(next) = next else { return false };
-        place = next;
-    }
-    true
-}
-
 /// The outcomes of several threads as one, in the order of the items.
 fn merge(parts: impl Iterator<Item = Outcome>) -> Outcome {
     let mut whole = Outcome::default();
@@ -283,12 +263,14 @@ struct Worker<'m, 'a> {
     window: Vec<u8>,
     /// Working memory for the objects of what is displaced.
     verify: Vec<u8>,
+    /// The item at hand.
+    portion: Portion<'m>,
     outcome: Outcome,
 }
 
 impl Worker<'_, '_> {
     /// Puts items whose records lie close to each other.
-    fn window(&mut self, items: &[Item], packings: &[Packing], packed: &Packed, meter: &dyn Meter) {
+    fn window(&mut self, items: &[Item], packings: &[Packing], packed: &Packed) {
         let (Some(first), Some(end)) = (packings.first(), packings.iter().map(|one| one.end).max()) else {
             return;
         };
@@ -310,15 +292,15 @@ impl Worker<'_, '_> {
                     self.put_single(item)
                 }
             };
-            self.count(index, item, outcome, meter);
+            self.count(index, item, outcome);
         }
         self.window = window;
     }
 
-    fn single(&mut self, index: usize, item: &Item, meter: &dyn Meter) {
+    fn single(&mut self, index: usize, item: &Item) {
         if !self.stops() {
             let outcome = self.put_single(item);
-            self.count(index, item, outcome, meter);
+            self.count(index, item, outcome);
         }
     }
 
@@ -329,8 +311,8 @@ impl Worker<'_, '_> {
         self.outcome.stopped.is_some()
     }
 
-    fn count(&mut self, index: usize, item: &Item, outcome: Result<FileStamp, Error>, meter: &dyn Meter) {
-        meter.inc(item.size);
+    fn count(&mut self, index: usize, item: &Item, outcome: Result<FileStamp, Error>) {
+        self.portion.end(item.size);
         match outcome {
             Ok(stamp) => self.outcome.done.push((index, stamp)),
             Err(error @ Error::Interrupted) => self.outcome.stopped = Some(error),
@@ -401,8 +383,9 @@ impl Worker<'_, '_> {
         let full = self.owner.work.full(&item.path);
         let size = source.metadata().map_err(fs::at(&full, "copy to"))?.len();
         let mut draft = self.placer.draft(item.kind == EntryKind::Executable)?;
+        let from = Source { file: source, size, meter: &self.portion };
         let copied = match draft.file() {
-            Some(file) => copy_hashing(source, size, file, &mut share.clone(), &mut self.window),
+            Some(file) => copy_hashing(&from, file, &mut share.clone(), &mut self.window),
             None => Err(CopyError::Short),
         };
         let failure = match copied {
@@ -421,8 +404,11 @@ impl Worker<'_, '_> {
     fn link(&mut self, key: RecordKey, source: &File, link: LinkMode) -> Result<Draft, Error> {
         let cache = self.owner.cache;
         let path = loose_path(key);
-        let (hash, _) =
-            hash_file(source, &mut self.window).map_err(fs::at(&cache.root().join(path.as_str()), "read"))?;
+        let hashed = hash_file(source, &mut self.window, &|read| count(&self.portion, read));
+        let (hash, _) = match hashed {
+            Err(_) if interrupted() => return Err(Error::Interrupted),
+            hashed => hashed.map_err(fs::at(&cache.root().join(path.as_str()), "read"))?,
+        };
         if hash != key.hash {
             cache.quarantine(key);
             return Err(Error::Damaged { key });
@@ -441,7 +427,9 @@ impl Worker<'_, '_> {
 
 mod plan;
 mod relink;
+mod target;
 #[cfg(test)]
 mod tests;
 
 use plan::{Packing, Task, plan};
+use target::stays_inside;

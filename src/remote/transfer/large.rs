@@ -22,7 +22,7 @@ use crate::remote::transfer::fetch::{Bad, FetchReport, Fetching};
 use crate::remote::transfer::ranges::Located;
 use crate::remote::transfer::recipes::{ALL, expand};
 use crate::remote::transfer::windows::{Piece, Window, read_window, windows};
-use crate::report::interrupted;
+use crate::report::{Meter, Portion, interrupted};
 
 /// Bytes of a window of a remote where requests are dear, and how many are under way.
 const NETWORK: (u64, usize) = (32 << 20, 2);
@@ -232,7 +232,9 @@ fn write_files(on: &Fetching<'_>, files: &[File], mut stream: Stream<'_>) -> Res
             return Err(Error::Interrupted);
         }
         stream.skip_to(file.chunks.start);
-        let mut reader = OneFile { stream: &mut stream, end: file.chunks.end, lost: Vec::new() };
+        let portion = Portion::of(on.meter);
+        let end = file.chunks.end;
+        let mut reader = OneFile { stream: &mut stream, end, lost: Vec::new(), meter: &portion };
         let outcome = on.sink.put_file(file.id, file.len, &mut reader);
         let lost = std::mem::take(&mut reader.lost);
         if let Some(error) = stream.error.take() {
@@ -244,7 +246,7 @@ fn write_files(on: &Fetching<'_>, files: &[File], mut stream: Stream<'_>) -> Res
             Err(cause) if cause.advice().kind() == ErrorKind::Damaged => Written::OtherContent,
             Err(cause) => return Err(Error::Sink(cause)),
         });
-        on.meter.inc(file.len);
+        portion.end(file.len);
     }
     Ok(all)
 }
@@ -307,6 +309,8 @@ struct OneFile<'s, 'a> {
     /// The piece behind its last.
     end: usize,
     lost: Vec<(RecordKey, PackId)>,
+    /// Counts what was read.
+    meter: &'s dyn Meter,
 }
 
 impl Read for OneFile<'_, '_> {
@@ -334,6 +338,7 @@ impl Read for OneFile<'_, '_> {
         let count = rest.len().min(out.len());
         out[..count].copy_from_slice(&rest[..count]);
         stream.offset += count;
+        self.meter.inc(count as u64);
         if stream.offset == len {
             (stream.next, stream.offset) = (stream.next + 1, 0);
         }
