@@ -78,7 +78,9 @@ impl Stages {
             if time >= after {
                 let bar = running.bar.get_or_insert_with(|| bar(bars, stage));
                 let last = running.last.back().map(String::as_str).unwrap_or_default();
-                bar.set_message(format!("{}  {}", Span(Duration::from_secs(time.as_secs())), escape(last)));
+                // Whole seconds: more would only flicker.
+                let time = Span(Duration::from_secs(time.as_secs().max(1)));
+                bar.set_message(format!("{time}  {}", escape(last)));
                 bar.tick();
             }
         }

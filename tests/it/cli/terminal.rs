@@ -6,6 +6,11 @@ use std::time::Duration;
 
 use crate::support::TestEnv;
 
+/// So wide are the characters that the tests print.
+fn width(c: char) -> usize {
+    if ('\u{2e80}'..='\u{9fff}').contains(&c) || c >= '\u{1f000}' { 2 } else { 1 }
+}
+
 /// What a terminal that is `columns` wide shows in the end: as much of ECMA-48 as bars need.
 fn screen(output: &str, columns: usize) -> Vec<String> {
     let mut rows: Vec<Vec<char>> = Vec::new();
@@ -30,14 +35,14 @@ fn screen(output: &str, columns: usize) -> Vec<String> {
                 rest = &rest[end + 1..];
             }
             c => {
-                if column == columns {
+                if column + width(c) > columns {
                     (row, column) = (row + 1, 0);
                     rows.resize(rows.len().max(row + 1), Vec::new());
                 }
-                let cells = rows[row].len().max(column + 1);
+                let cells = rows[row].len().max(column + width(c));
                 rows[row].resize(cells, ' ');
                 rows[row][column] = c;
-                column += 1;
+                column += width(c);
             }
         }
     }
@@ -55,7 +60,8 @@ fn an_interrupted_run_leaves_its_error_and_no_bars() {
                 format!("touch {name}; i=0; while :; do i=$((i+1)); echo step $i {line}; sleep 0.05; done");
             format!("  {name}: {{cmd: '{command}', outs: [{name}]}}\n")
         };
-        let long = "of a line that is longer than a terminal is wide ".repeat(3);
+        // Characters of two columns each, which a line must not be cut by the number of.
+        let long = format!("{} of a line that is longer than a terminal is wide", "漢字🚀".repeat(20));
         env.write("mlv.yaml", format!("stages:\n{}{}", stage("one", &long), stage("two", "short")));
         let line = format!("stty cols {columns} rows 24; exec {} repro -j2", env!("CARGO_BIN_EXE_mlv"));
         let mut script = env.command("script");
