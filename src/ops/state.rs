@@ -74,13 +74,15 @@ pub fn examine(
     here: &Here,
     (output, info): (&RepoPath, &ContentInfo),
 ) -> Result<OutputState, OpError> {
+    let mut present =
+        scanner.look(output, &|| trees::read_content(repo, info, output).unwrap_or_default())?;
+    scanner.hash(output, &mut present, None)?;
+    // After the walk, whose memory is free by now.
     let recorded = match trees::read_content(repo, info, output) {
         Ok(entries) => Some(entries),
         Err(error) if error.kind() == ErrorKind::NotDownloaded => None,
         Err(error) => return Err(error),
     };
-    let mut present = scanner.look(output, &|| recorded.clone().unwrap_or_default())?;
-    scanner.hash(output, &mut present, None)?;
     let verdict = match (&present, info.id) {
         (Present::Absent, id) => {
             let was_here = here.get(output).is_some_and(|known| known.content == id.to_string());

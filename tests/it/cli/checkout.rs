@@ -345,7 +345,10 @@ fn output_that_git_keeps_is_gits_to_check_out() {
     env.mlv(&["repro"]).success();
     env.write("m", "edited");
     let said = env.mlv(&["checkout", "m"]).code(2).stderr();
-    assert!(said.contains("mlv does not keep the data") && said.contains("hint: `git checkout -- m`"), "{said}");
+    assert!(
+        said.contains("mlv does not keep the data") && said.contains("hint: `git checkout -- m`"),
+        "{said}"
+    );
     env.mlv(&["checkout"]).success();
     assert_eq!(env.read_text("m"), "edited");
 }
