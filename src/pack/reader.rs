@@ -66,6 +66,12 @@ pub fn read_pack(bytes: &[u8]) -> Result<(PackId, Vec<TableEntry>), Error> {
 /// serves where a chunk is wanted, and the other way round. Output is capped at the length that the
 /// header states, itself at most 16 MiB.
 pub fn decode_record(bytes: &[u8], wanted: RecordKey) -> Result<Cow<'_, [u8]>, Error> {
+    let raw = open_record(bytes, wanted)?;
+    if is_named(wanted, &raw) { Ok(raw) } else { Err(Error::Damaged { hash: wanted.hash }) }
+}
+
+/// As [`decode_record`], without hashing the bytes: for a record that the caller knows to be right.
+pub fn open_record(bytes: &[u8], wanted: RecordKey) -> Result<Cow<'_, [u8]>, Error> {
     let entry = format::decode_record_header(bytes, 0)?;
     if !serves(entry.key, wanted) {
         return Err(Error::OtherRecord { wanted });
@@ -73,11 +79,10 @@ pub fn decode_record(bytes: &[u8], wanted: RecordKey) -> Result<Cow<'_, [u8]>, E
     let Some(stored) = bytes[RECORD_LEN..].get(..entry.stored_len as usize) else {
         return Err(Error::record("it ends early"));
     };
-    let raw = match entry.codec {
+    Ok(match entry.codec {
         Codec::Raw => Cow::Borrowed(stored),
         Codec::Zstd => Cow::Owned(codec::decompress(stored, entry.raw_len)?),
-    };
-    if is_named(entry.key, &raw) { Ok(raw) } else { Err(Error::Damaged { hash: wanted.hash }) }
+    })
 }
 
 /// Whether a record `found` can be used where `wanted` is asked for.

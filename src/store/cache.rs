@@ -23,6 +23,7 @@ use crate::pack::reader::is_named;
 use crate::pack::segment::Location;
 use crate::store::hash::hash_file;
 use crate::store::layout::{self, loose_path};
+use crate::store::own_packs::OwnPacks;
 use crate::store::packed::{Packed, ReadError, names};
 use crate::store::presence::Presence;
 use crate::store::writer::CacheWriter;
@@ -58,6 +59,7 @@ pub struct Cache {
     options: CacheOptions,
     opened: OnceLock<Opened>,
     packed: RwLock<Option<Arc<Packed>>>,
+    pub(super) own_packs: Arc<OwnPacks>,
 }
 
 pub(super) struct Opened {
@@ -70,8 +72,13 @@ impl Cache {
     ///
     /// Fails with `UnknownCache` if another version of the format lies there.
     pub fn open(root: &Path, options: CacheOptions) -> Result<Cache, Error> {
-        let cache =
-            Cache { root: root.to_path_buf(), options, opened: OnceLock::new(), packed: RwLock::new(None) };
+        let cache = Cache {
+            root: root.to_path_buf(),
+            options,
+            opened: OnceLock::new(),
+            packed: RwLock::new(None),
+            own_packs: Arc::default(),
+        };
         cache.look()?;
         Ok(cache)
     }
@@ -132,7 +139,11 @@ impl Cache {
             return known;
         }
         let mut slot = self.packed.write().unwrap_or_else(PoisonError::into_inner);
-        Some(slot.get_or_insert_with(|| Arc::new(Packed::load(dir.clone()))).clone())
+        Some(slot.get_or_insert_with(|| Arc::new(self.load_packed(dir))).clone())
+    }
+
+    fn load_packed(&self, dir: &Arc<Dir>) -> Packed {
+        Packed::load(dir.clone(), Arc::clone(&self.own_packs))
     }
 
     /// Forgets what was read of packs, so that the next question reads it again.

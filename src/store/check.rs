@@ -192,7 +192,7 @@ impl Cache {
         // Headers say where records are as long as none is damaged; segments know the rest.
         let walked = walk_records(&bytes).into_iter().map(|entry| (entry.key, entry.offset));
         let places: BTreeSet<_> = walked.chain(named.iter().map(|(key, at)| (*key, at.offset))).collect();
-        let others = Packed::load(dir.clone()).without(id);
+        let others = Packed::load(dir.clone(), Arc::default()).without(id);
         let writer = CacheWriter::new(self, Presence::new(Some(dir.clone()), Some(Arc::new(others))));
         for (key, offset) in places {
             let record = bytes.get(offset as usize..).unwrap_or_default();

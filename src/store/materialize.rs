@@ -26,7 +26,7 @@ use crate::model::digest::{Digest, ObjectId};
 use crate::model::object::{RecordKey, RecordKind};
 use crate::model::path::RepoPath;
 use crate::model::tree::EntryKind;
-use crate::pack::reader::decode_record;
+use crate::pack::reader::{decode_record, open_record};
 use crate::par;
 use crate::report::{Meter, Portion, interrupted};
 use crate::store::Error;
@@ -285,10 +285,14 @@ impl Worker<'_, '_> {
             let key = RecordKey { hash: item.hash, kind: RecordKind::File };
             let record =
                 &window[(packing.start - first.start) as usize..(packing.end - first.start) as usize];
-            let outcome = match (&read, decode_record(record, key)) {
-                (Ok(()), Ok(bytes)) => self.put_bytes(item, &bytes),
+            let record = match read {
+                Ok(true) => open_record(record, key),
+                _ => decode_record(record, key),
+            };
+            let outcome = match (&read, record) {
+                (Ok(_), Ok(bytes)) => self.put_bytes(item, &bytes),
                 // By itself, from wherever else it lies; and what is wrong is put aside.
-                (Ok(()) | Err(ReadError::Damaged | ReadError::Vanished | ReadError::Io(_)), _) => {
+                (Ok(_) | Err(ReadError::Damaged | ReadError::Vanished | ReadError::Io(_)), _) => {
                     self.put_single(item)
                 }
             };

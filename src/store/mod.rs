@@ -15,6 +15,7 @@ mod ingest;
 mod layout;
 mod load;
 pub mod materialize;
+mod own_packs;
 mod packed;
 mod presence;
 mod publish;

@@ -19,6 +19,7 @@ use crate::pack::format::{HEADER_LEN, TRAILER_LEN, check_header};
 use crate::pack::reader::{decode_record, read_trailer};
 use crate::pack::segment::{Location, MAX_SEGMENT, Segment, SegmentId, SegmentName};
 use crate::store::layout::{self, pack_path, segment_path};
+use crate::store::own_packs::OwnPacks;
 
 /// The packed records of a cache as they were at one moment.
 pub(super) struct Packed {
@@ -30,7 +31,14 @@ pub(super) struct Packed {
     damaged: HashSet<(PackId, u32)>,
     absent: OnceLock<HashSet<PackId>>,
     broken: OnceLock<HashSet<PackId>>,
-    files: Mutex<Vec<(PackId, Arc<File>)>>,
+    own: Arc<OwnPacks>,
+    files: Mutex<Vec<(PackId, Arc<OpenPack>)>>,
+}
+
+struct OpenPack {
+    file: File,
+    /// Whether this process wrote it, and nobody since.
+    is_own: bool,
 }
 
 /// Packs held open. A run of reads is within one pack; a few threads each have theirs.
@@ -53,13 +61,14 @@ pub(super) enum ReadError {
 
 impl Packed {
     /// Reads the segments of a cache.
-    pub(super) fn load(dir: Arc<Dir>) -> Packed {
+    pub(super) fn load(dir: Arc<Dir>, own: Arc<OwnPacks>) -> Packed {
         let mut packed = Packed {
             segments: Vec::new(),
             listing: Vec::new(),
             damaged: damaged(&dir),
             absent: OnceLock::new(),
             broken: OnceLock::new(),
+            own,
             files: Mutex::default(),
             dir,
         };
@@ -195,31 +204,32 @@ impl Packed {
     /// Bytes of a pack; a pack that ends before is damaged.
     pub(super) fn read_range(&self, pack: PackId, start: u64, len: usize) -> Result<Vec<u8>, ReadError> {
         let mut bytes = vec![0; len];
-        self.read_range_into(pack, start, &mut bytes).map(|()| bytes)
+        self.read_range_into(pack, start, &mut bytes).map(|_| bytes)
     }
 
-    /// Fills `bytes` from a pack.
+    /// Fills `bytes` from a pack. Says whether this process wrote the pack and hashed what is in it.
     pub(super) fn read_range_into(
         &self,
         pack: PackId,
         start: u64,
         bytes: &mut [u8],
-    ) -> Result<(), ReadError> {
-        let file = self.open(pack)?;
-        file.read_exact_at(bytes, start).map_err(|error| match error.kind() {
+    ) -> Result<bool, ReadError> {
+        let pack = self.open(pack)?;
+        let read = pack.file.read_exact_at(bytes, start).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => ReadError::Damaged,
             _ => ReadError::Io(error),
-        })
+        });
+        read.map(|()| pack.is_own)
     }
 
-    fn open(&self, pack: PackId) -> Result<Arc<File>, ReadError> {
+    fn open(&self, pack: PackId) -> Result<Arc<OpenPack>, ReadError> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = files.iter().position(|(id, _)| *id == pack) {
             files[..=at].rotate_right(1);
             return Ok(files[0].1.clone());
         }
         let file = match self.dir.open_file(&pack_path(pack)) {
-            Ok(file) => Arc::new(file),
+            Ok(file) => Arc::new(OpenPack { is_own: self.own.has(pack, &file), file }),
             Err(error) if error.is_not_found() => return Err(ReadError::Vanished),
             Err(crate::fs::Error::Io { source, .. }) => return Err(ReadError::Io(source)),
             Err(_) => return Err(ReadError::Damaged),

@@ -288,7 +288,11 @@ impl<'c> CacheWriter<'c> {
             .and_then(|()| file.get_ref().set_mode(opened.trust.file_mode()))
             .and_then(|()| file.get_ref().sync_data())
             .map_err(self.stage_failed(&name, "write"))?;
-        publish::rename(self, &name, &layout::pack_path(sealed.id))?;
+        let path = layout::pack_path(sealed.id);
+        publish::rename(self, &name, &path)?;
+        if let Some(stamp) = opened.dir.stat(&path)? {
+            self.cache.own_packs.note(sealed.id, stamp);
+        }
         Ok(sealed)
     }
 

@@ -39,6 +39,20 @@ impl Project {
         writer.finish().unwrap();
     }
 
+    /// Changes a byte of everything in the cache, of each record that is packed first in its pack.
+    fn damage(&self) {
+        let mut todo = vec![self.path(".mlv/cache/objects"), self.path(".mlv/cache/pk")];
+        while let Some(path) = todo.pop() {
+            if let Ok(entries) = os::read_dir(&path) {
+                todo.extend(entries.map(|entry| entry.unwrap().path()));
+            } else if path.is_file() {
+                os::set_permissions(&path, os::Permissions::from_mode(0o600)).unwrap();
+                let offset = if path.to_string_lossy().contains("/pk/") { 130 } else { 2 };
+                os::File::options().write(true).open(&path).unwrap().write_all_at(b"!", offset).unwrap();
+            }
+        }
+    }
+
     fn rescue(&self) -> Rescue {
         Rescue::new(self.mlv.clone(), "mlv checkout")
     }
@@ -189,16 +203,7 @@ fn damaged_objects_are_taken_from_elsewhere_or_refused() {
     {
         let project = Project::new(options);
         project.store(&[bytes]);
-        let mut todo = vec![project.path(".mlv/cache/objects"), project.path(".mlv/cache/pk")];
-        while let Some(path) = todo.pop() {
-            if let Ok(entries) = os::read_dir(&path) {
-                todo.extend(entries.map(|entry| entry.unwrap().path()));
-            } else if path.is_file() {
-                os::set_permissions(&path, os::Permissions::from_mode(0o600)).unwrap();
-                let offset = if path.to_string_lossy().contains("/pk/") { 130 } else { 2 };
-                os::File::options().write(true).open(&path).unwrap().write_all_at(b"!", offset).unwrap();
-            }
-        }
+        project.damage();
         let items = [item("f", EntryKind::File, bytes)];
         let outcome = project.put(&items, 1);
         assert!(matches!(outcome.failed[..], [(0, Error::Damaged { .. })]), "{outcome:?}");
@@ -210,7 +215,17 @@ fn damaged_objects_are_taken_from_elsewhere_or_refused() {
     }
 }
 
-/// The mutation that the test above is there to notice.
+/// The mutations that the test above is there to notice.
+#[test]
+fn without_its_stamp_a_pack_of_this_process_would_be_believed() {
+    let project = Project::new(packing());
+    project.store(&[b"small"]);
+    project.damage();
+    let put = || project.put(&[item("f", EntryKind::File, b"small")], 1);
+    assert_eq!(crate::fs::fault::with_mutation("pack-stamp", put).done.len(), 1);
+    assert_ne!(os::read(project.path("f")).unwrap(), b"small");
+}
+
 #[test]
 fn without_the_hash_wrong_bytes_would_arrive() {
     let project = Project::new(CacheOptions::default());
