@@ -15,10 +15,15 @@ pub fn current() -> &'static str {
     NAME.get_or_init(|| format!("{}-{}", place(), std::process::id()))
 }
 
+/// The machine's name.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 /// Host, boot and pid namespace of this process: within equal ones pids can be compared.
 fn place() -> String {
     let host = std::fs::read_to_string("/etc/machine-id").ok().filter(|id| !id.trim().is_empty());
-    let host = host.unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned());
+    let host = host.unwrap_or_else(host_name);
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
     let namespace: String = namespace.to_string_lossy().chars().filter(char::is_ascii_digit).collect();

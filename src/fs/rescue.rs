@@ -401,7 +401,7 @@ fn compact_time(now: SystemTime) -> String {
 }
 
 /// RFC 3339 UTC with seconds: `2026-11-21T10:15:00Z`.
-fn time(now: SystemTime) -> String {
+pub fn time(now: SystemTime) -> String {
     let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs());
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = civil(days);

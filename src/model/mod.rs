@@ -9,6 +9,7 @@ pub mod place;
 pub mod pointer;
 pub mod recipe;
 pub mod resolve;
+pub mod run;
 pub mod secret;
 pub mod shell;
 pub mod stage;

@@ -145,8 +145,8 @@ fn deps(
     let text = |id: &dyn std::fmt::Display| Value::Text(id.to_string().into());
     let (mut now, mut absent) = (Entries::new(), Vec::new());
     for path in &stage.deps {
-        if let Current::Present(id) = state.content(path)? {
-            now.push((path.as_str().into(), text(&id)));
+        if let Current::Present(info) = state.content(path)? {
+            now.push((path.as_str().into(), text(&info.id)));
         } else if lock.is_none_or(|lock| lock.dep(path).is_none()) {
             absent.push(path);
         }

@@ -1,6 +1,7 @@
 //! `fetch`: brings data from a remote into the cache; the work tree stays as it is.
 
 use crate::error::{Advice, ErrorKind};
+use crate::model::digest::RunKey;
 use crate::model::path::RepoPath;
 use crate::ops::OpError;
 use crate::ops::share::bring::{self, Brought, Wish};
@@ -16,6 +17,8 @@ pub struct FetchOptions {
     pub selection: Selection,
     /// The remote; the default one if none is named.
     pub remote: Option<String>,
+    /// Bring also the records of the runs that made the outputs.
+    pub run_cache: bool,
 }
 
 /// What `fetch` brought.
@@ -48,8 +51,11 @@ pub fn run(repo: &Repo, options: &FetchOptions, reporter: &dyn Reporter) -> Resu
     let items = items.map(|item| (item.remote, item.wish)).collect();
     let groups = by_remote(items, options.remote.as_deref());
     let is_only = groups.len() == 1;
+    let runs = gathered.runs.into_iter().filter(|_| options.run_cache);
+    let runs = by_remote(runs.map(|run| (run.remote, run.key)).collect(), options.remote.as_deref());
     for (name, wishes) in groups {
-        match bring_from(repo, name.as_deref(), &wishes, &mut report, reporter) {
+        let keys = runs.iter().find(|(remote, _)| *remote == name).map_or(&[][..], |(_, keys)| keys);
+        match bring_from(repo, name.as_deref(), (&wishes, keys), &mut report, reporter) {
             // One remote that cannot be used does not keep the others from being asked.
             Err(error) if !is_only && error.kind() != ErrorKind::Interrupted => {
                 let path = wishes.first().map_or_else(RepoPath::root, |wish| wish.output.clone());
@@ -64,12 +70,13 @@ pub fn run(repo: &Repo, options: &FetchOptions, reporter: &dyn Reporter) -> Resu
 fn bring_from(
     repo: &Repo,
     remote: Option<&str>,
-    wishes: &[Wish],
+    (wishes, runs): (&[Wish], &[RunKey]),
     report: &mut FetchReport,
     reporter: &dyn Reporter,
 ) -> Result<(), OpError> {
     let mut from = share::open(repo, remote, Access::Read)?;
     let brought = bring::bring(repo, &mut from, wishes, reporter)?;
+    bring::bring_runs(repo, &mut from, runs, reporter)?;
     report.add(&from, brought);
     Ok(())
 }

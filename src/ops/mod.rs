@@ -46,6 +46,7 @@ pub mod repro;
 pub mod rescue;
 pub mod revisions;
 pub mod root;
+pub mod run_cache;
 pub mod scan;
 pub mod share;
 pub mod stage_add;

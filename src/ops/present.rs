@@ -7,14 +7,16 @@ use std::sync::Arc;
 
 use crate::fs::stamp::FileStamp;
 use crate::model::digest::Digest;
+use crate::model::lockfile::StageLock;
 use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
+use crate::model::stage::Stage;
 use crate::model::tree::{EntryKind, TreeEntry};
 use crate::model::values;
 use crate::ops::scan::{Present, Scanner};
 use crate::ops::state::{self, Verdict};
 use crate::ops::tracked::{Source, Tracked, TrackedOut};
-use crate::ops::{OpError, held, trees};
+use crate::ops::{OpError, held, run_cache, trees};
 use crate::pipeline::plan::{Current, CurrentParams, State};
 use crate::repo::Repo;
 use crate::store::Presence;
@@ -311,7 +313,7 @@ impl State for WorkTreeState<'_> {
 
     fn content(&self, path: &RepoPath) -> Result<Current, OpError> {
         match self.found(path) {
-            Ok(found) => Ok(found.map_or(Current::Missing, |found| Current::Present(found.info.id))),
+            Ok(found) => Ok(found.map_or(Current::Missing, |found| Current::Present(found.info))),
             Err(error) if error.is_not_downloaded() && self.allows_missing => Ok(Current::AsRecorded),
             Err(error) => Err(error),
         }
@@ -328,6 +330,15 @@ impl State for WorkTreeState<'_> {
         };
         self.params.borrow_mut().insert(file.clone(), current.clone());
         Ok(current)
+    }
+
+    fn past_run(&self, stage: &Stage, inputs: &StageLock) -> Result<Option<StageLock>, OpError> {
+        run_cache::find(self.repo, stage, inputs, |out| {
+            // Metrics that came with git are in place. What cannot be looked at cannot be had.
+            let is_in_place = !out.cache
+                && matches!(self.content(&out.path), Ok(Current::Present(now)) if now.id == out.content.id);
+            is_in_place || self.has_all(&out.content).unwrap_or(false)
+        })
     }
 
     fn variable(&self, name: &str) -> Option<String> {

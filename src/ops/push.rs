@@ -1,11 +1,12 @@
 //! `push`: uploads what outputs name, and proves that others can fetch it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::error::{Advice, ErrorKind};
-use crate::model::digest::{Digest, TreeId};
+use crate::model::digest::{Digest, RunKey, TreeId};
 use crate::model::object::{ContentId, ContentInfo, RecordKey, RecordKind};
 use crate::model::path::RepoPath;
+use crate::model::run::RunRecord;
 use crate::model::tree;
 use crate::ops::fetch::by_remote;
 use crate::ops::share::bring::{self, Wish};
@@ -30,6 +31,8 @@ pub struct PushOptions {
     pub remote: Option<String>,
     /// Whether a remote is made anew where this clone knew one that is gone.
     pub create: bool,
+    /// Leave out the records of the runs that made the outputs.
+    pub no_run_cache: bool,
     /// Only say what would be sent.
     pub dry_run: bool,
 }
@@ -84,8 +87,11 @@ pub fn run(repo: &Repo, options: &PushOptions, reporter: &dyn Reporter) -> Resul
     let items = gathered.items.into_iter().map(|item| (item.remote, item.wish)).collect();
     let groups = by_remote(items, options.remote.as_deref());
     let is_only = groups.len() == 1;
+    let runs = gathered.runs.into_iter().filter(|_| !options.no_run_cache);
+    let runs = by_remote(runs.map(|run| (run.remote, run.key)).collect(), options.remote.as_deref());
     for (name, wishes) in groups {
-        match push_to(repo, name.as_deref(), &wishes, options, reporter) {
+        let keys = runs.iter().find(|(remote, _)| *remote == name).map_or(&[][..], |(_, keys)| keys);
+        match push_to(repo, name.as_deref(), (&wishes, keys), options, reporter) {
             Ok(pushed) => report.add(pushed),
             // One remote that cannot be used does not keep the others from being served.
             Err(error) if !is_only && error.kind() != ErrorKind::Interrupted => {
@@ -101,7 +107,7 @@ pub fn run(repo: &Repo, options: &PushOptions, reporter: &dyn Reporter) -> Resul
 fn push_to(
     repo: &Repo,
     name: Option<&str>,
-    wishes: &[Wish],
+    (wishes, runs): (&[Wish], &[RunKey]),
     options: &PushOptions,
     reporter: &dyn Reporter,
 ) -> Result<PushedTo, OpError> {
@@ -112,7 +118,7 @@ fn push_to(
     };
     let mut to = share::open(repo, name, access)?;
     let cache = repo.cache()?;
-    let wants = match wants(cache, wishes) {
+    let mut wants = match wants(cache, wishes) {
         // Who adds to a directory of which nothing was downloaded pushes it, too.
         Err(error) if error.is_not_downloaded() => {
             bring::bring_trees(repo, &mut to, wishes, reporter)?;
@@ -121,6 +127,7 @@ fn push_to(
         other => other?,
     };
     let source = FromCache::new(cache);
+    let run_roots = want_runs(cache, wishes, runs, &mut wants);
     let plan = plan_push(&mut to.remote, &wants, &source)?;
     if !plan.missing().is_empty() {
         return Err(name_missing(repo, wishes, plan.missing(), &to.name));
@@ -129,7 +136,10 @@ fn push_to(
         let counts = plan.counts();
         return Ok(PushedTo { remote: to.name.clone(), would_send: Some(counts), ..PushedTo::default() });
     }
-    let request = request(repo, wishes, reporter)?;
+    let mut request = request(repo, wishes, reporter)?;
+    request.roots.extend(run_roots);
+    request.roots.sort();
+    request.roots.dedup();
     let sent = push::push(&mut to.remote, plan, &wants, &source, &request, reporter)?;
     Ok(PushedTo { remote: to.name.clone(), sent, would_send: None })
 }
@@ -144,6 +154,34 @@ fn wants(cache: &Cache, wishes: &[Wish]) -> Result<WantList, OpError> {
         }
     }
     Ok(wants)
+}
+
+/// The records of `runs`, and the small files that git has besides; says what a clone needs of them.
+///
+/// A record is a claim: one whose outputs do not go along is left out, and so is one that is damaged.
+fn want_runs(cache: &Cache, wishes: &[Wish], runs: &[RunKey], wants: &mut WantList) -> Vec<Root> {
+    let sent: HashSet<ContentId> = wishes.iter().map(|wish| wish.info.id).collect();
+    let mut roots = Vec::new();
+    for &key in runs {
+        let Some(record) = cache.run_records(key).first().and_then(|bytes| RunRecord::parse(bytes)) else {
+            continue;
+        };
+        let others = record.outs.iter().filter(|(_, content)| !sent.contains(&content.id));
+        let files: Option<Vec<_>> = others
+            .map(|(path, content)| match content.id {
+                ContentId::File(id) => cache.object_len(id).map(|_| (path, content, id)),
+                ContentId::Tree(_) => None,
+            })
+            .collect();
+        let Some(files) = files else { continue };
+        for (path, content, id) in files {
+            wants.file(id, content.size, path.as_str());
+            roots.push(root(content));
+        }
+        wants.run(key);
+        roots.push(Root::Run(key));
+    }
+    roots
 }
 
 /// The pages of a tree, and the files that it lists.

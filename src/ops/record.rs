@@ -6,8 +6,8 @@
 
 use std::collections::HashSet;
 
-use crate::model::digest::{Digest, TreeId};
-use crate::model::object::{ContentId, ContentInfo};
+use crate::model::digest::{Digest, RunKey, TreeId};
+use crate::model::object::{ContentId, ContentInfo, RecordKey, RecordKind};
 use crate::model::path::RepoPath;
 use crate::model::tree::{EntryKind, TreeEntry};
 use crate::ops::compare::{self, ChangeCounts};
@@ -156,6 +156,13 @@ impl<'a> Recording<'a> {
                 self.directory(request, present.tree_entries())
             }
         }
+    }
+
+    /// Hands the record of a run to the cache.
+    pub fn put_run_record(&self, key: RunKey, bytes: &[u8]) -> Result<(), OpError> {
+        let key = RecordKey { hash: key.digest(), kind: RecordKind::RunRecord };
+        self.to.writer().map_or(Ok(false), |writer| writer.put_record(key, bytes))?;
+        Ok(())
     }
 
     /// Looks at a path, hashes what is not known, and notes its stamps.

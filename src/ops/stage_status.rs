@@ -42,7 +42,7 @@ pub fn run(
     let mut report = BTreeMap::new();
     for action in plan::plan(&graph, &order, lock_of, &state, PlanOptions::default())? {
         let changes = match action.verdict {
-            Verdict::Run { reasons } => form(&reasons),
+            Verdict::Run { reasons } | Verdict::Reuse { reasons, .. } => form(&reasons),
             Verdict::Restore { repairs } => {
                 let outs =
                     repairs.iter().map(|repair| (repair.path.to_string(), json!(out_word(repair.change))));

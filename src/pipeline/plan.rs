@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::model::lockfile::{LockOut, StageLock};
-use crate::model::object::{ContentId, ContentInfo};
+use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
 use crate::model::stage::{ENV, ENV_DEPS, Out, ParamDep, ParamKeys, SHELL, Stage};
 use crate::model::value::Value;
@@ -18,9 +18,11 @@ use crate::pipeline::graph::{Graph, StageIndex};
 use crate::pipeline::paths::PathMap;
 
 mod inputs;
+mod reuse;
 mod verdict;
 
 pub use crate::pipeline::plan::inputs::{MissingInput, missing_inputs, param_values};
+pub use crate::pipeline::plan::reuse::present_inputs;
 pub use crate::pipeline::plan::verdict::{
     InputChange, OutChange, Reason, Repair, SkipReason, StageAction, Verdict,
 };
@@ -31,7 +33,7 @@ pub enum Current {
     /// Nothing.
     Missing,
     /// These contents.
-    Present(ContentId),
+    Present(ContentInfo),
     /// What a stage that has not run yet will make.
     Unknown,
     /// Nothing is here, and the list of what is recorded neither: nothing is known to differ.
@@ -60,6 +62,9 @@ pub trait State {
     fn params(&self, file: &RepoPath) -> Result<CurrentParams, Self::Error>;
     /// Whether the cache holds all of these contents.
     fn is_cached(&self, content: &ContentInfo) -> Result<bool, Self::Error>;
+    /// The lock entry of a past run of the stage with the inputs of this one, if one is known and all
+    /// its outputs can be had.
+    fn past_run(&self, stage: &Stage, inputs: &StageLock) -> Result<Option<StageLock>, Self::Error>;
     /// The value of a variable of mlv's own environment.
     fn variable(&self, name: &str) -> Option<String>;
 }
@@ -71,6 +76,8 @@ pub struct PlanOptions {
     pub force: bool,
     /// Take what is neither here nor changed in any pointer as it was.
     pub allow_missing: bool,
+    /// Take what a past run with the same inputs made instead of a run.
+    pub run_cache: bool,
     /// Run also what builds on a stage that runs. Only [`plan`] looks at it: who decides stage by
     /// stage knows what ran.
     pub force_downstream: bool,
@@ -83,13 +90,25 @@ pub fn decide<S: State>(
     state: &S,
     options: PlanOptions,
 ) -> Result<Verdict, S::Error> {
+    match compare(stage, lock, state, options)?.verdict(stage) {
+        Verdict::Run { reasons } if options.run_cache => reuse::run_or_reuse(stage, reasons, state),
+        verdict => Ok(verdict),
+    }
+}
+
+fn compare<S: State>(
+    stage: &Stage,
+    lock: Option<&StageLock>,
+    state: &S,
+    options: PlanOptions,
+) -> Result<Findings, S::Error> {
     let mut findings = Findings::default();
     if options.force {
         findings.reasons.push(Reason::Forced);
     }
     let Some(lock) = lock else {
         findings.reasons.push(Reason::NeverRun);
-        return Ok(findings.verdict(stage));
+        return Ok(findings);
     };
     if lock.is_stale() {
         findings.reasons.push(Reason::StaleEntry);
@@ -102,7 +121,7 @@ pub fn decide<S: State>(
         inputs(stage, lock, state, options, &mut findings)?;
     }
     outputs(stage, lock, state, options, &mut findings)?;
-    Ok(findings.verdict(stage))
+    Ok(findings)
 }
 
 #[derive(Default)]
@@ -151,7 +170,7 @@ fn inputs<S: State>(
             (Some(_), Current::AsRecorded) => continue,
             (Some(_), Current::Missing) if options.allow_missing => continue,
             (Some(_), Current::Missing) => InputChange::Deleted,
-            (Some(dep), Current::Present(id)) if dep.content.id == id => continue,
+            (Some(dep), Current::Present(now)) if dep.content.id == now.id => continue,
             (Some(_), Current::Present(_)) => InputChange::Modified,
         };
         findings.reasons.push(Reason::Dep { path: path.clone(), change });
@@ -298,7 +317,7 @@ fn output<S: State>(
         Current::Missing if options.allow_missing => return Ok(()),
         Current::AsRecorded => return Ok(()),
         Current::Missing | Current::Unknown => OutChange::Deleted,
-        Current::Present(id) if id != made.content.id => OutChange::Modified,
+        Current::Present(now) if now.id != made.content.id => OutChange::Modified,
         Current::Present(_) if !out.cache || state.is_cached(&made.content)? => return Ok(()),
         Current::Present(_) => OutChange::NotCached,
     };
@@ -338,9 +357,9 @@ pub fn plan<'a, S: State>(
                     ahead.open.insert(out.path.clone(), ());
                 }
             }
-            Verdict::Restore { repairs } => {
+            Verdict::Restore { repairs } | Verdict::Reuse { repairs, .. } => {
                 for repair in repairs {
-                    ahead.restored.insert(repair.path.clone(), repair.content.id);
+                    ahead.restored.insert(repair.path.clone(), repair.content);
                 }
             }
             Verdict::Skip { .. } => {}
@@ -356,7 +375,7 @@ struct Ahead<'a, S> {
     /// Outputs of stages that will or may run.
     open: PathMap<()>,
     /// Outputs that will be brought back.
-    restored: PathMap<ContentId>,
+    restored: PathMap<ContentInfo>,
 }
 
 impl<S> Ahead<'_, S> {
@@ -370,8 +389,8 @@ impl<S: State> State for Ahead<'_, S> {
     type Error = S::Error;
 
     fn content(&self, path: &RepoPath) -> Result<Current, S::Error> {
-        if let Some(id) = self.restored.get(path) {
-            return Ok(Current::Present(*id));
+        if let Some(content) = self.restored.get(path) {
+            return Ok(Current::Present(*content));
         }
         if self.is_open(path) { Ok(Current::Unknown) } else { self.state.content(path) }
     }
@@ -382,6 +401,10 @@ impl<S: State> State for Ahead<'_, S> {
 
     fn is_cached(&self, content: &ContentInfo) -> Result<bool, S::Error> {
         self.state.is_cached(content)
+    }
+
+    fn past_run(&self, stage: &Stage, inputs: &StageLock) -> Result<Option<StageLock>, S::Error> {
+        self.state.past_run(stage, inputs)
     }
 
     fn variable(&self, name: &str) -> Option<String> {

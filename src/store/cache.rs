@@ -14,8 +14,8 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use crate::fs::dir::Dir;
 use crate::fs::link::LinkMode;
 use crate::fs::staging::Staging;
-use crate::fs::{self, at};
-use crate::model::digest::{Digest, ObjectId};
+use crate::fs::{self, at, atomic};
+use crate::model::digest::{Digest, ObjectId, RunKey};
 use crate::model::object::{RecordKey, RecordKind};
 use crate::model::path::RepoPath;
 use crate::pack::format::MAX_RAW;
@@ -227,6 +227,27 @@ impl Cache {
             }
         }
         Err(if found.damaged { Error::Damaged { key } } else { Error::Missing { key } })
+    }
+
+    /// What is here of the records of a run, the newest first: they are found by its inputs, and with the
+    /// same inputs it may have made something else. What cannot be read is left out.
+    pub fn run_records(&self, key: RunKey) -> Vec<Vec<u8>> {
+        let key = RecordKey { hash: key.digest(), kind: RecordKind::RunRecord };
+        self.has_news();
+        let mut found = Found::default();
+        let loose = self.read_loose(key, &mut found);
+        let packed = self.read_packed(key, &mut found);
+        [loose, packed].into_iter().filter_map(|read| read.ok().flatten()).collect()
+    }
+
+    /// Stores a record of a run, durably, of which there is another one already: it is found first.
+    pub fn replace_run_record(&self, key: RunKey, bytes: &[u8]) -> Result<(), Error> {
+        let Opened { dir, trust } = self.created()?;
+        let path = loose_path(RecordKey { hash: key.digest(), kind: RecordKind::RunRecord });
+        if let Some(folder) = path.parent() {
+            dir.create_dir_all_with(&folder, trust.dir_mode())?;
+        }
+        Ok(atomic::write(dir, &path, bytes, Some(trust.file_mode()))?)
     }
 
     fn read_packed(&self, key: RecordKey, found: &mut Found) -> Result<Option<Vec<u8>>, Error> {

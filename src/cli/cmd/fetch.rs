@@ -28,13 +28,16 @@ pub(crate) struct FetchArgs {
     scope: ScopeArgs,
     #[command(flatten)]
     remote: RemoteArgs,
+    /// Bring also what tells which inputs the outputs of stages were made from
+    #[arg(long)]
+    run_cache: bool,
     #[command(flatten)]
     jobs: JobsArgs,
 }
 
 pub(crate) fn run(cx: &Context, args: FetchArgs) -> Result<FetchReport, CliError> {
     let selection = Selection { targets: args.targets.into_options(), scope: args.scope.scope() };
-    let options = FetchOptions { selection, remote: args.remote.remote };
+    let options = FetchOptions { selection, remote: args.remote.remote, run_cache: args.run_cache };
     Ok(fetch::run(cx.repo_with(args.jobs.number())?, &options, cx.reporter())?)
 }
 

@@ -37,6 +37,9 @@ pub(crate) struct PullArgs {
     /// What the remote lacks is no failure
     #[arg(long)]
     allow_missing: bool,
+    /// Bring also what tells which inputs the outputs of stages were made from
+    #[arg(long)]
+    run_cache: bool,
     #[command(flatten)]
     jobs: JobsArgs,
 }
@@ -54,7 +57,7 @@ pub(crate) fn run(cx: &Context, args: PullArgs) -> Result<PullReport, CliError> 
     let repo = cx.repo_with(args.jobs.number())?;
     let targets = args.targets.into_options();
     let selection = Selection { targets: targets.clone(), scope: args.scope.scope() };
-    let fetching = FetchOptions { selection, remote: args.remote.remote };
+    let fetching = FetchOptions { selection, remote: args.remote.remote, run_cache: args.run_cache };
     let checking = CheckoutOptions {
         targets,
         force: args.force,

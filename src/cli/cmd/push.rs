@@ -32,6 +32,9 @@ pub(crate) struct PushArgs {
     /// Begin anew where this clone knows a remote that is gone
     #[arg(long)]
     create: bool,
+    /// Leave out what tells others which inputs the outputs of stages were made from
+    #[arg(long)]
+    no_run_cache: bool,
     #[command(flatten)]
     jobs: JobsArgs,
     #[command(flatten)]
@@ -43,6 +46,7 @@ pub(crate) fn run(cx: &Context, args: PushArgs) -> Result<PushReport, CliError> 
         selection: Selection { targets: args.targets.into_options(), scope: args.scope.scope() },
         remote: args.remote.remote,
         create: args.create,
+        no_run_cache: args.no_run_cache,
         dry_run: args.dry_run.dry_run,
     };
     Ok(push::run(cx.repo_with(args.jobs.number())?, &options, cx.reporter())?)

@@ -66,6 +66,9 @@ pub(crate) struct ReproArgs {
     /// How many stages to run at once; one for each processor if it is not given
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
+    /// Run also what has run with the same inputs before, instead of taking what that made
+    #[arg(long)]
+    no_run_cache: bool,
     /// How many there are of a thing that stages take (`gpu=4`), or which (`gpu=0,2,5`)
     #[arg(long, value_name = "NAME=N")]
     resources: Vec<Provision>,
@@ -115,6 +118,7 @@ pub(crate) fn run(cx: &Context, args: ReproArgs) -> Result<ReproReport, CliError
         pull: args.pull,
         allow_missing: args.allow_missing,
         no_commit: args.no_commit,
+        no_run_cache: args.no_run_cache,
         resources: args.resources.into_iter().collect(),
     };
     let report = if args.dry_run.dry_run {

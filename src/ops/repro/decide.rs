@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::fs;
 use crate::fs::lock::StageLease;
+use crate::model::lockfile::StageLock;
 use crate::model::path::RepoPath;
 use crate::ops::place::{Manner, Planner, Wanted};
 use crate::ops::record::Request;
@@ -35,6 +36,8 @@ pub(super) enum Taken {
 pub(super) struct Pending {
     stage: StageIndex,
     wanted: Vec<Wanted>,
+    /// What its lock entry is then, unless it stays as it is.
+    entry: Option<StageLock>,
     _lease: StageLease,
 }
 
@@ -56,6 +59,9 @@ impl Session<'_> {
         if self.options.pull && self.pull_outputs(index, &verdict)? {
             verdict = self.decide(index)?;
         }
+        if self.options.pull && self.pull_past_run(index, &verdict)? {
+            verdict = self.decide(index)?;
+        }
         if let Verdict::Skip { why } = verdict {
             return Ok(self.skip(index, why));
         }
@@ -69,6 +75,10 @@ impl Session<'_> {
         match verdict {
             Verdict::Skip { why } => Ok(self.skip(index, why)),
             Verdict::Restore { repairs } => self.restore(index, repairs, lease),
+            Verdict::Reuse { reasons, entry, repairs } => {
+                self.line(index).reasons = form(&reasons);
+                self.reuse(index, (*entry, repairs), lease)
+            }
             Verdict::Run { reasons } => {
                 let Some(grant) = self.grant(index)? else {
                     self.starved.insert(index);
@@ -173,8 +183,28 @@ impl Session<'_> {
         line.action = Action::Restored;
         line.reasons = form(&repairs.iter().map(reason_of).collect::<Vec<_>>());
         if !wanted.is_empty() {
-            self.pending.push(Pending { stage: index, wanted, _lease: lease });
+            self.pending.push(Pending { stage: index, wanted, entry: None, _lease: lease });
         }
+        Ok(Taken::Done)
+    }
+
+    /// Takes what a past run made.
+    fn reuse(
+        &mut self,
+        index: StageIndex,
+        (entry, repairs): (StageLock, Vec<Repair>),
+        lease: StageLease,
+    ) -> Result<Taken, OpError> {
+        self.prepare()?;
+        let wanted = |repair: &Repair| {
+            self.state.set(&repair.path, repair.content);
+            Wanted { output: repair.path.clone(), info: Some(repair.content), inside: Vec::new() }
+        };
+        let wanted = repairs.iter().map(wanted).collect();
+        let event = Event::StageRestored { stage: self.target(index), from: "run cache".to_owned() };
+        self.reporter.event(&event);
+        self.line(index).action = Action::Restored;
+        self.pending.push(Pending { stage: index, wanted, entry: Some(entry), _lease: lease });
         Ok(Taken::Done)
     }
 
@@ -223,6 +253,12 @@ impl Session<'_> {
             self.state.forget_work_tree();
             if let Some(stage) = owner(&path) {
                 self.fail(stage, error);
+            }
+        }
+        // Only now: an entry tells what is in place.
+        for Pending { stage, entry, .. } in pending {
+            if let Some(entry) = entry.filter(|_| !self.has_failed(stage)) {
+                self.locks.put(self.graph.address(stage), entry);
             }
         }
         Ok(())

@@ -67,6 +67,8 @@ pub struct ReproOptions {
     pub allow_missing: bool,
     /// Leave storing the outputs in the cache to `mlv commit`.
     pub no_commit: bool,
+    /// Run also what has run with the same inputs before.
+    pub no_run_cache: bool,
     /// What there is of things that are counted.
     pub resources: Provided,
 }
@@ -74,7 +76,7 @@ pub struct ReproOptions {
 impl ReproOptions {
     fn plan(&self) -> PlanOptions {
         let ReproOptions { force, allow_missing, force_downstream, .. } = *self;
-        PlanOptions { force, allow_missing, force_downstream }
+        PlanOptions { force, allow_missing, run_cache: !self.no_run_cache, force_downstream }
     }
 
     fn jobs(&self) -> usize {
@@ -225,6 +227,7 @@ pub fn dry_run(repo: &Repo, options: &ReproOptions, reporter: &dyn Reporter) -> 
         let (what, reasons) = match action.verdict {
             Verdict::Run { reasons } => (Action::WouldRun, form(&reasons)),
             Verdict::Restore { .. } => (Action::WouldRestore, Vec::new()),
+            Verdict::Reuse { reasons, .. } => (Action::WouldRestore, form(&reasons)),
             Verdict::Skip { why } => (Action::Skipped, vec![why.as_str().into()]),
             Verdict::Waits { inputs } => {
                 (Action::MayRun, inputs.iter().map(|path| path.as_str().into()).collect())

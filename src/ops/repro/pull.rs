@@ -1,7 +1,9 @@
 //! `--pull`: what a decision or a run needs and what is not here comes from a remote.
 
+use crate::model::lockfile::LockOut;
 use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
+use crate::model::run::{RunInputs, RunRecord};
 use crate::ops::OpError;
 use crate::ops::fetch::by_remote;
 use crate::ops::place::{Manner, OutputPlan, Planner, Wanted};
@@ -10,7 +12,7 @@ use crate::ops::share::bring::{self, Wish};
 use crate::ops::share::{self, Access, NamedRemote};
 use crate::ops::tracked::TrackedOut;
 use crate::pipeline::graph::StageIndex;
-use crate::pipeline::plan::{OutChange, Reason, Verdict};
+use crate::pipeline::plan::{self, OutChange, Reason, Verdict};
 use crate::report::Event;
 
 impl Session<'_> {
@@ -49,6 +51,32 @@ impl Session<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Fetches what a past run with the present inputs made, if the remote knows one; returns whether to
+    /// decide again.
+    pub(super) fn pull_past_run(&mut self, index: StageIndex, verdict: &Verdict) -> Result<bool, OpError> {
+        let is_forced = self.options.force || self.forced.contains(&index) || self.options.no_run_cache;
+        if is_forced || !matches!(verdict, Verdict::Run { .. }) {
+            return Ok(false);
+        }
+        let (repo, reporter, stage) = (self.repo, self.reporter, self.graph.stage(index));
+        let inputs = plan::present_inputs(stage, &self.state)?;
+        let Some(run) = inputs.and_then(|inputs| RunInputs::of(stage, &inputs)) else { return Ok(false) };
+        let name = stage.outs.iter().find(|out| out.cache).and_then(|out| out.remote.clone());
+        let Some(from) = self.remote(name.clone().map(String::from))? else { return Ok(false) };
+        match bring::bring_runs(repo, from, &[run.key()], reporter) {
+            Err(OpError::Interrupted) => return Err(OpError::Interrupted),
+            Err(error) => self.warn(&error),
+            Ok(()) => {}
+        }
+        let records = repo.cache()?.run_records(run.key());
+        let claim = records.iter().find_map(|bytes| RunRecord::parse(bytes)?.lock_outs(stage));
+        let Some(outs) = claim else { return Ok(false) };
+        let wish = |out: LockOut| Wish { output: out.path, info: out.content, inside: Vec::new() };
+        self.bring(outs.into_iter().map(|out| (name.clone(), wish(out))).collect())?;
+        self.state.forget_cache();
+        Ok(true)
     }
 
     /// Fetches and puts into place what a stage reads and what is not, or only partly, here.

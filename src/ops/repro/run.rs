@@ -3,18 +3,20 @@
 //! Inputs are looked at before anything is touched. The outputs lie aside while the command runs,
 //! and come back unless it succeeds, makes all it declares, and its inputs are what they were.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use crate::error::{Advice, ErrorKind};
 use crate::fs::file::OutFile;
 use crate::fs::lock::StageLease;
+use crate::fs::owner::host_name;
+use crate::fs::rescue::time;
+use crate::model::digest::Digest;
 use crate::model::lockfile::{LockOut, StageLock};
 use crate::model::path::RepoPath;
+use crate::model::run::{RunFacts, RunInputs, RunRecord, is_reusable};
 use crate::model::stage::{Shell, Stage};
 use crate::model::units::Span;
-use crate::ops::OpError;
 use crate::ops::lock_entries::Record;
-use crate::ops::logs;
 use crate::ops::record::Request;
 use crate::ops::repro::Action;
 use crate::ops::repro::aside::Aside;
@@ -24,10 +26,14 @@ use crate::ops::repro::resources::Grant;
 use crate::ops::repro::session::Session;
 use crate::ops::repro::workers::{Work, Workers};
 use crate::ops::stage_inputs::Inputs;
+use crate::ops::{OpError, logs, run_cache};
 use crate::pipeline::exec::{End, ExecError};
 use crate::pipeline::graph::StageIndex;
 use crate::pipeline::plan::State;
 use crate::report::{Event, interrupted};
+
+/// Most bytes of a log; more is never written.
+const MAX_LOG: u64 = 64 << 20;
 
 /// A stage whose command runs.
 pub(super) struct Run {
@@ -37,6 +43,7 @@ pub(super) struct Run {
     /// The file with what it prints, relative to the root.
     log: String,
     started: Instant,
+    began: SystemTime,
     pub(super) hold: Hold,
 }
 
@@ -95,8 +102,8 @@ impl Session<'_> {
         });
         match started {
             Ok(log) => {
-                let started = Instant::now();
-                self.running.insert(index, Run { before, aside, log, started, hold });
+                let (started, began) = (Instant::now(), SystemTime::now());
+                self.running.insert(index, Run { before, aside, log, started, began, hold });
                 Ok(())
             }
             Err(error) => {
@@ -197,7 +204,8 @@ impl Session<'_> {
         }
         let mut outs = Vec::new();
         for out in made {
-            let store = out.cache && !self.options.no_commit;
+            // What git keeps goes to the cache too where a later run may bring it back.
+            let store = (out.cache || is_reusable(stage)) && !self.options.no_commit;
             let request = Request { output: &out.path, known: None, inside: &[], store, take_back: true };
             let content = self.recording()?.output(request)?.info;
             self.state.set(&out.path, content);
@@ -237,6 +245,7 @@ impl Session<'_> {
                 return Err(error);
             }
         }
+        self.remember(index, &entry, &run);
         self.locks.put(address, entry);
         match run.aside.let_go() {
             Ok(kept) => self.rescued(index, kept),
@@ -252,6 +261,31 @@ impl Session<'_> {
         line.action = Action::Run;
         line.seconds = Some(millis as f64 / 1000.0);
         Ok(())
+    }
+
+    /// Adds a run to the run cache. Without it a later one only takes longer.
+    fn remember(&mut self, index: StageIndex, entry: &StageLock, run: &Run) {
+        let (repo, stage) = (self.repo, self.graph.stage(index));
+        if self.options.no_commit {
+            return;
+        }
+        let Some(inputs) = RunInputs::of(stage, entry) else { return };
+        let head = repo.git().and_then(|git| git.head().ok().flatten());
+        let log = self.repo.mlv().read_file(&logs::file_of(&self.target(index)), MAX_LOG).ok();
+        let facts = RunFacts {
+            kind: "run".to_owned(),
+            start: time(run.began),
+            millis: u64::try_from(run.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            host: host_name(),
+            os: std::env::consts::OS.to_owned(),
+            arch: std::env::consts::ARCH.to_owned(),
+            mlv: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: head.map(|head| head.to_string()),
+            log: log.map(|bytes| Digest::of(&bytes).to_string()),
+        };
+        let outs = entry.outs.iter().map(|out| (out.path.clone(), out.content)).collect();
+        let record = RunRecord { outs, facts };
+        let _ = self.recording().and_then(|recording| run_cache::remember(repo, recording, &inputs, &record));
     }
 
     /// Puts back what stood at the outputs of a stage that did not succeed.

@@ -237,6 +237,10 @@ impl<'a> Session<'a> {
         self.leave(&dropped);
     }
 
+    pub(super) fn has_failed(&self, index: StageIndex) -> bool {
+        self.failed.contains_key(&index)
+    }
+
     /// Notes stages that will not be looked at.
     fn leave(&mut self, stages: &[StageIndex]) {
         for &index in stages {

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
-use crate::model::digest::{Digest, TreeId};
+use crate::model::digest::{Digest, RunKey, TreeId};
 use crate::model::object::{ContentId, ContentInfo, RecordKey, RecordKind};
 use crate::model::path::RepoPath;
 use crate::model::tree::{Page, children_below, decode_page};
@@ -127,6 +127,25 @@ enum Reach {
     Whole,
     /// Those that can hold what is wished.
     Inside,
+}
+
+/// Fetches the records of runs that the cache lacks, as far as the remote has them.
+pub fn bring_runs(
+    repo: &Repo,
+    from: &mut NamedRemote,
+    runs: &[RunKey],
+    reporter: &dyn Reporter,
+) -> Result<(), OpError> {
+    let cache = repo.cache()?;
+    let mut wants = WantList::new();
+    runs.iter().filter(|run| cache.run_records(**run).is_empty()).for_each(|run| wants.run(*run));
+    if wants.is_empty() {
+        return Ok(());
+    }
+    let writer = cache.writer()?;
+    fetch(&mut from.remote, &wants, &IntoCache(&writer), reporter)?;
+    writer.finish()?;
+    Ok(())
 }
 
 /// Keeps pages in memory besides, so that the next level can be read before anything is published.

@@ -1,15 +1,19 @@
 //! What a transfer is about: the outputs of the work tree and, where asked for, those of commits.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::error::{Advice, ErrorKind};
 pub use crate::git::revision::Scope;
+use crate::model::digest::RunKey;
+use crate::model::lockfile::StageLock;
 use crate::model::object::ContentId;
 use crate::model::path::RepoPath;
+use crate::model::run::RunInputs;
+use crate::model::stage::Stage;
 use crate::ops::OpError;
 use crate::ops::share::bring::Wish;
 use crate::ops::targets::{self, TargetOptions};
-use crate::ops::tracked::{History, Tracked};
+use crate::ops::tracked::{History, Source, Tracked};
 use crate::repo::Repo;
 use crate::report::{Event, Reporter};
 
@@ -33,11 +37,22 @@ pub struct Item {
     pub pull_manual: bool,
 }
 
+/// A run of a stage whose outputs are among the items, and which may be known.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KnownRun {
+    /// The name of its record.
+    pub key: RunKey,
+    /// The remote that all its outputs belong to.
+    pub remote: Option<Box<str>>,
+}
+
 /// What was found, each content of an output once, those of the work tree first.
 #[derive(Debug, Default)]
 pub struct Gathered {
     /// What is to be transferred.
     pub items: Vec<Item>,
+    /// The runs that made them, each once.
+    pub runs: BTreeSet<KnownRun>,
     /// Files of the work tree that could not be used, and why.
     pub failed: Vec<(RepoPath, OpError)>,
     seen: HashSet<(RepoPath, ContentId, Option<Box<str>>)>,
@@ -73,9 +88,24 @@ pub fn gather(repo: &Repo, selection: &Selection, reporter: &dyn Reporter) -> Re
     if is_anywhere { Ok(gathered) } else { here.map(|()| gathered) }
 }
 
+/// The run that a lock entry tells of, if its record may be shared as a whole.
+fn known_run(stage: &Stage, lock: &StageLock) -> Option<KnownRun> {
+    let mut remotes = stage.outs.iter().filter(|out| out.cache).map(|out| &out.remote);
+    let remote = remotes.next()?.clone();
+    let is_shared = !lock.is_stale() && stage.outs.iter().all(|out| out.push);
+    if !is_shared || remotes.any(|other| *other != remote) {
+        return None;
+    }
+    RunInputs::of(stage, lock).map(|inputs| KnownRun { key: inputs.key(), remote })
+}
+
 impl Gathered {
     fn add(&mut self, repo: &Repo, tracked: &Tracked, options: &TargetOptions) -> Result<(), OpError> {
+        let mut stages = BTreeSet::new();
         for one in targets::outputs(repo, tracked, options)? {
+            if let Source::Stage { file, stage } = &one.out.source {
+                stages.insert((file.clone(), stage.clone()));
+            }
             let Some(info) = one.out.content.filter(|_| one.out.cache && one.out.push) else { continue };
             let key = (one.out.path.clone(), info.id, one.out.remote.clone());
             // A part of what comes as a whole, or another part of it, is not looked for twice.
@@ -87,6 +117,14 @@ impl Gathered {
                 remote: one.out.remote.clone(),
                 pull_manual: one.out.pull_manual,
             });
+        }
+        for pipeline in tracked.pipelines() {
+            let file = &pipeline.pipeline.file;
+            let named = pipeline.stages().filter(|(stage, _)| {
+                !stages.is_empty() && stages.contains(&(file.clone(), stage.name.clone()))
+            });
+            let runs = named.filter_map(|(stage, lock)| known_run(stage, lock?));
+            self.runs.extend(runs);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use super::*;
 use crate::model::digest::{Digest, ObjectId};
 use crate::model::lockfile::{LockDep, LockSum};
+use crate::model::object::ContentId;
 use crate::model::yaml::{Limits, load};
 use crate::pipeline::parse::parse;
 use crate::pipeline::template::NoValues;
@@ -26,6 +27,7 @@ struct World {
     files: BTreeMap<RepoPath, String>,
     cache: Vec<ContentId>,
     variables: HashMap<String, String>,
+    past: Vec<StageLock>,
 }
 
 impl World {
@@ -77,7 +79,7 @@ impl State for World {
     type Error = Infallible;
 
     fn content(&self, path: &RepoPath) -> Result<Current, Infallible> {
-        Ok(self.files.get(path).map_or(Current::Missing, |text| Current::Present(id(text))))
+        Ok(self.files.get(path).map_or(Current::Missing, |text| Current::Present(info(text))))
     }
 
     fn params(&self, file: &RepoPath) -> Result<CurrentParams, Infallible> {
@@ -88,6 +90,12 @@ impl State for World {
 
     fn is_cached(&self, content: &ContentInfo) -> Result<bool, Infallible> {
         Ok(self.cache.contains(&content.id))
+    }
+
+    fn past_run(&self, _stage: &Stage, inputs: &StageLock) -> Result<Option<StageLock>, Infallible> {
+        let same = |past: &&StageLock| past.deps == inputs.deps && past.params == inputs.params;
+        let past = self.past.iter().find(same);
+        Ok(past.filter(|past| past.outs.iter().all(|out| self.cache.contains(&out.content.id))).cloned())
     }
 
     fn variable(&self, name: &str) -> Option<String> {
@@ -326,16 +334,48 @@ fn chain() -> (Graph, World, HashMap<usize, StageLock>) {
 }
 
 fn planned(graph: &Graph, world: &World, locks: &HashMap<usize, StageLock>) -> Vec<String> {
+    planned_with(graph, world, locks, PlanOptions::default())
+}
+
+fn planned_with(
+    graph: &Graph,
+    world: &World,
+    locks: &HashMap<usize, StageLock>,
+    options: PlanOptions,
+) -> Vec<String> {
     let all: Vec<StageIndex> = graph.order().collect();
-    let Ok(actions) = plan(graph, &all, |index| locks.get(&index.0), world, PlanOptions::default());
+    let Ok(actions) = plan(graph, &all, |index| locks.get(&index.0), world, options);
     let word = |verdict: &Verdict| match verdict {
         Verdict::Run { .. } => "run",
         Verdict::Restore { .. } => "restore",
+        Verdict::Reuse { .. } => "reuse",
         Verdict::Skip { .. } => "skip",
         Verdict::Waits { .. } => "waits",
     };
     let line = |action: &StageAction| format!("{} {}", graph.address(action.stage), word(&action.verdict));
     actions.iter().map(line).collect()
+}
+
+#[test]
+fn what_ran_with_these_inputs_before_is_reused_down_the_chain() {
+    let (graph, mut world, locks) = chain();
+    let options = PlanOptions { run_cache: true, ..PlanOptions::default() };
+    world.past = locks.values().cloned().collect();
+    let verdicts = |world: &World, locks, options| {
+        let words = planned_with(&graph, world, locks, options);
+        words.iter().map(|line| line.rsplit(' ').next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    let none = HashMap::new();
+    assert!(verdicts(&world, &none, options).iter().all(|word| word == "reuse"));
+    // Outputs that are not in place count as what they will be.
+    let outs: Vec<RepoPath> =
+        locks.values().flat_map(|lock| lock.outs.iter().map(|out| out.path.clone())).collect();
+    outs.iter().for_each(|path| drop(world.files.remove(path)));
+    assert!(verdicts(&world, &none, options).iter().all(|word| word == "reuse"));
+    assert_eq!(verdicts(&world, &none, PlanOptions::default())[0], "run");
+    assert_eq!(verdicts(&world, &none, PlanOptions { force: true, ..options })[0], "run");
+    world.cache.clear();
+    assert_eq!(verdicts(&world, &none, options)[0], "run");
 }
 
 #[test]
@@ -414,7 +454,7 @@ mod random {
                             world.files.insert(repair.path, text);
                         },
                         Verdict::Skip { .. } => {}
-                        Verdict::Waits { .. } => panic!("nothing is unknown here"),
+                        Verdict::Reuse { .. } | Verdict::Waits { .. } => panic!("nothing is unknown here"),
                     }
                 }
             };

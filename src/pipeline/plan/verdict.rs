@@ -1,5 +1,6 @@
 //! The answers that a plan gives, and the reasons for them.
 
+use crate::model::lockfile::StageLock;
 use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
 use crate::model::value::Value;
@@ -16,6 +17,15 @@ pub enum Verdict {
     /// Its inputs are as they were: bring its outputs back without running it.
     Restore {
         /// The outputs to repair, at least one.
+        repairs: Vec<Repair>,
+    },
+    /// It has run with these inputs before: bring back what that made, and record it.
+    Reuse {
+        /// Why it would have to run, at least one reason.
+        reasons: Vec<Reason>,
+        /// The lock entry of that run.
+        entry: Box<StageLock>,
+        /// The outputs that are not in place.
         repairs: Vec<Repair>,
     },
     /// Leave it alone.

@@ -48,6 +48,8 @@ mod repro_together;
 mod rescue;
 mod resources;
 mod root;
+mod run_cache;
+mod run_cache_remote;
 mod stage;
 mod status;
 mod taken_back;

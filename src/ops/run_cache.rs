@@ -1,0 +1,52 @@
+//! The run cache: what past runs made of which inputs, so that a stage need not run for what is known.
+//!
+//! Records are claims and hints (R10): one that is damaged, of another form, or whose outputs cannot be
+//! had is as good as none.
+
+use crate::fs::link::LinkMode;
+use crate::model::lockfile::{LockOut, StageLock};
+use crate::model::run::{RunInputs, RunRecord};
+use crate::model::stage::Stage;
+use crate::ops::OpError;
+use crate::ops::record::Recording;
+use crate::repo::Repo;
+
+/// The lock entry of a past run of `stage` with the inputs of the entry `inputs`, if the cache knows one
+/// and `has` says so of all its outputs.
+pub fn find(
+    repo: &Repo,
+    stage: &Stage,
+    inputs: &StageLock,
+    has: impl Fn(&LockOut) -> bool,
+) -> Result<Option<StageLock>, OpError> {
+    let Some(key) = RunInputs::of(stage, inputs).map(|inputs| inputs.key()) else { return Ok(None) };
+    let cache = repo.cache()?;
+    // What git has must be a file of its own, no link into the cache.
+    let is_linked =
+        cache.options().links.iter().any(|mode| !matches!(mode, LinkMode::Reflink | LinkMode::Copy));
+    if is_linked && stage.outs.iter().any(|out| !out.cache) {
+        return Ok(None);
+    }
+    let claims = cache.run_records(key).into_iter().filter_map(|bytes| RunRecord::parse(&bytes));
+    let mut outs = claims.filter_map(|claim| claim.lock_outs(stage));
+    let outs = outs.find(|outs| outs.iter().all(&has));
+    Ok(outs.map(|outs| StageLock { outs, ..inputs.clone() }))
+}
+
+/// Adds the record of a run, of two with the same inputs the newer. It is durable once the recording is
+/// published.
+pub fn remember(
+    repo: &Repo,
+    recording: &Recording<'_>,
+    inputs: &RunInputs,
+    record: &RunRecord,
+) -> Result<(), OpError> {
+    let (cache, key) = (repo.cache()?, inputs.key());
+    let known = cache.run_records(key);
+    let bytes = record.write(inputs);
+    match known.first().map(|bytes| RunRecord::parse(bytes)) {
+        Some(Some(known)) if known.outs == record.outs => Ok(()),
+        Some(_) => Ok(cache.replace_run_record(key, &bytes)?),
+        None => recording.put_run_record(key, &bytes),
+    }
+}
