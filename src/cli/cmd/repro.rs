@@ -72,6 +72,9 @@ pub(crate) struct ReproArgs {
     /// How many there are of a thing that stages take (`gpu=4`), or which (`gpu=0,2,5`)
     #[arg(long, value_name = "NAME=N")]
     resources: Vec<Provision>,
+    /// Keep what a command made until it failed, for a day, in .mlv/tmp/failed
+    #[arg(long)]
+    keep_failed: bool,
     /// Take data that is not here for unchanged where its pointer or lock entry is
     #[arg(long)]
     allow_missing: bool,
@@ -119,6 +122,7 @@ pub(crate) fn run(cx: &Context, args: ReproArgs) -> Result<ReproReport, CliError
         allow_missing: args.allow_missing,
         no_commit: args.no_commit,
         no_run_cache: args.no_run_cache,
+        keep_failed: args.keep_failed,
         resources: args.resources.into_iter().collect(),
     };
     let report = if args.dry_run.dry_run {
@@ -164,6 +168,16 @@ impl Report for ReproReport {
     fn summary(&self, took: Duration, out: &mut Text) {
         let ReproReport { report, view, .. } = self;
         rescued(&report.rescued, view, out);
+        for stage in &report.stages {
+            if let Some(folder) = &stage.partial_outputs {
+                out.put("What `")
+                    .name(&stage.stage)
+                    .put("` made until it failed is in `")
+                    .name(folder)
+                    .put("`.")
+                    .end();
+            }
+        }
         if report.dry_run {
             if let Some(estimate) = &report.estimate {
                 let span = |seconds| Span(Duration::from_secs_f64(seconds));

@@ -85,6 +85,15 @@ impl Aside {
         Ok(())
     }
 
+    /// Moves what the command made to the folder `to`; returns whether there was anything.
+    pub(super) fn keep_made(&self, repo: &Repo, to: &Dir) -> Result<bool, OpError> {
+        let mut is_anything = false;
+        for out in &self.outs {
+            is_anything |= move_between(repo.dir(), to, &out.path)?;
+        }
+        Ok(is_anything)
+    }
+
     /// Puts everything back, and what the command made instead to rescue; returns that.
     pub(super) fn put_back(self, repo: &Repo) -> Result<Vec<Kept>, OpError> {
         for out in &self.outs {

@@ -69,6 +69,8 @@ pub struct ReproOptions {
     pub no_commit: bool,
     /// Run also what has run with the same inputs before.
     pub no_run_cache: bool,
+    /// Keep what failed commands made, in a folder of mlv's.
+    pub keep_failed: bool,
     /// What there is of things that are counted.
     pub resources: Provided,
 }
@@ -121,6 +123,9 @@ pub struct StageReport {
     /// How long its last run on this machine took, where it may run now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_seconds: Option<f64>,
+    /// The folder with what a command that failed had made, relative to the root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partial_outputs: Option<String>,
     /// The exit code of a command that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
@@ -139,6 +144,7 @@ impl StageReport {
             last_seconds: None,
             exit_code: None,
             log: None,
+            partial_outputs: None,
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::ops::repro::resources::Grant;
 use crate::ops::repro::session::Session;
 use crate::ops::repro::workers::{Work, Workers};
 use crate::ops::stage_inputs::Inputs;
-use crate::ops::{OpError, logs, run_cache};
+use crate::ops::{OpError, leases, logs, run_cache};
 use crate::pipeline::exec::{End, ExecError};
 use crate::pipeline::graph::StageIndex;
 use crate::pipeline::plan::State;
@@ -34,6 +34,8 @@ use crate::report::{Event, interrupted};
 
 /// Most bytes of a log; more is never written.
 const MAX_LOG: u64 = 64 << 20;
+/// Where it is kept what failed commands made, below mlv's own folder: for a day, as all there.
+const FAILED: &str = "tmp/failed";
 
 /// A stage whose command runs.
 pub(super) struct Run {
@@ -144,6 +146,9 @@ impl Session<'_> {
                 Ok(Taken::Done)
             }
             Err(error) => {
+                if self.options.keep_failed {
+                    self.keep_made(index, &run.aside);
+                }
                 self.put_back(index, run.aside);
                 let (retries, tries) = (self.graph.stage(index).retries, run.hold.tries + 1);
                 let has_failed = error.kind() == ErrorKind::StageFailed;
@@ -286,6 +291,25 @@ impl Session<'_> {
         let outs = entry.outs.iter().map(|out| (out.path.clone(), out.content)).collect();
         let record = RunRecord { outs, facts };
         let _ = self.recording().and_then(|recording| run_cache::remember(repo, recording, &inputs, &record));
+    }
+
+    /// Keeps what a command made until it failed, instead of what the last failure left.
+    fn keep_made(&mut self, index: StageIndex, aside: &Aside) {
+        let mlv = self.repo.mlv();
+        let folder = RepoPath::own(FAILED).join(&RepoPath::own(&leases::file_name(&self.target(index))));
+        let keep = || {
+            mlv.remove_all(&folder)?;
+            mlv.create_dir_all(&folder)?;
+            aside.keep_made(self.repo, &mlv.open_dir(&folder)?)
+        };
+        match keep() {
+            Ok(true) => self.line(index).partial_outputs = Some(format!(".mlv/{folder}")),
+            Ok(false) => {}
+            Err(error) => {
+                let message = format!("what a failed command made cannot be kept: {error}");
+                self.reporter.event(&Event::Warning { message });
+            }
+        }
     }
 
     /// Puts back what stood at the outputs of a stage that did not succeed.

@@ -26,6 +26,7 @@ mod ignored;
 mod init;
 mod jobs;
 mod json;
+mod keep_failed;
 mod logs;
 mod losses;
 mod ls;
