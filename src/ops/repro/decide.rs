@@ -195,7 +195,7 @@ impl Session<'_> {
         (entry, repairs): (StageLock, Vec<Repair>),
         lease: StageLease,
     ) -> Result<Taken, OpError> {
-        self.prepare()?;
+        self.prepare(index)?;
         let wanted = |repair: &Repair| {
             self.state.set(&repair.path, repair.content);
             Wanted { output: repair.path.clone(), info: Some(repair.content), inside: Vec::new() }
