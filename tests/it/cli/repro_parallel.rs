@@ -88,7 +88,9 @@ fn one_job_is_one_stage_at_a_time_in_the_order_of_the_file() {
 fn report_and_lock_have_one_order_whatever_ends_first() {
     let stages = |slow: &str| {
         let command = |name: &str| {
-            if name == slow { "while [ ! -e quick ]; do sleep 0.02; done; " } else { "touch quick; " }
+            // The slow one waits until the shell of the other is gone.
+            let wait = "while [ ! -s quick ] || kill -0 $(cat quick) 2>&-; do sleep 0.02; done; ";
+            if name == slow { wait } else { "echo $$ > quick; " }
         };
         let stage = |name: &str| {
             format!("  {name}: {{cmd: '{}echo {name} > {name}', outs: [{name}]}}\n", command(name))
