@@ -191,6 +191,7 @@ impl fmt::Display for Value {
             Value::Null => f.write_str("null"),
             Value::Bool(value) => write!(f, "{value}"),
             Value::Int(value) => write!(f, "{value}"),
+            Value::Float(value) if !value.is_finite() => f.write_str(no_number(*value)),
             Value::Float(value) => f.write_str(&float_text(*value)),
             Value::Text(value) => f.write_str(value),
             Value::List(_) | Value::Map(_) => {
@@ -200,7 +201,17 @@ impl fmt::Display for Value {
     }
 }
 
-/// The shortest text that reads back as this number, and as a float.
+/// What tables and JSON call a float that is no finite number: the words of Python's `json`, which its
+/// `float` and those of most languages read.
+fn no_number(value: f64) -> &'static str {
+    match value {
+        value if value.is_nan() => "NaN",
+        value if value > 0.0 => "Infinity",
+        _ => "-Infinity",
+    }
+}
+
+/// The shortest text that YAML reads back as this number, and as a float.
 pub fn float_text(value: f64) -> String {
     if value.is_nan() {
         ".nan".to_owned()
@@ -222,7 +233,7 @@ impl serde::Serialize for Value {
                 _ => serializer.serialize_f64(*value as f64),
             },
             // JSON has neither NaN nor infinities; a text says more than null.
-            Value::Float(value) if !value.is_finite() => serializer.serialize_str(&float_text(*value)),
+            Value::Float(value) if !value.is_finite() => serializer.serialize_str(no_number(*value)),
             Value::Float(value) => serializer.serialize_f64(*value),
             Value::Text(value) => serializer.serialize_str(value),
             Value::List(items) => {

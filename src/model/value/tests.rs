@@ -90,6 +90,28 @@ fn json_keeps_the_limits() {
     assert_eq!(error.mark.line, 2);
 }
 
+// What Python's `json.dump` writes of a loss that diverged.
+#[test]
+fn json_has_numbers_that_are_none() {
+    let value =
+        json(r#"{"loss": NaN, "NaN \\\"": [-Infinity, Infinity, 1], "text": "NaN, Infinity \" NaN"}"#);
+    assert!(value.get("loss").unwrap().same(&Value::Float(f64::NAN)), "{value}");
+    let list = value.get("NaN \\\"").unwrap();
+    assert_eq!(
+        *list,
+        Value::List(vec![Value::Float(f64::NEG_INFINITY), Value::Float(f64::INFINITY), Value::Int(1)])
+    );
+    assert_eq!(value.get("text"), Some(&Value::Text("NaN, Infinity \" NaN".into())));
+    assert_eq!(value.get("loss").unwrap().to_string(), "NaN");
+    assert_eq!(list.to_string(), r#"["-Infinity","Infinity",1]"#);
+    let refused = |text: &str| parse_json("f", text, Limits::PIPELINE).unwrap_err();
+    for text in ["{NaN: 1}", "NaNNaN", "[-NaN]", "nan", "{\"\u{7f}\": NaN}", "[NaN, \"\\"] {
+        refused(text);
+    }
+    // The place is that of the text, not of what the words are read as.
+    assert_eq!(refused("[-Infinity, x]").mark.column, 13);
+}
+
 proptest::proptest! {
     #[test]
     fn floats_print_as_they_are_read(value: f64) {

@@ -154,3 +154,24 @@ fn parameters_are_shown_as_metrics_are() {
     assert_eq!(document["workspace"]["data"]["params.yaml"]["data"]["net"]["size"], json!([1, 2]));
     assert_eq!(document["main"], json!({"data": {}}));
 }
+
+// Python's `json.dump` writes `NaN` for a loss that diverged.
+#[test]
+fn metric_that_is_no_number_hides_no_other() {
+    let env = measured();
+    env.write("source.json", r#"{"loss": NaN, "best": 0.5, "top": -Infinity}"#);
+    env.mlv(&["repro"]).success();
+    insta::assert_snapshot!(env.mlv(&["metrics", "show"]).success(), @r"
+      Path          Metric  Value
+      metrics.json  loss    NaN
+      metrics.json  best    0.5
+      metrics.json  top     -Infinity
+    ");
+    let document = env.json(&["metrics", "diff"]);
+    assert_eq!(document["metrics.json"]["loss"], json!({"old": 0.25, "new": "NaN"}));
+    env.commit("diverged");
+    assert_eq!(env.json(&["metrics", "diff"]), json!({}));
+    env.write("source.json", r#"{"loss": 1, "best": 0.5}"#);
+    env.mlv(&["repro"]).success();
+    assert_eq!(env.json(&["metrics", "diff"])["metrics.json"]["loss"]["old"], "NaN");
+}
