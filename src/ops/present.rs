@@ -11,12 +11,12 @@ use crate::model::lockfile::StageLock;
 use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
 use crate::model::stage::Stage;
-use crate::model::tree::{EntryKind, TreeEntry};
+use crate::model::tree::TreeEntry;
 use crate::model::values;
 use crate::ops::scan::{Present, Scanner};
 use crate::ops::state::{self, Verdict};
 use crate::ops::tracked::{Source, Tracked, TrackedOut};
-use crate::ops::{OpError, held, run_cache, trees};
+use crate::ops::{OpError, held, links, run_cache, trees};
 use crate::pipeline::plan::{Current, CurrentParams, State};
 use crate::repo::Repo;
 use crate::store::Presence;
@@ -42,7 +42,8 @@ pub struct Found {
     pub info: ContentInfo,
     /// Whether some of it, or all, is only recorded and not here.
     pub is_partial: bool,
-    /// Whether it is a symlink: its target text, not what it leads to.
+    /// Whether it is a symlink, or has one that leads out of it: a hash has a link's text, not what it
+    /// leads to.
     pub is_link: bool,
 }
 
@@ -230,6 +231,11 @@ impl<'a> WorkTreeState<'a> {
         Ok(held::kept_entries(&recorded, present, &placed).unwrap_or_default())
     }
 
+    /// The first symlink at or below `path` that leads out of it.
+    pub fn link_out(&self, path: &RepoPath) -> Result<Option<RepoPath>, OpError> {
+        links::leading_out(self.repo, path, &self.read(path)?)
+    }
+
     /// The name of what is present.
     fn name(&self, path: &RepoPath, present: &Present) -> Result<Option<Found>, OpError> {
         let entries = present.tree_entries();
@@ -238,7 +244,7 @@ impl<'a> WorkTreeState<'a> {
             Present::File(_) => entries.first().map(trees::file_info),
             Present::Directory(_) => Some(trees::content_info(&trees::build(path, &entries, None)?)),
         };
-        let is_link = matches!(present, Present::File(file) if file.kind == EntryKind::Symlink);
+        let is_link = links::leading_out(self.repo, path, present)?.is_some();
         Ok(info.map(|info| Found { info, is_partial: false, is_link }))
     }
 

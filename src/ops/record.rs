@@ -152,7 +152,7 @@ impl<'a> Recording<'a> {
             }
             Present::File(_) => self.file(request, &present.tree_entries()),
             Present::Directory(_) => {
-                links::check(self.repo, output, &present)?;
+                links::check(self.repo, output, "", &present)?;
                 self.directory(request, present.tree_entries())
             }
         }
@@ -262,7 +262,7 @@ impl<'a> Recording<'a> {
         for inside in request.inside {
             let path = output.join_entry(inside);
             let present = self.read(&path, request.store, &|| trees::relative_to(&old, inside))?;
-            links::check(self.repo, output, &present)?;
+            links::check(self.repo, output, inside, &present)?;
             let found = below(inside, &present);
             let recorded: Vec<TreeEntry> =
                 old.iter().filter(|entry| trees::is_within(entry.bare_path(), inside)).cloned().collect();

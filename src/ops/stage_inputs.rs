@@ -37,7 +37,9 @@ impl Inputs {
         for path in &stage.deps {
             let Some(found) = state.found(path)? else { continue };
             if found.is_link {
-                return Err(StageError::SymlinkInput { stage: target.into(), path: path.clone() }.into());
+                let (stage, path) = (target.into(), path.clone());
+                let link = state.link_out(&path)?.unwrap_or_else(|| path.clone());
+                return Err(StageError::SymlinkInput { stage, path, link }.into());
             }
             if found.is_partial {
                 return Err(StageError::PartialInput { stage: target.into(), path: path.clone() }.into());

@@ -58,13 +58,15 @@ pub enum StageError {
         /// The dependency.
         path: RepoPath,
     },
-    /// A dependency that is a symlink.
-    #[error("the dependency `{path}` of stage `{stage}` is a symbolic link")]
+    /// A dependency that is a symlink, or has one that leads out of it.
+    #[error("the dependency `{path}` of stage `{stage}` {}", linked(path, link))]
     SymlinkInput {
         /// The stage.
         stage: Box<str>,
         /// The dependency.
         path: RepoPath,
+        /// The link: the dependency itself, or below it.
+        link: RepoPath,
     },
     /// Its command ended well and did not make what it declares.
     #[error("stage `{stage}` did not make its output `{path}`")]
@@ -103,6 +105,13 @@ pub enum StageError {
     /// Its command could not be run.
     #[error(transparent)]
     Exec(#[from] ExecError),
+}
+
+fn linked(path: &RepoPath, link: &RepoPath) -> String {
+    if path == link {
+        return "is a symbolic link".to_owned();
+    }
+    format!("has a symbolic link that leads out of it: `{link}`")
 }
 
 fn listed(missing: &[MissingInput]) -> String {
@@ -162,7 +171,12 @@ impl Advice for StageError {
             }
             StageError::PartialInput { path, .. } => format!("mlv pull {path}"),
             StageError::MissingInputs { remedy: Some(remedy), .. } => remedy.clone(),
-            StageError::SymlinkInput { .. } => "name what the link leads to as the dependency".to_owned(),
+            StageError::SymlinkInput { path, link, .. } if path == link => {
+                "name what the link leads to as the dependency".to_owned()
+            }
+            StageError::SymlinkInput { link, .. } => {
+                format!("name what it leads to as a dependency, and `/{link}` in .mlvignore")
+            }
             StageError::InputChanged { stage, .. } | StageError::NoLog { stage } => {
                 format!("mlv repro {stage}")
             }

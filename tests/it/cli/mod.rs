@@ -15,6 +15,7 @@ mod config;
 mod dag;
 mod damaged_cache;
 mod demo;
+mod dependencies;
 mod diff;
 mod explain;
 mod failures;
