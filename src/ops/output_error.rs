@@ -99,6 +99,16 @@ pub enum OutputError {
         stage: Box<str>,
     },
     /// A pipeline file, where one of its stages may be meant.
+    /// A stage of a group that cannot go without the others.
+    #[error("`{stage}` is one of the stages that `foreach` or `matrix` of `{group}` makes")]
+    GeneratedStage {
+        /// The pipeline file.
+        path: RepoPath,
+        /// The stage.
+        stage: Box<str>,
+        /// Its group.
+        group: Box<str>,
+    },
     #[error("`{path}` is a pipeline with {} stages, not something to stop tracking", stages.len())]
     PipelineFile {
         /// The pipeline file.

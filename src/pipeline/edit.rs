@@ -15,7 +15,7 @@ use crate::pipeline::template::ValueFiles;
 pub use add::{NewOut, NewStage, with_stage};
 pub use freeze::with_frozen;
 
-/// The text without the stages `names`; nothing if an edit by lines would change anything else: braces,
+/// The text without the stages `names`, groups with all of their stages; nothing if an edit by lines would change anything else: braces,
 /// or an anchor that other stages use.
 ///
 /// Comments between stages stay. Fails if the file cannot be read as it is.
@@ -31,7 +31,9 @@ pub fn without_stages(
     let Some(stages) = definitions(&root) else { return Ok(None) };
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let mut keep = vec![true; lines.len()];
-    for (key, _) in stages.entries.iter().filter(|(key, _)| names.contains(&key.text.as_ref())) {
+    for (key, _) in
+        stages.entries.iter().filter(|(key, _)| names.iter().any(|name| *definition_of(name) == key.text))
+    {
         let start = (key.mark.line as usize).saturating_sub(1);
         let end = with_blank_line(&lines, end_of_entry(&lines, start, key.mark.column as usize));
         keep[start.min(lines.len())..end].fill(false);
@@ -41,9 +43,15 @@ pub fn without_stages(
         stages: old.stages.iter().filter(|stage| !names.contains(&&*stage.name)).cloned().collect(),
         ..old
     };
-    let is_exact =
-        parse(file, new.as_bytes(), files).is_ok_and(|found| without_lines(found) == without_lines(wanted));
+    // Values that only these stages used are used no more.
+    let stripped = |pipeline| Pipeline { values: Vec::new(), ..without_lines(pipeline) };
+    let is_exact = parse(file, new.as_bytes(), files).is_ok_and(|found| stripped(found) == stripped(wanted));
     Ok(is_exact.then(|| new.into_bytes()))
+}
+
+/// The definition that makes the stage `name`: its own, or that of its group.
+pub fn definition_of(name: &str) -> &str {
+    name.split_once('@').map_or(name, |(group, _)| group)
 }
 
 fn text<'a>(file: &RepoPath, bytes: &'a [u8]) -> Result<&'a str, PipelineError> {
@@ -62,7 +70,7 @@ fn definitions<'a, 'b>(root: &'b Node<'a>) -> Option<&'b Map<'a>> {
 
 /// Whether the definition `name` made the stage.
 fn is_made_by(stage: &Stage, name: &str) -> bool {
-    stage.name.split_once('@').map_or(&*stage.name, |(group, _)| group) == name
+    definition_of(&stage.name) == name
 }
 
 /// The pipeline without the places of its stages, which move when lines before them go or come.
@@ -127,5 +135,13 @@ mod tests {
         assert_eq!(without("stages: {a: {cmd: echo}, b: {cmd: echo}}\n", &["a"]), None);
         let anchored = "stages:\n  a:\n    cmd: echo\n    outs: &o [x]\n  b:\n    cmd: echo\n    deps: *o\n";
         assert_eq!(without(anchored, &["a"]), None);
+    }
+
+    #[test]
+    fn groups_go_as_a_whole_and_values_with_their_last_user() {
+        let text = "vars: [{lr: 1}]\nstages:\n  g:\n    foreach: [1, 2]\n    do:\n      cmd: echo ${item} ${lr}\n  b:\n    cmd: echo\n";
+        let new = "vars: [{lr: 1}]\nstages:\n  b:\n    cmd: echo\n";
+        assert_eq!(without(text, &["g@1", "g@2"]).as_deref(), Some(new));
+        assert_eq!(without(text, &["g@1"]), None);
     }
 }

@@ -32,6 +32,7 @@ impl OutputError {
             | OutputError::StageOutput { path, .. }
             | OutputError::MadeByStage { path, .. }
             | OutputError::EntangledStage { path, .. }
+            | OutputError::GeneratedStage { path, .. }
             | OutputError::PipelineFile { path, .. }
             | OutputError::HoldsOutput { path, .. }
             | OutputError::Twin { path, .. }
@@ -61,6 +62,11 @@ impl OutputError {
         Some(match self {
             OutputError::External { path } => format!("mlv add -o NAME {path}"),
             OutputError::PipelineFile { path, stages } => match stages.first() {
+            OutputError::GeneratedStage { path, group, .. } => {
+                format!(
+                    "take its item out of the list in `{path}`, or run `mlv remove {group}` for the whole group"
+                )
+            }
                 Some(first) => {
                     format!("name a stage, as in `mlv remove {path}:{first}`, or use `git rm {path}`")
                 }
@@ -183,6 +189,7 @@ impl Advice for OutputError {
             | OutputError::WholeRepository
             | OutputError::EntangledStage { .. }
             | OutputError::MadeByStage { .. }
+            | OutputError::GeneratedStage { .. }
             | OutputError::PipelineFile { .. } => ErrorKind::Usage,
             OutputError::KeptByGit { .. }
             | OutputError::IsFolder { .. }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fs::atomic;
 use crate::model::path::RepoPath;
+use crate::model::stage::{Pipeline, Stage};
 use crate::model::yaml::Limits;
 use crate::ops::lock_entries::Updates;
 use crate::ops::targets::{self, TargetOptions};
@@ -41,9 +42,25 @@ pub(super) fn plan(repo: &Repo, tracked: &Tracked, stages: &[StageAddress]) -> R
         edits.entry(stage.file.clone()).or_default().push(stage.name.clone());
     }
     for pipeline in edited(tracked, &edits) {
+        refuse_parts(&pipeline.pipeline, &edits[&pipeline.pipeline.file])?;
         without(repo, &pipeline.pipeline.file, &edits)?;
     }
     Ok(edits)
+}
+
+/// Fails with `GeneratedStage` for a stage of a group that is to stay in part.
+fn refuse_parts(pipeline: &Pipeline, names: &[Box<str>]) -> Result<(), OpError> {
+    for name in names {
+        let group = edit::definition_of(name);
+        let is_left = |stage: &Stage| {
+            edit::definition_of(&stage.name) == group && !names.iter().any(|name| *name == stage.name)
+        };
+        if pipeline.stages.iter().any(is_left) {
+            let (path, stage, group) = (pipeline.file.clone(), name.clone(), group.into());
+            return Err(OutputError::GeneratedStage { path, stage, group }.into());
+        }
+    }
+    Ok(())
 }
 
 /// The outputs of the stages.
@@ -98,7 +115,7 @@ fn without(repo: &Repo, file: &RepoPath, edits: &Edits) -> Result<Vec<u8>, OpErr
     let names: Vec<&str> = edits[file].iter().map(|name| &**name).collect();
     let bytes = repo.dir().read_file(file, Limits::PIPELINE.bytes as u64)?;
     let entangled = || {
-        let stage = names.first().copied().unwrap_or_default().into();
+        let stage = names.first().map_or("", |name| edit::definition_of(name)).into();
         OutputError::EntangledStage { path: file.clone(), stage }
     };
     Ok(edit::without_stages(file, &bytes, &names, &WorkTreeValues(repo))?.ok_or_else(entangled)?)

@@ -125,3 +125,34 @@ fn ignore_lines_go_with_the_last_output_and_the_file_with_them() {
     env.mlv(&["remove", "!b"]).success();
     assert!(!env.exists(".gitignore"));
 }
+
+#[test]
+fn group_of_stages_goes_by_its_name() {
+    let env = TestEnv::ready();
+    env.write("params.yaml", "regions: [eu, us]\n");
+    env.write(
+        "mlv.yaml",
+        "stages:\n  keep:\n    cmd: echo 1 > kept\n    outs: [kept]\n  g:\n    foreach: ${regions}\n    do:\n      cmd: echo ${item} > ${item}\n      outs: ['${item}']\n",
+    );
+    env.mlv(&["repro"]).success();
+    let before = env.snapshot();
+    let (kind, document) = env.json_error(&["remove", "g@eu"], 2);
+    assert_eq!(kind, "usage", "{document}");
+    assert!(document["error"]["hints"].to_string().contains("mlv remove g"), "{document}");
+    assert_eq!(env.snapshot(), before);
+    env.mlv(&["remove", "g"]).success();
+    assert_eq!(env.read_text("mlv.yaml"), "stages:\n  keep:\n    cmd: echo 1 > kept\n    outs: [kept]\n");
+    let lock = env.read_text("mlv.lock");
+    assert!(!lock.contains("g@") && lock.contains("keep:"), "{lock}");
+    assert!(!env.git_ignores("eu") && !env.git_ignores("us") && env.git_ignores("kept"));
+}
+
+#[test]
+fn stage_that_alone_uses_a_file_of_values_goes() {
+    let env = TestEnv::ready();
+    env.write("conf.yaml", "lr: 1\n");
+    let rest = "  keep:\n    cmd: echo 1\n";
+    env.write("mlv.yaml", format!("vars: [conf.yaml]\nstages:\n  s:\n    cmd: echo ${{lr}}\n{rest}"));
+    env.mlv(&["remove", "s"]).success();
+    assert_eq!(env.read_text("mlv.yaml"), format!("vars: [conf.yaml]\nstages:\n{rest}"));
+}
