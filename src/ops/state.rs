@@ -11,7 +11,7 @@ use crate::ops::scan::{Present, Scanner};
 use crate::ops::{OpError, held, trees};
 use crate::repo::Repo;
 use crate::store::Presence;
-use crate::store::here::Here;
+use crate::store::here::{Held, Here};
 
 /// How an output in the work tree relates to what is recorded of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +85,15 @@ pub fn examine(
     };
     let verdict = match (&present, info.id) {
         (Present::Absent, id) => {
-            let was_here = here.get(output).is_some_and(|known| known.content == id.to_string());
+            // A part of which nothing is recorded any more says nothing of the rest.
+            let covers_some = |held: &Held| {
+                let entries = recorded.as_deref();
+                *held == Held::All
+                    || entries.is_none_or(|all| all.iter().any(|entry| held.covers(entry.bare_path())))
+            };
+            let was_here = here
+                .get(output)
+                .is_some_and(|known| known.content == id.to_string() && covers_some(&known.held));
             if was_here { Verdict::Deleted } else { Verdict::NotHere }
         }
         (Present::File(_), ContentId::File(_)) => {

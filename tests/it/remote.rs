@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::{TestEnv, files_below, random_bytes, texts};
+use crate::support::{TestEnv, files_below, random_bytes, skipped, texts};
 
 /// One file of several chunks, a few loose ones, a directory; pushed.
 fn pushed() -> TestEnv {
@@ -316,10 +316,32 @@ fn remote_that_cannot_be_written_serves_for_reading() {
     let run = |program: &str, args: &[&str]| env.run(env.command(program).args(args)).exit_code();
     let remote = env.root().join("remote").display().to_string();
     assert_eq!(run("chmod", &["-R", "a-w", &remote]), 0);
+    // Root may write whatever the mode says, unless it gives that right up.
+    let without_right = ["--bounding-set=-dac_override", "--inh-caps=-all"];
+    let new = format!("{remote}/new");
+    let is_refused = |code: i32| code == 1 && !Path::new(&new).exists();
+    let is_plain = is_refused(run("touch", &[&new]));
+    if !is_plain {
+        fs::remove_file(&new).expect("root could write");
+        if !is_refused(run("setpriv", &[&without_right[..], &["touch", &new]].concat())) {
+            skipped("root needs setpriv(1) to be refused by a mode");
+            return;
+        }
+    }
     let before = env.snapshot_of(&remote);
     let clone = env.clone_to("clone");
-    clone.mlv(&["pull"]).success();
+    let mlv = |args: &[&str]| {
+        let mut command = if is_plain { clone.mlv_command() } else { clone.command("setpriv") };
+        if !is_plain {
+            command.args(without_right).arg(env!("CARGO_BIN_EXE_mlv"));
+        }
+        clone.run(command.args(args))
+    };
+    mlv(&["pull"]).success();
     assert_eq!(clone.snapshot(), env.snapshot());
+    clone.write("a", "new");
+    mlv(&["add", "a"]).success();
+    assert_ne!(mlv(&["push"]).exit_code(), 0);
     assert_eq!(env.snapshot_of(&remote), before);
     assert_eq!(run("chmod", &["-R", "u+w", &remote]), 0);
 }

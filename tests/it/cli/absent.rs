@@ -1,6 +1,8 @@
 //! Absent is not deleted, whatever stands at the place of what is not here.
 
-use crate::support::{TestEnv, texts};
+use serde_json::Value;
+
+use crate::support::TestEnv;
 
 /// A clone of a project with `d/top`, `d/x/1` to `d/x/5` and `d/y/1` to `d/y/5`, in which nothing is here.
 fn clone() -> TestEnv {
@@ -24,7 +26,7 @@ fn empty_folder_deletes_nothing_that_is_recorded_below_it() {
     let pointer = clone.read_text("d.mlv");
     std::fs::create_dir_all(clone.path().join("d/x")).expect("a folder");
     for command in [&["add", "d"][..], &["add", "d/x"], &["commit", "--force"]] {
-        let _ = clone.mlv(command);
+        clone.mlv(command).success();
         assert_eq!(clone.read_text("d.mlv"), pointer, "{command:?}");
     }
     clone.write("d/x/.DS_Store", "left out");
@@ -61,9 +63,13 @@ fn what_stands_at_the_place_of_something_unseen_is_refused() {
             assert!(document.to_string().contains(&format!("mlv remove {replaced}")), "{document}");
         }
         assert_eq!((clone.read_text("d.mlv"), clone.read_text(path)), (pointer.clone(), "mine".to_owned()));
-        // The remedy that is named.
-        let _ = clone.mlv(&["remove", replaced, "--force"]);
+        // The remedy that is named. Nothing else was here, so nothing else counts as deleted.
+        clone.mlv(&["remove", replaced]).success();
+        assert!(clone.has_rescued(b"mine"));
+        assert_eq!(clone.json(&["status", "--only", "data"])["data"]["uncommitted"], Value::Null);
         clone.mlv(&["pull", "d/y"]).success();
-        assert!(texts(&clone.json(&["status"])["problems"]).is_empty());
+        clone.mlv(&["pull"]).success();
+        assert!(!clone.exists(replaced) && clone.exists("d/y/5"));
+        assert_eq!(clone.json(&["status", "--only", "data"])["data"]["uncommitted"], Value::Null);
     }
 }
