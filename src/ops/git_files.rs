@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use crate::model::lockfile::StageLock;
 use crate::model::path::RepoPath;
 use crate::ops::pointers::MAX_POINTER;
 use crate::ops::{OpError, surroundings};
@@ -46,6 +47,25 @@ pub fn of_pointers<'p>(
         }
     }
     of_changes(repo, changed, reporter)
+}
+
+/// The outputs of a stage that git keeps, not mlv, and that the entry `new` has otherwise than `old`: who
+/// commits the lock commits them with it. Not those that git ignores, which nobody keeps.
+pub fn kept_by_git(
+    repo: &Repo,
+    (old, new): (Option<&StageLock>, &StageLock),
+) -> Result<Vec<RepoPath>, OpError> {
+    let Some(git) = repo.git() else { return Ok(Vec::new()) };
+    let mut kept = Vec::new();
+    for out in new.outs.iter().filter(|out| !out.cache) {
+        let before = old.and_then(|old| old.out(&out.path)).map(|before| before.content.id);
+        let is_tracked = git.is_tracked(&out.path)?;
+        let is_news = before != Some(out.content.id) || !is_tracked;
+        if is_news && (is_tracked || !git.is_ignored(&out.path, out.content.id.is_tree())?) {
+            kept.push(out.path.clone());
+        }
+    }
+    Ok(kept)
 }
 
 /// Sorts what was changed, and hands it to git if the user wants that.

@@ -12,7 +12,7 @@ use crate::ops::scan::Scanner;
 use crate::ops::stage_inputs::Inputs;
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{Source, Tracked, TrackedOut, TrackedPipeline};
-use crate::ops::{OpError, leases, pointers, surroundings};
+use crate::ops::{OpError, git_files, leases, pointers, surroundings};
 use crate::pipeline::graph::StageAddress;
 use crate::pipeline::plan::{self, PlanOptions, State, Verdict};
 use crate::repo::Repo;
@@ -73,6 +73,8 @@ pub(super) struct Accepted<'a> {
     state: WorkTreeState<'a>,
     updates: Updates,
     outs: Vec<&'a Out>,
+    /// Outputs that git keeps.
+    kept_by_git: Vec<RepoPath>,
     /// Of the stages that are accepted, until their entries are written; none in a dry run.
     leases: Vec<StageLease>,
     options: CommitOptions,
@@ -88,8 +90,8 @@ impl<'a> Accepted<'a> {
     ) -> Accepted<'a> {
         let scanner = Scanner::new(repo, index, reporter);
         let state = WorkTreeState::new(repo, tracked, scanner, Absent::AsRecorded);
-        let (updates, outs, leases) = Default::default();
-        Accepted { repo, tracked, reporter, state, updates, outs, leases, options }
+        let (updates, outs, kept_by_git, leases) = Default::default();
+        Accepted { repo, tracked, reporter, state, updates, outs, kept_by_git, leases, options }
     }
 
     /// Takes a stage as it is, and what became of it into the report.
@@ -160,7 +162,11 @@ impl<'a> Accepted<'a> {
             let entry = StageLock::new(stage.command.clone(), read.deps, read.params, outs);
             entry.with_settings(stage.settings(|name| self.state.variable(name)))
         });
-        Ok(entry.filter(|entry| lock.as_ref() != Some(entry)))
+        let entry = entry.filter(|entry| lock.as_ref() != Some(entry));
+        if let Some(entry) = &entry {
+            self.kept_by_git.extend(git_files::kept_by_git(self.repo, (lock.as_ref(), entry))?);
+        }
+        Ok(entry)
     }
 
     /// Whether outputs of the stage are not here; counts them.
@@ -189,6 +195,7 @@ impl<'a> Accepted<'a> {
             pipeline.is_some_and(|one| one.pipeline.stages.iter().any(|stage| *stage.name == *name))
         };
         changed.extend(self.updates.write(self.repo, exists, &held)?);
+        changed.extend(self.kept_by_git);
         Ok(changed)
     }
 }

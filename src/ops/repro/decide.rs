@@ -258,7 +258,7 @@ impl Session<'_> {
         // Only now: an entry tells what is in place.
         for Pending { stage, entry, .. } in pending {
             if let Some(entry) = entry.filter(|_| !self.has_failed(stage)) {
-                self.locks.put(self.graph.address(stage), entry);
+                self.put_entry(stage, entry);
             }
         }
         Ok(())

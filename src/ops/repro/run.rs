@@ -26,7 +26,7 @@ use crate::ops::repro::resources::Grant;
 use crate::ops::repro::session::Session;
 use crate::ops::repro::workers::{Work, Workers};
 use crate::ops::stage_inputs::Inputs;
-use crate::ops::{OpError, leases, logs, run_cache};
+use crate::ops::{OpError, git_files, leases, logs, run_cache};
 use crate::pipeline::exec::{End, ExecError};
 use crate::pipeline::graph::StageIndex;
 use crate::pipeline::plan::State;
@@ -251,7 +251,7 @@ impl Session<'_> {
             }
         }
         self.remember(index, &entry, &run);
-        self.locks.put(address, entry);
+        self.put_entry(index, entry);
         match run.aside.let_go() {
             Ok(kept) => self.rescued(index, kept),
             Err(problem) => self.leave_to_next(&problem),
@@ -310,6 +310,15 @@ impl Session<'_> {
                 self.reporter.event(&Event::Warning { message });
             }
         }
+    }
+
+    /// Takes a new lock entry, and notes what it names and git keeps.
+    pub(super) fn put_entry(&mut self, index: StageIndex, entry: StageLock) {
+        let address = self.graph.address(index);
+        // Only a hint would lack.
+        let kept = git_files::kept_by_git(self.repo, (self.locks.entry(address), &entry));
+        self.changed.extend(kept.unwrap_or_default());
+        self.locks.put(address, entry);
     }
 
     /// Puts back what stood at the outputs of a stage that did not succeed.

@@ -70,7 +70,7 @@ pub(super) struct Session<'a> {
     failed: BTreeMap<StageIndex, OpError>,
     rescued: BTreeMap<StageIndex, Vec<Kept>>,
     /// Files for git, in no order.
-    changed: Vec<RepoPath>,
+    pub(super) changed: Vec<RepoPath>,
     /// Stages whose outputs git ignores.
     prepared: BTreeSet<StageIndex>,
     pub(super) has_warned_of_pipes: bool,

@@ -175,3 +175,25 @@ fn metric_that_is_no_number_hides_no_other() {
     env.mlv(&["repro"]).success();
     assert_eq!(env.json(&["metrics", "diff"])["metrics.json"]["loss"]["old"], "NaN");
 }
+
+// Who pastes the hint commits the lock with the metrics that it is about.
+#[test]
+fn metrics_that_git_keeps_are_among_what_to_hand_to_git() {
+    let env = TestEnv::ready();
+    env.write(
+        "mlv.yaml",
+        PIPELINE
+            .replace("    metrics:", "    outs: [{scratch.txt: {cache: false}}]\n    metrics:")
+            .replace("cp source.json", "date +%N > scratch.txt; cp source.json"),
+    );
+    env.write(".gitignore", "scratch.txt\n");
+    env.write("source.json", r#"{"loss": 1}"#);
+    let document = env.json(&["repro"]);
+    assert_eq!(document["git_add"], json!(["metrics.json", "mlv.lock"]));
+    env.commit("run");
+    let document = env.json(&["repro", "--force"]);
+    assert_eq!(document["git_add"], json!(["mlv.lock"]), "the metrics are what they were");
+    env.write("metrics.json", r#"{"loss": 2}"#);
+    let document = env.json(&["commit", "measure"]);
+    assert_eq!(document["git_add"], json!(["metrics.json", "mlv.lock"]));
+}
