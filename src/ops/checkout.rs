@@ -1,6 +1,6 @@
 //! `checkout`: makes the work tree what pointers and locks name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fs::rescue::Kept;
 use crate::model::path::RepoPath;
@@ -95,6 +95,8 @@ pub fn plan<'a>(
         wanted.iter_mut().filter(|_| !options.whole).for_each(|wanted| stay_partial(repo, &planner, wanted));
     }
     let mut failed = targets::problems(repo, &mut tracked, &options.targets);
+    let meant: BTreeMap<RepoPath, Vec<Box<str>>> =
+        wanted.iter().map(|wanted| (wanted.output.clone(), wanted.inside.clone())).collect();
     failed.extend(kept_by_git(repo, &tracked, options));
     if options.targets.targets.is_empty() && failed.is_empty() {
         wanted.extend(untracked_again(&planner, &tracked)?);
@@ -103,7 +105,15 @@ pub fn plan<'a>(
     let mut outputs = Vec::new();
     for wanted in wanted {
         let path = wanted.output.clone();
-        match planner.plan(wanted, manner) {
+        let planned = planner.plan(wanted, manner).and_then(|mut plan| {
+            // What is here of an output narrows what is brought, not what is cleaned.
+            if let (true, Some(scope), Some(info)) = (options.clean, meant.get(&path), &plan.wanted.info) {
+                let recorded = trees::read_content(repo, info, &path)?;
+                plan.clean(&recorded, scope);
+            }
+            Ok(plan)
+        });
+        match planned {
             Ok(plan) => outputs.push(plan),
             Err(error) => failed.push((path, error)),
         }

@@ -117,6 +117,33 @@ fn plan_unwanted(
     }
 }
 
+/// Has the plan take away everything present in `scope` (empty: everywhere) that nothing recorded accounts
+/// for, also outside of the part that the plan is confined to.
+pub fn clean(plan: &mut DirectoryPlan, recorded: &[TreeEntry], present: &[TreeEntry], scope: &[Box<str>]) {
+    let known: BTreeSet<&str> = recorded.iter().map(|entry| bare(&entry.path)).collect();
+    let removed: BTreeSet<&str> = plan
+        .actions
+        .iter()
+        .filter_map(|action| if let Action::Remove(entry) = action { Some(bare(&entry.path)) } else { None })
+        .collect();
+    let is_meant = |path: &str| {
+        let is_within =
+            |part: &str| path.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        scope.is_empty() || scope.iter().any(|part| is_within(part))
+    };
+    let is_extra = |entry: &&TreeEntry| {
+        let path = bare(&entry.path);
+        entry.kind != EntryKind::EmptyDir
+            && is_meant(path)
+            && !known.contains(path)
+            && !removed.contains(path)
+    };
+    let mut removals: Vec<Action> =
+        present.iter().filter(is_extra).map(|entry| Action::Remove(entry.clone())).collect();
+    removals.append(&mut plan.actions);
+    plan.actions = removals;
+}
+
 /// Those of the sorted `entries` that have this path.
 fn of_path<'a, 'e>(entries: &'a [&'e TreeEntry], path: &str) -> &'a [&'e TreeEntry] {
     let start = entries.partition_point(|entry| bare(&entry.path) < path);

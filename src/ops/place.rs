@@ -17,7 +17,7 @@ use crate::model::digest::Digest;
 use crate::model::object::{ContentId, ContentInfo, RecordKey, RecordKind};
 use crate::model::path::RepoPath;
 use crate::model::tree::{EntryKind, TreeEntry};
-use crate::ops::checkout_plan::{Action, DirectoryPlan, Question, plan_directory};
+use crate::ops::checkout_plan::{self, Action, DirectoryPlan, Question, plan_directory};
 use crate::ops::scan::{Present, Scanner};
 use crate::ops::{OpError, held, surroundings, trees};
 use crate::par;
@@ -73,6 +73,12 @@ pub struct OutputPlan {
 }
 
 impl OutputPlan {
+    /// Takes away what is not recorded, also outside of the part that this is confined to: all that is
+    /// present in `scope`, or everywhere if that is empty.
+    pub fn clean(&mut self, recorded: &[TreeEntry], scope: &[Box<str>]) {
+        checkout_plan::clean(&mut self.plan, recorded, &self.present.tree_entries(), scope);
+    }
+
     /// Only adds what is absent: what stands there stays, whatever it is.
     pub fn only_add(mut self) -> OutputPlan {
         self.plan.actions.retain(|action| matches!(action, Action::Create(_)));

@@ -1,6 +1,6 @@
 //! Absent is not deleted, whatever stands at the place of what is not here.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::TestEnv;
 
@@ -72,4 +72,23 @@ fn what_stands_at_the_place_of_something_unseen_is_refused() {
         assert!(!clone.exists(replaced) && clone.exists("d/y/5"));
         assert_eq!(clone.json(&["status", "--only", "data"])["data"]["uncommitted"], Value::Null);
     }
+}
+
+// What is here of an output narrows what a checkout brings, not what it cleans.
+#[test]
+fn cleaning_looks_at_all_that_is_present() {
+    let clone = clone();
+    clone.mlv(&["pull", "d/x/1", "d/y"]).success();
+    for extra in ["d/x/new", "d/y/new", "d/z/new"] {
+        clone.write(extra, extra);
+    }
+    clone.write("d/x/5", "mine, at a recorded path");
+    let document = clone.json(&["checkout", "--clean", "d/x", "--dry-run"]);
+    assert_eq!(document["outputs"][0]["deleted"], json!(["d/x/new"]));
+    clone.mlv(&["checkout", "--clean", "d"]).success();
+    for extra in ["d/x/new", "d/y/new", "d/z/new"] {
+        assert!(!clone.exists(extra) && clone.has_rescued(extra.as_bytes()), "{extra}");
+    }
+    assert_eq!(clone.read_text("d/x/5"), "mine, at a recorded path");
+    assert!(clone.exists("d/x/1") && clone.exists("d/y/5") && !clone.exists("d/x/2"));
 }
