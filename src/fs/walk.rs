@@ -174,9 +174,14 @@ impl Listing {
     }
 }
 
+/// Whether this is what version control, mlv's included, calls its own folder.
+pub fn is_repository(name: &str) -> bool {
+    matches!(name, ".git" | ".hg" | ".svn" | ".mlv")
+}
+
 /// Version control's own folders, and temporary files that a killed mlv left.
 fn is_never_data(name: &str) -> bool {
-    matches!(name, ".git" | ".hg" | ".svn" | ".mlv") || super::staging::is_temp_name(name)
+    is_repository(name) || super::staging::is_temp_name(name)
 }
 
 /// Folders still to be listed, and what was found in the others.

@@ -15,7 +15,7 @@ use crate::ops::held;
 use crate::ops::scan::{Present, Scanner, TrackedEntries};
 use crate::ops::{OpError, OutputError, links, names, share, surroundings, trees};
 use crate::repo::Repo;
-use crate::report::Reporter;
+use crate::report::{Event, Reporter};
 use crate::store::here::Here;
 use crate::store::statindex::{StatIndex, StatIndexUpdate};
 use crate::store::{CacheWriter, Presence, WriteStats};
@@ -55,6 +55,8 @@ pub struct Recording<'a> {
     update: StatIndexUpdate,
     claims: Vec<Claim>,
     reporter: &'a dyn Reporter,
+    /// Folders of version control inside of outputs.
+    left_out: Vec<RepoPath>,
 }
 
 /// Where what is new goes.
@@ -128,6 +130,7 @@ impl<'a> Recording<'a> {
             update: StatIndexUpdate::new(),
             claims: Vec::new(),
             reporter,
+            left_out: Vec::new(),
         }
     }
 
@@ -174,7 +177,12 @@ impl<'a> Recording<'a> {
     ) -> Result<Present, OpError> {
         let scanner = Scanner::new(self.repo, &self.index, self.reporter);
         let mut present = scanner.look(path, tracked)?;
-        scanner.hash(path, &mut present, self.to.writer().filter(|_| store))?;
+        self.left_out.extend(scanner.take_left_out());
+        let writer = self.to.writer().filter(|_| store);
+        scanner.hash(path, &mut present, writer).map_err(|error| match error.kind() {
+            ErrorKind::NoSpace => OutputError::NoRoom { path: path.clone(), source: Box::new(error) }.into(),
+            _ => error,
+        })?;
         if store {
             self.to.count(&present);
         }
@@ -331,6 +339,17 @@ impl<'a> Recording<'a> {
     }
 
     fn build(&self, output: &RepoPath, entries: &[TreeEntry]) -> Result<ContentInfo, OpError> {
+    fn warn_of_left_out(&self) {
+        let Some(first) = self.left_out.first() else { return };
+        let message = match self.left_out.len() {
+            1 => format!("left out `{first}`: version control is no data"),
+            count => {
+                format!("left out {count} folders of version control, which is no data: first `{first}`")
+            }
+        };
+        self.reporter.event(&Event::Warning { message });
+    }
+
         let summary = trees::build(output, entries, self.to.writer())?;
         Ok(trees::content_info(&summary))
     }
@@ -340,6 +359,7 @@ impl<'a> Recording<'a> {
     /// of files.
     pub fn publish(self) -> Result<Published<'a>, OpError> {
         let stats = match self.to {
+        self.warn_of_left_out();
             Destination::Cache(writer) => writer.finish()?,
             Destination::Nowhere { counts, .. } => counts,
         };

@@ -1,6 +1,7 @@
 //! Reads the state of an output in the work tree: one walk, one merge with the stat index,
 //! and hashing of what neither has answered.
 
+use std::cell::RefCell;
 use std::path::Path;
 
 use crate::fs::stamp::{FileKind, FileStamp};
@@ -140,12 +141,18 @@ pub struct Scanner<'a> {
     repo: &'a Repo,
     index: &'a StatIndex,
     reporter: &'a dyn Reporter,
+    left_out: RefCell<Vec<RepoPath>>,
 }
 
 impl<'a> Scanner<'a> {
     /// A scanner of `repo`'s work tree that trusts `index`.
     pub fn new(repo: &'a Repo, index: &'a StatIndex, reporter: &'a dyn Reporter) -> Scanner<'a> {
-        Scanner { repo, index, reporter }
+        Scanner { repo, index, reporter, left_out: RefCell::default() }
+    }
+
+    /// Takes the folders of version control that were left out so far.
+    pub fn take_left_out(&self) -> Vec<RepoPath> {
+        self.left_out.take()
     }
 
     /// What stands at `path`, with the hashes that the stat index knows.
@@ -206,6 +213,9 @@ impl<'a> Scanner<'a> {
         if let Some(error) = ignore.take_errors().into_iter().next() {
             return Err(error.into());
         }
+        // Leftovers of mlv itself are nobody's loss.
+        let left_out = found.left_out.iter().map(|inside| path.join_entry(inside));
+        self.left_out.borrow_mut().extend(left_out.filter(|path| walk::is_repository(path.file_name())));
         let mut entries: Vec<Scanned> =
             found.entries.into_iter().map(|entry| Scanned::of(entry.path, entry.stamp)).collect();
         if found.ignored > 0 {

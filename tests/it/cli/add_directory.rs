@@ -244,3 +244,29 @@ fn file_and_directory_of_one_name_follow_each_other() {
     assert_eq!(env.pointer("x.mlv").nfiles, None);
     env.assert_sound();
 }
+
+#[test]
+fn repositories_inside_are_left_out_with_one_warning() {
+    let env = TestEnv::ready();
+    env.write("d/file", "1");
+    env.write("d/.mlv-tmp-00000000000000000000000000000000", "left by a crash");
+    for folder in ["d/a/.git", "d/b/.hg", "e/.svn"] {
+        env.write(format!("{folder}/config"), "x");
+        env.write(format!("{folder}/../file"), "2");
+    }
+    let said = env.mlv(&["add", "d", "e"]).success().stderr();
+    let warnings: Vec<&str> = said.lines().filter(|line| line.starts_with("warning")).collect();
+    assert_eq!(
+        warnings,
+        ["warning: left out 3 folders of version control, which is no data: first `d/a/.git`"],
+        "{said}"
+    );
+    assert_eq!(env.pointer("d.mlv").nfiles, Some(3));
+    env.remove("d/b");
+    env.remove("e/.svn");
+    let said = env.mlv(&["commit"]).success().stderr();
+    assert!(said.contains("warning: left out `d/a/.git`: version control is no data\n"), "{said}");
+    env.remove("d/a/.git");
+    env.write("d/file", "3");
+    assert!(!env.mlv(&["commit"]).success().stderr().contains("warning"));
+}
