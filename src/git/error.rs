@@ -5,6 +5,37 @@ use std::path::PathBuf;
 use crate::error::{Advice, ErrorKind, Hint};
 use crate::fs;
 
+/// Why a revision names no commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoCommit {
+    /// git knows no such name.
+    Unknown,
+    /// Several objects begin with these digits.
+    Ambiguous,
+    /// It goes back further than the history of a commit does.
+    NoAncestor {
+        /// The name of that commit.
+        of: String,
+        /// Whether the clone has only a part of the history.
+        is_shallow: bool,
+    },
+}
+
+impl std::fmt::Display for NoCommit {
+    /// Behind what happened; empty where that says it all.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            NoCommit::Unknown => Ok(()),
+            NoCommit::Ambiguous => f.write_str(": several objects begin so"),
+            NoCommit::NoAncestor { of, is_shallow } => {
+                let place = if *is_shallow { " in this shallow clone" } else { "" };
+                write!(f, ": `{of}` has no such ancestor{place}")
+            }
+        }
+    }
+}
+
 /// A failure of reading git's data, or of keeping an ignore file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -32,12 +63,12 @@ pub enum Error {
         path: PathBuf,
     },
     /// A revision that does not name one commit.
-    #[error("no commit is called `{revision}`")]
+    #[error("no commit is called `{revision}`{why}")]
     NoSuchRevision {
         /// The revision as given.
         revision: String,
-        /// git's reason, where it gave one.
-        source: Option<Box<gix::Error>>,
+        /// Why, as far as that is known.
+        why: NoCommit,
     },
     /// Text that a program would take for an option, or that no revision has.
     #[error("not a revision: `{revision}`")]
@@ -133,6 +164,9 @@ impl Advice for Error {
                 quoted(&path.display().to_string())
             ))],
             Error::UnsupportedReferences { .. } => vec![Hint::new("git refs migrate --ref-format=files")],
+            Error::NoSuchRevision { why: NoCommit::NoAncestor { is_shallow: true, .. }, .. } => {
+                vec![Hint::new("git fetch --unshallow")]
+            }
             Error::NoSuchRevision { .. } => vec![Hint::new("git log --oneline --all")],
             Error::Object { .. } => vec![Hint::new("git fsck")],
             Error::Fs(error) => error.hints(),

@@ -17,4 +17,4 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use error::Error;
+pub use error::{Error, NoCommit};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gix::bstr::ByteSlice;
 use gix::objs::tree::EntryKind;
 
-use super::Error;
+use super::error::{Error, NoCommit};
 use super::repo::{CommitId, GitRepo, check_references};
 use crate::model::path::RepoPath;
 
@@ -62,11 +62,12 @@ impl GitRepo {
         if revision.is_empty() || revision.starts_with('-') || revision.contains(|c: char| c.is_control()) {
             return Err(Error::NotARevision { revision: revision.to_owned() });
         }
-        let unknown = |error: gix::Error| Error::NoSuchRevision {
-            revision: revision.to_owned(),
-            source: Some(Box::new(error)),
-        };
         let repo = self.local();
+        // What gix says of it is about its parser.
+        let unknown = |_: gix::Error| Error::NoSuchRevision {
+            revision: revision.to_owned(),
+            why: why_unknown(&repo, revision),
+        };
         let parse = |text: &str| repo.rev_parse_single(text.as_bytes().as_bstr());
         let found = parse(revision)
             .or_else(|error| expanded(&repo, revision).map_or(Err(error), |full| parse(&full)));
@@ -160,26 +161,6 @@ impl GitRepo {
             }
             _ => Ok(None),
         }
-    }
-
-    /// The files of `commit` that `wanted` picks by their path, with their bytes, sorted by path.
-    ///
-    /// For several commits take [`GitRepo::snapshots`].
-    pub fn files_at(
-        &self,
-        commit: CommitId,
-        wanted: &dyn Fn(&str) -> bool,
-        limit: u64,
-    ) -> Result<Vec<(RepoPath, Vec<u8>)>, Error> {
-        let mut snapshots = self.snapshots(|_| true, |_| false);
-        let files = snapshots.files(commit)?;
-        let files = files.into_iter().filter(|file| wanted(file.path.as_str()));
-        files
-            .map(|file| {
-                let bytes = snapshots.read(&file, limit)?;
-                Ok((file.path, bytes))
-            })
-            .collect()
     }
 
     /// Looks at many commits for files whose name `wanted` picks; what was seen in a folder is
@@ -303,6 +284,20 @@ fn expanded(repo: &gix::Repository, revision: &str) -> Option<String> {
     let prefix = gix::hash::Prefix::new(&id, digits).ok()?;
     let found = repo.objects.lookup_prefix(prefix, None).ok()??.ok()?;
     Some(format!("{found}{rest}"))
+}
+
+/// Why `revision`, which cannot be resolved, names no commit.
+fn why_unknown(repo: &gix::Repository, revision: &str) -> NoCommit {
+    let of = revision.split(['~', '^']).next().unwrap_or_default();
+    if of.len() < revision.len() && repo.rev_parse_single(of.as_bytes().as_bstr()).is_ok() {
+        let is_shallow = repo.is_shallow().unwrap_or(false);
+        return NoCommit::NoAncestor { of: of.to_owned(), is_shallow };
+    }
+    let prefix = gix::hash::Prefix::from_hex(of);
+    match prefix.map(|prefix| repo.objects.lookup_prefix(prefix, None)) {
+        Ok(Ok(Some(Err(())))) => NoCommit::Ambiguous,
+        _ => NoCommit::Unknown,
+    }
 }
 
 fn is_file(kind: EntryKind) -> bool {

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::Error;
-use super::repo::GitRepo;
+use super::repo::{CommitId, GitRepo};
 use super::revision::Scope;
 use super::testing::{TestRepo, git_in};
+use super::{Error, NoCommit};
 use crate::error::{Advice, ErrorKind};
 use crate::model::path::RepoPath;
 
@@ -37,10 +37,22 @@ fn a_subfolder_sees_its_own_part() {
     assert!(!git.is_tracked(&path("b.mlv")).unwrap());
     assert!(git.is_ignored(&path("out"), true).unwrap());
     let head = git.head().unwrap().unwrap();
-    let files = git.files_at(head, &|path| path.ends_with(".mlv"), 100).unwrap();
+    let files = files_at(&git, head, &|path| path.ends_with(".mlv"), 100).unwrap();
     assert_eq!(files, [(path("deep/a.mlv"), b"a".to_vec())]);
     assert_eq!(git.read_at(head, &path("deep/a.mlv"), 100).unwrap().unwrap(), b"a");
     assert_eq!(git.tracked_below(&path(""), 9).unwrap(), [path(".gitignore"), path("deep/a.mlv")]);
+}
+
+/// The files of a commit that are picked by their path, with their bytes.
+fn files_at(
+    git: &GitRepo,
+    commit: CommitId,
+    wanted: &dyn Fn(&str) -> bool,
+    limit: u64,
+) -> Result<Vec<(RepoPath, Vec<u8>)>, Error> {
+    let mut snapshots = git.snapshots(|_| true, |_| false);
+    let files = snapshots.files(commit)?.into_iter().filter(|file| wanted(file.path.as_str()));
+    files.map(|file| Ok((file.path.clone(), snapshots.read(&file, limit)?))).collect()
 }
 
 #[test]
@@ -63,6 +75,13 @@ fn unborn_branch_detached_head_and_missing_names() {
     for bad in ["nope", "HEAD~9", "main:a", "0000000"] {
         let error = git.resolve(bad).unwrap_err();
         assert!(matches!(error, Error::NoSuchRevision { .. }), "{bad}: {error}");
+    }
+    let no_ancestor = NoCommit::NoAncestor { of: "main".to_owned(), is_shallow: false };
+    for (bad, expected) in
+        [("nope", NoCommit::Unknown), ("main~2", no_ancestor.clone()), ("main^2", no_ancestor)]
+    {
+        let Err(Error::NoSuchRevision { why, .. }) = git.resolve(bad) else { panic!("{bad}") };
+        assert_eq!(why, expected, "{bad}");
     }
     for bad in ["", "--upload-pack=x", "-q", "a\nb"] {
         assert!(matches!(git.resolve(bad), Err(Error::NotARevision { .. })), "{bad}");
@@ -148,7 +167,7 @@ fn submodules_are_their_own_repositories() {
     assert_eq!(git.main_work_dir().unwrap().unwrap(), repo.root.join("sub"));
     let git = open(&repo.root);
     assert!(git.is_tracked(&path("sub")).unwrap());
-    let files = git.files_at(git.head().unwrap().unwrap(), &|path| path.ends_with(".mlv"), 10).unwrap();
+    let files = files_at(&git, git.head().unwrap().unwrap(), &|path| path.ends_with(".mlv"), 10).unwrap();
     assert_eq!(files, [(path("y.mlv"), b"y".to_vec())]);
 }
 
@@ -197,7 +216,7 @@ fn sha256_repositories_work_the_same() {
     assert_eq!(git.resolve(&format!("{}^0", &commit[..45])).unwrap(), head);
     assert!(git.is_tracked(&path("d")).unwrap());
     assert!(git.is_ignored(&path("x.log"), false).unwrap());
-    assert_eq!(git.files_at(head, &|path| path.ends_with(".mlv"), 10).unwrap().len(), 1);
+    assert_eq!(files_at(&git, head, &|path| path.ends_with(".mlv"), 10).unwrap().len(), 1);
 }
 
 /// gix reads only references that are files: what needs none of them works, the rest says why.

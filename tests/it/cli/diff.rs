@@ -160,3 +160,26 @@ fn missing_data_can_be_left_out() {
     assert_eq!(env.json(&["diff"])["not in cache"][0]["path"], "a");
     assert_eq!(env.json(&["diff", "--hide-missing"])["not in cache"], json!([]));
 }
+
+// A person's words, not those of a parser.
+#[test]
+fn revision_beyond_the_history_is_told_as_that() {
+    let env = TestEnv::tracked();
+    insta::assert_snapshot!(env.mlv(&["diff", "HEAD~9"]).code(2), @r"
+    --- stderr
+    error: no commit is called `HEAD~9`: `HEAD` has no such ancestor
+    hint: git log --oneline --all
+    [exit 2]
+    ");
+    insta::assert_snapshot!(env.mlv(&["diff", "nosuch"]).code(2), @r"
+    --- stderr
+    error: no commit is called `nosuch`
+    hint: git log --oneline --all
+    [exit 2]
+    ");
+    let url = format!("file://{}", env.path().display());
+    let to = env.root().join("shallow").display().to_string();
+    env.git(&["clone", "--quiet", "--depth", "1", &url, &to]);
+    let said = env.beside("shallow").mlv(&["diff", "HEAD~1"]).code(2).stderr();
+    assert!(said.contains("in this shallow clone\nhint: git fetch --unshallow"), "{said}");
+}
