@@ -228,7 +228,7 @@ impl<P: Problem> Advice for Located<P> {
     }
 
     fn hints(&self) -> Vec<Hint> {
-        self.problem.hint().into_iter().map(Hint::new).collect()
+        self.problem.hint_for(&self.file).into_iter().map(Hint::new).collect()
     }
 
     fn subject(&self) -> Option<String> {

@@ -160,6 +160,11 @@ impl CliError {
     /// Several failures as one: their kind if they share it, the list always. A single one is
     /// the error itself.
     pub(crate) fn several(failures: Vec<Failure>) -> CliError {
+        CliError::several_of("path", failures)
+    }
+
+    /// As [`CliError::several`], of things that are no paths: `noun` is one of them.
+    pub(crate) fn several_of(noun: &str, failures: Vec<Failure>) -> CliError {
         if let [only] = &failures[..] {
             return CliError::single(only).with_failures(failures);
         }
@@ -167,7 +172,7 @@ impl CliError {
         kinds.sort_unstable();
         kinds.dedup();
         let kind = if let [kind] = kinds[..] { kind } else { ErrorKind::Several };
-        let message = format!("{} failed", count(failures.len() as u64, "path"));
+        let message = format!("{} failed", count(failures.len() as u64, noun));
         let mut error = CliError::new(kind, message);
         for failure in &failures {
             for hint in &failure.hints {

@@ -44,6 +44,11 @@ pub trait Problem: fmt::Display + fmt::Debug + Send + Sync + 'static {
     fn hint(&self) -> Option<String> {
         None
     }
+
+    /// The same where the name of the file belongs into it.
+    fn hint_for(&self, _file: &str) -> Option<String> {
+        self.hint()
+    }
 }
 
 /// A problem at its place.

@@ -173,6 +173,15 @@ impl Problem for PointerProblem {
             _ => None,
         }
     }
+
+    fn hint_for(&self, file: &str) -> Option<String> {
+        match self {
+            PointerProblem::Yaml(YamlProblem::ConflictMarker) => Some(format!(
+                "take one side: git checkout --ours {file} (or --theirs), then git add {file} && mlv checkout"
+            )),
+            _ => self.hint(),
+        }
+    }
 }
 
 /// A problem of a pointer at its place.

@@ -29,6 +29,13 @@ pub struct CheckoutOptions {
     pub whole: bool,
 }
 
+impl CheckoutOptions {
+    /// The command that a user gave, for hints and the log of rescue.
+    fn command(&self) -> &'static str {
+        if self.whole { "mlv pull" } else { "mlv checkout" }
+    }
+}
+
 /// What will be done.
 pub struct CheckoutPlan<'a> {
     planner: Planner<'a>,
@@ -88,6 +95,8 @@ pub fn plan<'a>(
     let planner = Planner::new(repo, reporter)?;
     let mut tracked = Tracked::load(repo)?;
     let mut wanted = wanted_outputs(repo, &tracked, options)?;
+    let meant: BTreeMap<RepoPath, Vec<Box<str>>> =
+        wanted.iter().map(|wanted| (wanted.output.clone(), wanted.inside.clone())).collect();
     if options.targets.targets.is_empty() && !options.whole {
         wanted.retain_mut(|wanted| confine(&planner, wanted));
     } else {
@@ -95,8 +104,6 @@ pub fn plan<'a>(
         wanted.iter_mut().filter(|_| !options.whole).for_each(|wanted| stay_partial(repo, &planner, wanted));
     }
     let mut failed = targets::problems(repo, &mut tracked, &options.targets);
-    let meant: BTreeMap<RepoPath, Vec<Box<str>>> =
-        wanted.iter().map(|wanted| (wanted.output.clone(), wanted.inside.clone())).collect();
     failed.extend(kept_by_git(repo, &tracked, options));
     if options.targets.targets.is_empty() && failed.is_empty() {
         wanted.extend(untracked_again(&planner, &tracked)?);
@@ -119,7 +126,7 @@ pub fn plan<'a>(
         }
     }
     if !options.force {
-        planner.check(&outputs, &tracked, if options.whole { "mlv pull" } else { "mlv checkout" })?;
+        planner.check(&outputs, &tracked, options.command())?;
     }
     Ok(CheckoutPlan { planner, outputs, failed })
 }
@@ -226,7 +233,7 @@ fn untracked_again(planner: &Planner<'_>, tracked: &Tracked) -> Result<Vec<Wante
 /// Carries the plan out.
 pub fn apply(plan: CheckoutPlan<'_>, options: &CheckoutOptions) -> Result<CheckoutReport, OpError> {
     let mut report = CheckoutReport { failed: plan.failed, ..CheckoutReport::default() };
-    for placed in plan.planner.apply(plan.outputs, "mlv checkout")? {
+    for placed in plan.planner.apply(plan.outputs, options.command())? {
         report.add(placed);
     }
     if options.allow_missing {

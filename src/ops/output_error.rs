@@ -6,6 +6,7 @@ use crate::error::{Advice, ErrorKind};
 use crate::model::digest::TreeId;
 use crate::model::path::RepoPath;
 use crate::model::tree::{BuildError, TreeError};
+use crate::ops::OpError;
 use crate::ops::held::InTheWay;
 use crate::store;
 
@@ -98,7 +99,6 @@ pub enum OutputError {
         /// The stage.
         stage: Box<str>,
     },
-    /// A pipeline file, where one of its stages may be meant.
     /// A stage of a group that cannot go without the others.
     #[error("`{stage}` is one of the stages that `foreach` or `matrix` of `{group}` makes")]
     GeneratedStage {
@@ -109,6 +109,7 @@ pub enum OutputError {
         /// Its group.
         group: Box<str>,
     },
+    /// A pipeline file, where one of its stages may be meant.
     #[error("`{path}` is a pipeline with {} stages, not something to stop tracking", stages.len())]
     PipelineFile {
         /// The pipeline file.
@@ -356,6 +357,14 @@ pub enum OutputError {
         size: u64,
         /// Where the part starts.
         offset: u64,
+    },
+    /// No room for the data of an output.
+    #[error("there is no room in the cache for `{path}`")]
+    NoRoom {
+        /// The output, or a path in it.
+        path: RepoPath,
+        /// What failed.
+        source: Box<OpError>,
     },
     /// An object that is not in the cache.
     #[error("the data of `{path}` is not in the cache")]

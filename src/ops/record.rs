@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 
+use crate::error::{Advice, ErrorKind};
 use crate::model::digest::{Digest, RunKey, TreeId};
 use crate::model::object::{ContentId, ContentInfo, RecordKey, RecordKind};
 use crate::model::path::RepoPath;
@@ -54,9 +55,9 @@ pub struct Recording<'a> {
     to: Destination<'a>,
     update: StatIndexUpdate,
     claims: Vec<Claim>,
-    reporter: &'a dyn Reporter,
     /// Folders of version control inside of outputs.
     left_out: Vec<RepoPath>,
+    reporter: &'a dyn Reporter,
 }
 
 /// Where what is new goes.
@@ -129,8 +130,8 @@ impl<'a> Recording<'a> {
             to,
             update: StatIndexUpdate::new(),
             claims: Vec::new(),
-            reporter,
             left_out: Vec::new(),
+            reporter,
         }
     }
 
@@ -338,7 +339,6 @@ impl<'a> Recording<'a> {
         Ok(Recorded { info, changes: count_changes(&old, &entries), kept: 0 })
     }
 
-    fn build(&self, output: &RepoPath, entries: &[TreeEntry]) -> Result<ContentInfo, OpError> {
     fn warn_of_left_out(&self) {
         let Some(first) = self.left_out.first() else { return };
         let message = match self.left_out.len() {
@@ -350,6 +350,7 @@ impl<'a> Recording<'a> {
         self.reporter.event(&Event::Warning { message });
     }
 
+    fn build(&self, output: &RepoPath, entries: &[TreeEntry]) -> Result<ContentInfo, OpError> {
         let summary = trees::build(output, entries, self.to.writer())?;
         Ok(trees::content_info(&summary))
     }
@@ -358,8 +359,8 @@ impl<'a> Recording<'a> {
     /// is nothing of that, and the counts say what would be stored: the files, without the lists
     /// of files.
     pub fn publish(self) -> Result<Published<'a>, OpError> {
-        let stats = match self.to {
         self.warn_of_left_out();
+        let stats = match self.to {
             Destination::Cache(writer) => writer.finish()?,
             Destination::Nowhere { counts, .. } => counts,
         };

@@ -110,21 +110,12 @@ pub fn restore(
         let target = options.paths.first().cloned().unwrap_or_default();
         return Err(OpError::NoMatch { target });
     }
-    let mut in_the_way = Vec::new();
-    let index = repo.stat_index();
-    let (scanner, cache, mut buffer) = (Scanner::new(repo, &index, reporter), repo.cache()?, Vec::new());
-    for (path, _) in &files {
-        if let Some(stamp) = repo.dir().stat(path)? {
-            let hash = hash_of_file(&scanner, path, stamp.kind)?;
-            let is_saved = hash.is_some_and(|hash| cache.is_sound(hash.into(), &mut buffer));
-            in_the_way.push((path.clone(), Examined { stamp, is_saved, hash }));
-        }
-    }
+    let in_the_way = in_the_way(repo, files.iter().map(|(path, _)| path), reporter)?;
     let unsaved = in_the_way.iter().filter(|(_, found)| !found.is_saved);
     let unsaved: Vec<RepoPath> = unsaved.map(|(path, _)| path.clone()).collect();
     if !unsaved.is_empty() && !options.force {
-        let (keep, force) =
-            ("mlv add PATH".to_owned(), format!("mlv rescue restore --force {}", operation.name));
+        let keep = format!("mlv add {}", repo.shown_all(&unsaved));
+        let force = format!("mlv rescue restore --force {}", operation.name);
         return Err(OutputError::WouldOverwrite { paths: unsaved, keep, force }.into());
     }
     if options.dry_run {
@@ -150,6 +141,25 @@ pub fn restore(
     }
     restored.sort();
     Ok(RestoreReport { operation: operation.name, restored, rescued: displacing.finish(), dry_run: false })
+}
+
+/// What stands at the paths.
+fn in_the_way<'p>(
+    repo: &Repo,
+    paths: impl Iterator<Item = &'p RepoPath>,
+    reporter: &dyn Reporter,
+) -> Result<Vec<(RepoPath, Examined)>, OpError> {
+    let index = repo.stat_index();
+    let (scanner, cache, mut buffer) = (Scanner::new(repo, &index, reporter), repo.cache()?, Vec::new());
+    let mut found = Vec::new();
+    for path in paths {
+        if let Some(stamp) = repo.dir().stat(path)? {
+            let hash = hash_of_file(&scanner, path, stamp.kind)?;
+            let is_saved = hash.is_some_and(|hash| cache.is_sound(hash.into(), &mut buffer));
+            found.push((path.clone(), Examined { stamp, is_saved, hash }));
+        }
+    }
+    Ok(found)
 }
 
 /// The hash of the file at `path`; nothing if it is none.

@@ -142,6 +142,16 @@ impl Tracked {
         &self.pipelines
     }
 
+    /// The file that says what an output from `source` holds: the pointer, or the pipeline's lock; the
+    /// pipeline itself if it cannot be read.
+    pub fn recorded_in<'s>(&'s self, source: &'s Source) -> &'s RepoPath {
+        let pipeline = match source {
+            Source::Pointer { .. } => None,
+            Source::Stage { file, .. } => self.pipelines.iter().find(|one| one.pipeline.file == *file),
+        };
+        pipeline.map_or(source.file(), |one| &one.lock_file)
+    }
+
     /// What could not be used, sorted by file.
     pub fn problems(&self) -> &[Problem] {
         &self.problems

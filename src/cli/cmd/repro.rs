@@ -218,7 +218,7 @@ impl Report for ReproReport {
             _ if self.ignores_errors => git_error(&self.report.git, Vec::new()),
             [] => git_error(&self.report.git, Vec::new()),
             [(_, error)] => Some(CliError::of(error).with_failures(failures)),
-            _ => Some(CliError::several(failures)),
+            _ => Some(CliError::several_of("stage", failures)),
         }
     }
 }

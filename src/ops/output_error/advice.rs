@@ -40,6 +40,7 @@ impl OutputError {
             | OutputError::WouldTakeBack { path, .. }
             | OutputError::InnerRepository { path, .. }
             | OutputError::IgnoredFolder { path, .. }
+            | OutputError::NoRoom { path, .. }
             | OutputError::TreeNotDownloaded { path, .. }
             | OutputError::BadTree { path, .. }
             | OutputError::BadEntries { path, .. }
@@ -61,12 +62,12 @@ impl OutputError {
     fn remedy_of_target(&self) -> Option<String> {
         Some(match self {
             OutputError::External { path } => format!("mlv add -o NAME {path}"),
-            OutputError::PipelineFile { path, stages } => match stages.first() {
             OutputError::GeneratedStage { path, group, .. } => {
                 format!(
                     "take its item out of the list in `{path}`, or run `mlv remove {group}` for the whole group"
                 )
             }
+            OutputError::PipelineFile { path, stages } => match stages.first() {
                 Some(first) => {
                     format!("name a stage, as in `mlv remove {path}:{first}`, or use `git rm {path}`")
                 }
@@ -188,8 +189,8 @@ impl Advice for OutputError {
             | OutputError::IgnoredFolder { .. }
             | OutputError::WholeRepository
             | OutputError::EntangledStage { .. }
-            | OutputError::MadeByStage { .. }
             | OutputError::GeneratedStage { .. }
+            | OutputError::MadeByStage { .. }
             | OutputError::PipelineFile { .. } => ErrorKind::Usage,
             OutputError::KeptByGit { .. }
             | OutputError::IsFolder { .. }
@@ -218,6 +219,7 @@ impl Advice for OutputError {
                 BuildError::Sink(source) => source.kind(),
                 _ => ErrorKind::UnsafePath,
             },
+            OutputError::NoRoom { .. } => ErrorKind::NoSpace,
             OutputError::WouldOverwrite { .. } => ErrorKind::WouldOverwrite,
             OutputError::External { .. }
             | OutputError::BadEntryName { .. }
@@ -231,6 +233,9 @@ impl Advice for OutputError {
     }
 
     fn hints(&self) -> Vec<Hint> {
+        if let OutputError::NoRoom { source, .. } = self {
+            return source.hints();
+        }
         let is_typed = matches!(self, OutputError::WouldOverwrite { .. } | OutputError::WouldTakeBack { .. });
         let remedy = self.remedy_of_target().or_else(|| self.remedy()).or_else(|| self.remedy_of_contents());
         remedy.map(|text| Hint { text, is_typed }).into_iter().collect()

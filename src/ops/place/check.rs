@@ -1,6 +1,8 @@
 //! What stops a checkout before it begins: data that only the work tree has.
 
+use crate::fs::stamp::FileKind;
 use crate::model::path::RepoPath;
+use crate::model::shell;
 use crate::ops::place::{OutputPlan, Planner};
 use crate::ops::tracked::{Source, Tracked};
 use crate::ops::{OpError, OutputError};
@@ -31,10 +33,20 @@ impl Planner<'_> {
             .filter(|output| made.iter().any(|path| path.starts_with(output)))
             .cloned()
             .collect();
+        // A link is no output: nothing records it.
+        let is_link = |path: &RepoPath| {
+            let found = self.repo.dir().stat(path).ok().flatten();
+            touched.contains(path) && found.is_some_and(|stamp| stamp.kind == FileKind::Symlink)
+        };
+        let (links, own): (Vec<RepoPath>, Vec<RepoPath>) = own.into_iter().partition(is_link);
         let keep =
             [("mlv add", own), ("mlv commit", made)].into_iter().filter(|(_, paths)| !paths.is_empty());
-        let keep: Vec<String> =
+        let mut keep: Vec<String> =
             keep.map(|(keeping, paths)| format!("{keeping} {}", self.repo.shown_all(&paths))).collect();
+        keep.extend(links.iter().map(|link| {
+            let path = self.repo.shown(link);
+            format!("mv {} {}", shell::path(&path), shell::path(&format!("{path}.mine")))
+        }));
         let (keep, force) =
             (keep.join(" && "), format!("{command} --force {}", self.repo.shown_all(&touched)));
         Err(OutputError::WouldOverwrite { paths, keep, force }.into())

@@ -262,8 +262,19 @@ fn against_head(
     };
     let content =
         |all: &Tracked, path| all.out(path).filter(|out| out.path == *path).and_then(|out| out.content);
+    let is_unreadable = |file: &RepoPath| report.failed.iter().any(|(failed, _)| failed == file);
+    let unreadable: BTreeSet<&RepoPath> = old
+        .outs()
+        .iter()
+        .filter(|out| is_unreadable(tracked.recorded_in(&out.source)))
+        .map(|out| &out.path)
+        .collect();
     for path in &chosen {
         let (before, after) = (content(&old, path), content(tracked, path));
+        // R9: a file that cannot be read says nothing, also not that anything went.
+        if after.is_none() && unreadable.contains(path) {
+            continue;
+        }
         let committed = &mut report.data.committed;
         committed.add_recorded(repo, path, (before.as_ref(), after.as_ref()), options.granular)?;
     }

@@ -79,3 +79,11 @@ fn long_lists_of_failures_end_in_a_count_and_one_remedy() {
     assert_eq!(said.matches("failed: `d/").count(), 20, "{said}");
     assert!(said.contains("failed: … and 9 more\nerror: 29 paths failed\nhint: mlv pull d\n"), "{said}");
 }
+
+#[test]
+fn stages_that_failed_are_counted_as_stages() {
+    let env = TestEnv::ready();
+    env.write("mlv.yaml", "stages:\n  a: {cmd: exit 1, outs: [x]}\n  b: {cmd: exit 2, outs: [y]}\n");
+    let said = env.mlv(&["repro", "--keep-going"]).code(8).stderr();
+    assert!(said.contains("error: 2 stages failed\n"), "{said}");
+}

@@ -199,3 +199,62 @@ fn both_remedies_of_a_refused_checkout_can_be_pasted() {
         assert_eq!(env.read_text("o"), if keep { "edited" } else { "made\n" });
     }
 }
+
+// `add` takes no link as an output.
+#[test]
+fn link_in_the_place_of_an_output_is_kept_by_moving_it() {
+    let env = TestEnv::tracked();
+    for name in ["a", "d"] {
+        env.remove(name);
+        env.symlink("elsewhere", name);
+    }
+    let said = refused(&env, &["checkout"], 2);
+    paste(&env, &said, "run `");
+    env.mlv(&["checkout"]).success();
+    assert_eq!((env.read_text("a"), env.read_text("d/1")), ("one".to_owned(), "first".to_owned()));
+    assert!(env.exists("a.mine") && env.exists("d.mine"));
+}
+
+// R9: a pointer that cannot be read says nothing, also not that its data went.
+#[test]
+fn conflict_in_a_pointer_is_no_deletion_and_is_mended_by_taking_a_side() {
+    let env = TestEnv::tracked();
+    env.git(&["checkout", "--quiet", "-b", "other"]);
+    env.write("d/1", "theirs");
+    env.mlv(&["add", "d"]).success();
+    env.commit("theirs");
+    env.git(&["checkout", "--quiet", "main"]);
+    env.mlv(&["checkout"]).success();
+    env.write("d/1", "ours");
+    env.mlv(&["add", "d"]).success();
+    env.commit("ours");
+    // Without a driver that knows pointers.
+    env.write(".git/info/attributes", "*.mlv merge\n");
+    assert_eq!(env.run(env.command("git").args(["merge", "--quiet", "other"])).exit_code(), 1);
+    let output = env.mlv(&["status", "--json"]).code(4);
+    assert!(!output.json().to_string().contains("deleted"), "{output}");
+    let said = refused(&env, &["status"], 4);
+    let (_, hint) = said.split_once("git checkout --ours d.mlv (or --theirs), then ").expect("a remedy");
+    env.git(&["checkout", "--theirs", "d.mlv"]);
+    assert!(hint.starts_with("git add d.mlv && mlv checkout"), "{said}");
+    env.git(&["add", "d.mlv"]);
+    env.mlv(&["checkout"]).success();
+    assert_eq!(env.read_text("d/1"), "theirs");
+}
+
+#[test]
+fn pull_is_told_as_pull_and_what_is_in_the_way_of_a_restore_can_be_kept() {
+    let env = TestEnv::shared();
+    env.write("a", "1");
+    env.mlv(&["add", "a"]).success();
+    env.mlv(&["push"]).success();
+    env.write("a", "mine");
+    env.mlv(&["pull", "--force"]).success();
+    assert!(env.mlv(&["rescue", "list"]).success().stdout().contains("  mlv pull\n"));
+    env.write("a", "newer");
+    let said = refused(&env, &["rescue", "restore"], 2);
+    assert!(said.contains("`mlv add a`"), "{said}");
+    env.mlv(&["add", "a"]).success();
+    env.mlv(&["rescue", "restore"]).success();
+    assert_eq!(env.read_text("a"), "mine");
+}

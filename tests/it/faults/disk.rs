@@ -194,6 +194,10 @@ fn add_on_a_full_disk_leaves_nothing_half_and_works_once_there_is_space() {
         env.write("small/a", "a");
         disk.fill_up_to(free);
         failures += usize::from(assert_full(&env, &["add", "big", "small"], &format!("{free} bytes free")));
+        if free == 256 << 10 {
+            let said = env.mlv(&["add", "big"]).code(9).stderr();
+            assert!(said.starts_with("error: there is no room in the cache for `big`\n"), "{said}");
+        }
         env.remove("filler");
         assert_eq!(env.read("big"), bytes);
         env.assert_sound();
