@@ -6,6 +6,7 @@
 mod create;
 mod error;
 mod identity;
+mod missing;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -234,7 +235,7 @@ fn find_root(cwd: &Path) -> Result<PathBuf, Error> {
             return Err(Error::DvcProject { root: folder.to_path_buf() });
         }
     }
-    Err(Error::NotARepository { searched: cwd.to_path_buf() })
+    Err(missing::explain(cwd))
 }
 
 /// A symlink counts here and is refused when it is opened: the user should hear of it.

@@ -6,6 +6,7 @@ use crate::config;
 use crate::error::{Advice, ErrorKind, Hint};
 use crate::fs;
 use crate::git;
+use crate::model::path::RepoPath;
 use crate::store;
 
 /// A failure of finding, opening or making a project.
@@ -17,6 +18,14 @@ pub enum Error {
     NotARepository {
         /// Where the search began.
         searched: PathBuf,
+    },
+    /// A git repository with pointers, whose folder `.mlv` stayed in another clone.
+    #[error("git tracks the pointer `{pointer}` in `{}`, but not `.mlv/config.toml`", root.display())]
+    NotCommitted {
+        /// The work tree.
+        root: PathBuf,
+        /// A pointer in it.
+        pointer: RepoPath,
     },
     /// A DVC project that mlv was not set up in.
     #[error("this is a DVC project, in which mlv is not set up: `{}`", root.display())]
@@ -103,7 +112,7 @@ pub enum Error {
 impl Advice for Error {
     fn kind(&self) -> ErrorKind {
         match self {
-            Error::NotARepository { .. } => ErrorKind::NotARepository,
+            Error::NotARepository { .. } | Error::NotCommitted { .. } => ErrorKind::NotARepository,
             Error::DvcProject { .. } => ErrorKind::DvcProject,
             Error::UnsafeFolder { .. } | Error::CacheBehindLink { .. } | Error::TrackedLocalConfig { .. } => {
                 ErrorKind::UnsafePath
@@ -122,6 +131,10 @@ impl Advice for Error {
         let one = |text: &str| vec![Hint::new(text)];
         match self {
             Error::NotARepository { .. } => one("mlv init"),
+            // A second `init` would make another project, with an id of its own.
+            Error::NotCommitted { .. } => {
+                one("where `mlv init` was run: git add .mlv && git commit, then pull here")
+            }
             Error::TrackedLocalConfig { .. } => {
                 one("look at it, then `git rm --cached .mlv/config.local.toml`")
             }
@@ -148,6 +161,7 @@ impl Advice for Error {
     fn subject(&self) -> Option<String> {
         match self {
             Error::NotARepository { searched: path }
+            | Error::NotCommitted { root: path, .. }
             | Error::DvcProject { root: path }
             | Error::UnsafeFolder { path }
             | Error::TrackedLocalConfig { path }

@@ -273,13 +273,21 @@ impl Report for Changed {
     fn summary(&self, _took: Duration, out: &mut Text) {
         let RemoteReport { name, url, default, files, dry_run } = &self.report;
         let named = name.as_deref().unwrap_or_default();
-        out.put(if *dry_run { "Dry run: " } else { "" });
+        let verb = |done: &'static str, would: &'static str| if *dry_run { would } else { done };
         match (self.done, name) {
-            (Done::Default, Some(_)) => out.put("Made remote `").name(named).put("` the default in `"),
-            (Done::Default, None) => out.put("Took the default remote out of `"),
-            (Done::Removed, _) => out.put("Removed remote `").name(named).put("` from `"),
+            (Done::Default, Some(_)) => {
+                let verb = verb("Made", "Would make");
+                out.put(verb).put(" remote `").name(named).put("` the default in `")
+            }
+            (Done::Default, None) => out.put(verb("Took", "Would take")).put(" the default remote out of `"),
+            (Done::Removed, _) => {
+                out.put(verb("Removed", "Would remove")).put(" remote `").name(named).put("` from `")
+            }
             (Done::Added | Done::Changed, _) => {
-                let verb = if matches!(self.done, Done::Added) { "Added" } else { "Changed" };
+                let verb = match self.done {
+                    Done::Added => verb("Added", "Would add"),
+                    _ => verb("Changed", "Would change"),
+                };
                 out.put(verb).put(" remote `").name(named);
                 if let Some(url) = url {
                     out.put("` at `").name(url);

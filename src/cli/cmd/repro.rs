@@ -179,6 +179,9 @@ impl Report for ReproReport {
             }
         }
         if report.dry_run {
+            if report.stages.is_empty() {
+                out.put("There are no stages.").end();
+            }
             if let Some(estimate) = &report.estimate {
                 let span = |seconds| Span(Duration::from_secs_f64(seconds));
                 out.put(format!("Last time this took {}; ", span(estimate.seconds)));

@@ -179,3 +179,13 @@ fn kinds_of_remotes_that_there_are_not_are_refused_and_not_offered() {
         assert!(!help.contains(option), "{option}");
     }
 }
+
+#[test]
+fn dry_run_says_what_it_would_do() {
+    let env = TestEnv::ready();
+    let said = |args: &[&str]| env.mlv(args).success().stderr();
+    assert!(said(&["remote", "add", "-n", "x", "../x"]).starts_with("Would add remote `x`"));
+    env.mlv(&["remote", "add", "x", "../x"]).success();
+    assert!(said(&["remote", "default", "-n", "x"]).starts_with("Would make remote `x` the default"));
+    assert!(said(&["remote", "remove", "-n", "x"]).starts_with("Would remove remote `x`"));
+}

@@ -427,6 +427,8 @@ fn dry_run_names_the_stages_and_runs_none() {
     assert_eq!(env.snapshot_of("."), before);
     env.mlv(&["repro", "--dry"]).success();
     assert!(!env.exists("log"));
+    env.write("mlv.yaml", "stages: {}\n");
+    assert_eq!(env.mlv(&["repro", "--dry-run"]).success().stderr(), "There are no stages.\n");
 }
 
 // K2, DVC 68 F

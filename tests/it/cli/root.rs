@@ -62,3 +62,31 @@ fn dvc_project_without_mlv_is_exit_3_and_says_so() {
     env.mlv(&["init"]).success();
     assert_eq!(env.mlv(&["root"]).success().stdout(), ".\n");
 }
+
+// `mlv init` in that clone would make another project of it.
+#[test]
+fn clone_without_the_settings_names_the_pointer_and_what_was_forgotten() {
+    let env = TestEnv::in_git();
+    env.mlv(&["init"]).success();
+    env.write("d/a", "1");
+    env.mlv(&["add", "d/a"]).success();
+    env.git(&["add", "d"]);
+    env.git(&["commit", "--quiet", "--message", "half"]);
+    let clone = env.clone_to("clone");
+    insta::assert_snapshot!(clone.at("d").mlv(&["pull"]).code(3), @r"
+    --- stderr
+    error: git tracks the pointer `d/a.mlv` in `$ENV/clone`, but not `.mlv/config.toml`
+    hint: where `mlv init` was run: git add .mlv && git commit, then pull here
+    [exit 3]
+    ");
+    // The remedy that is named.
+    env.git(&["add", ".mlv"]);
+    env.git(&["commit", "--quiet", "--message", "all"]);
+    clone.git(&["pull", "--quiet"]);
+    clone.mlv(&["status"]).success();
+    // Other programs have files of that name.
+    let other = TestEnv::in_git();
+    other.write("film.mlv", "MLVI v2.0");
+    other.commit("a film");
+    assert!(other.mlv(&["status"]).code(3).stderr().contains("hint: mlv init"));
+}
