@@ -8,8 +8,9 @@
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread;
+use std::time::Duration;
 
 /// Most threads for CPU work when the user does not say.
 const MAX_DEFAULT: usize = 8;
@@ -65,6 +66,21 @@ pub fn runs<S: Send>(
             }
         }
         states
+    })
+}
+
+/// What `work` returns; `tell` is called beside it, once, if it takes longer than `patience`.
+pub fn tell_if_slow<R>(patience: Duration, tell: impl FnOnce() + Send, work: impl FnOnce() -> R) -> R {
+    let (working, wait) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            if wait.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
+                tell();
+            }
+        });
+        let result = work();
+        drop(working);
+        result
     })
 }
 

@@ -74,7 +74,7 @@ fn bring_from(
     report: &mut FetchReport,
     reporter: &dyn Reporter,
 ) -> Result<(), OpError> {
-    let mut from = share::open(repo, remote, Access::Read)?;
+    let mut from = share::open(repo, remote, Access::Read, reporter)?;
     let brought = bring::bring(repo, &mut from, wishes, reporter)?;
     bring::bring_runs(repo, &mut from, runs, reporter)?;
     report.add(&from, brought);

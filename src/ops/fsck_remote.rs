@@ -77,14 +77,14 @@ pub fn run(
     reporter: &dyn Reporter,
 ) -> Result<FsckRemoteReport, OpError> {
     let name = options.remote.as_deref();
-    let mut to = share::open(repo, name, Access::Inspect)?;
+    let mut to = share::open(repo, name, Access::Inspect, reporter)?;
     let mut found = check::check(&mut to.remote, options.read_data, reporter)?;
     let mut sent = 0;
     if options.repair && !found.is_clean() {
         mend::index_unknown_packs(&mut to.remote)?;
         mend::note_damage(&to.remote, &found.bad);
         sent = send_again(repo, name, &found, reporter)?;
-        to = share::open(repo, name, Access::Inspect)?;
+        to = share::open(repo, name, Access::Inspect, reporter)?;
         found = check::check(&mut to.remote, options.read_data, reporter)?;
     }
     report(repo, &to.name, found, sent, reporter)
@@ -116,7 +116,7 @@ fn send_again(
     if wants.is_empty() {
         return Ok(0);
     }
-    let mut to = share::open(repo, remote, Access::Write)?;
+    let mut to = share::open(repo, remote, Access::Write, reporter)?;
     let plan = plan_push(&mut to.remote, &wants, &source)?;
     let wishes: Vec<_> =
         gather(repo, &Selection::default(), reporter)?.items.into_iter().map(|item| item.wish).collect();

@@ -116,7 +116,7 @@ fn push_to(
         PushOptions { create: true, .. } => Access::Create,
         _ => Access::Write,
     };
-    let mut to = share::open(repo, name, access)?;
+    let mut to = share::open(repo, name, access, reporter)?;
     let cache = repo.cache()?;
     let mut wants = match wants(cache, wishes) {
         // Who adds to a directory of which nothing was downloaded pushes it, too.

@@ -58,7 +58,7 @@ impl<'r> Sources<'r> {
         Ok(match self.open.entry(name) {
             Entry::Occupied(open) => open.into_mut(),
             Entry::Vacant(free) => {
-                let remote = share::open(self.repo, free.key().as_deref(), Access::Read)?;
+                let remote = share::open(self.repo, free.key().as_deref(), Access::Read, self.reporter)?;
                 free.insert(remote)
             }
         })

@@ -147,7 +147,7 @@ impl Session<'_> {
     /// The remote, opened once; nothing if that failed, which is told once.
     fn remote(&mut self, name: Option<String>) -> Result<Option<&mut NamedRemote>, OpError> {
         if !self.remotes.contains_key(&name) {
-            let opened = match share::open(self.repo, name.as_deref(), Access::Read) {
+            let opened = match share::open(self.repo, name.as_deref(), Access::Read, self.reporter) {
                 Ok(opened) => Some(opened),
                 Err(OpError::Interrupted) => return Err(OpError::Interrupted),
                 Err(error) => {

@@ -69,7 +69,7 @@ pub fn bring_tree(
 ) -> Result<(), OpError> {
     let tracked = Tracked::load(repo)?;
     let remote = tracked.out(output).and_then(|out| out.remote.as_deref());
-    let mut from = share::open(repo, remote, Access::Read)?;
+    let mut from = share::open(repo, remote, Access::Read, reporter)?;
     let info = ContentInfo { id: ContentId::Tree(id), size: 0, nfiles: None, executable: false };
     let wish = Wish { output: output.clone(), info, inside: Vec::new() };
     bring_trees(repo, &mut from, &[wish], reporter)

@@ -5,19 +5,25 @@ pub mod bring;
 pub mod gather;
 
 use std::io::Read;
+use std::time::Duration;
 
 use crate::config::{Level, OptionValue, RemoteConfig};
 use crate::model::digest::ObjectId;
 use crate::model::object::RecordKey;
 use crate::model::secret::Secret;
 use crate::ops::OpError;
+use crate::par;
 use crate::remote::error::Cause;
 use crate::remote::records::Operation;
 use crate::remote::registry::{RemoteSpec, SpecOption};
 use crate::remote::transfer::{RecordReceiver, RecordSink, RecordSource};
 use crate::remote::{OpenOptions, Remote};
 use crate::repo::Repo;
+use crate::report::{Event, Reporter};
 use crate::store::{Cache, CacheWriter, Presence};
+
+/// Waiting is told after so long.
+const TELL_AFTER: Duration = Duration::from_secs(1);
 
 /// An open remote and the name that the user knows it by.
 pub struct NamedRemote {
@@ -44,8 +50,14 @@ pub enum Access {
 
 /// Opens the remote `name`, or the default one.
 ///
-/// Fails with `NoRemote` where none is configured.
-pub fn open(repo: &Repo, name: Option<&str>, access: Access) -> Result<NamedRemote, OpError> {
+/// Tells where it takes long: a remote that does not answer is asked again for a while. Fails with
+/// `NoRemote` where none is configured.
+pub fn open(
+    repo: &Repo,
+    name: Option<&str>,
+    access: Access,
+    reporter: &dyn Reporter,
+) -> Result<NamedRemote, OpError> {
     let config = repo.config().remote(name)?;
     let backend = spec_of(&config).open(repo.root()).map_err(Box::new)?;
     let operation = match access {
@@ -56,7 +68,10 @@ pub fn open(repo: &Repo, name: Option<&str>, access: Access) -> Result<NamedRemo
     options.fresh = matches!(access, Access::Inspect | Access::Rehearse);
     options.create = access == Access::Create;
     options.jobs = repo.transfer_jobs()?;
-    Ok(NamedRemote { name: config.name, remote: Remote::open(backend, options)? })
+    let holder = format!("the remote `{}`", config.name);
+    let tell = || reporter.event(&Event::Waiting { holder });
+    let remote = par::tell_if_slow(TELL_AFTER, tell, || Remote::open(backend, options))?;
+    Ok(NamedRemote { name: config.name, remote })
 }
 
 /// The remote as its backend wants it described.
