@@ -33,7 +33,6 @@ struct Ran {
     lines: Vec<String>,
     warnings: Vec<String>,
     log: Vec<u8>,
-    took: Duration,
 }
 
 fn quick() -> ExecOptions<'static> {
@@ -53,11 +52,9 @@ fn run_in(folder: &Path, command: &Command, options: ExecOptions<'_>) -> Result<
         env: &[],
         timeout: None,
     };
-    let start = Instant::now();
     let end = run(&execution, &mut log, &heard, options)?;
-    let took = start.elapsed();
     let (lines, warnings) = (heard.lines.into_inner().unwrap(), heard.warnings.into_inner().unwrap());
-    Ok(Ran { end, lines, warnings, log, took })
+    Ok(Ran { end, lines, warnings, log })
 }
 
 fn script(text: &str) -> Ran {
@@ -121,14 +118,16 @@ fn long_lines_come_in_pieces_and_long_logs_are_cut() {
 #[test]
 fn processes_left_behind_are_ended_and_hold_nothing_up() {
     let marker = tempfile::tempdir().unwrap();
-    for background in
-        ["sleep 60 &", "sleep 60 > /dev/null 2>&1 &", "(trap '' TERM; while :; do sleep 1; done) &", "yes &"]
-    {
+    for background in [
+        "sleep 9999 &",
+        "sleep 9999 > /dev/null 2>&1 &",
+        "(trap '' TERM; while :; do sleep 1; done) &",
+        "yes &",
+    ] {
         let ran =
             run_in(marker.path(), &Command::Script(format!("{background}\necho $! > pid").into()), quick());
         let ran = ran.unwrap();
         assert_eq!(ran.end, End::Success);
-        assert!(ran.took < Duration::from_secs(5), "{background}: {:?}", ran.took);
         assert_eq!(ran.warnings, ["stage `p/mlv.yaml:s`: processes that the command left behind were ended"]);
         let pid = std::fs::read_to_string(marker.path().join("pid")).unwrap();
         assert!(ends(pid.trim()), "{background}");
@@ -146,25 +145,30 @@ fn ends(pid: &str) -> bool {
 
 #[test]
 fn a_daemon_of_another_session_does_not_hold_the_command_up() {
-    let ran = script("setsid sleep 3 &\necho started");
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = "setsid sh -c 'until [ -e end ]; do sleep 0.02; done; touch ended' &\necho started";
+    let ran = run_in(folder.path(), &Command::Script(daemon.into()), quick()).unwrap();
     assert_eq!((ran.end, ran.lines), (End::Success, vec!["started".to_owned()]));
-    assert!(ran.took < Duration::from_secs(2), "{:?}", ran.took);
+    // Only now may it end, and it still lives to see that.
+    std::fs::write(folder.path().join("end"), "").unwrap();
+    while !folder.path().join("ended").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 #[test]
 fn a_command_that_closes_its_output_is_waited_for() {
     let ran = script("exec > /dev/null 2>&1; sleep 0.3; exit 4");
     assert_eq!(ran.end, End::Code(4));
-    assert!(ran.took >= Duration::from_millis(300));
 }
 
 #[test]
 fn an_interrupt_ends_the_whole_group() {
     let folder = tempfile::tempdir().unwrap();
-    let deaf = "trap '' TERM; sh -c 'trap \"\" TERM; echo $$ > pid; sleep 60; sleep 60'; sleep 60";
+    let deaf = "trap '' TERM; sh -c 'trap \"\" TERM; echo $$ > pid; sleep 9999; sleep 9999'; sleep 9999";
     let polite = Duration::from_millis(300);
     for (text, grace, asked) in [
-        ("sleep 60 & echo $! > pid; wait", polite, Urgency::Stop),
+        ("sleep 9999 & echo $! > pid; wait", polite, Urgency::Stop),
         (deaf, polite, Urgency::Stop),
         // Who asks twice does not wait for anybody.
         (deaf, Duration::from_secs(600), Urgency::Kill),
@@ -186,7 +190,6 @@ fn an_interrupt_ends_the_whole_group() {
         });
         assert_eq!(ran.end, End::Interrupted);
         assert_eq!(ran.lines, [""; 0]);
-        assert!(ran.took < Duration::from_secs(5), "{:?}", ran.took);
         let pid = std::fs::read_to_string(folder.path().join("pid")).unwrap();
         std::fs::remove_file(folder.path().join("pid")).unwrap();
         assert!(ends(pid.trim()), "{text}");
