@@ -142,11 +142,12 @@ mod ingest {
         let mut file = File::create(folder.path().join("large")).expect("a file");
         file.write_all(&noise(0, LARGE)).expect("room for a file");
         let dir = Dir::open(folder.path()).expect("a folder");
-        let path: RepoPath = "large".parse().expect("a path");
+        let meter = NoReport.meter(Task { verb: "Hashing", unit: Unit::Bytes, total: None });
         bencher.counter(BytesCount::new(LARGE)).with_inputs(empty).bench_local_refs(|folder| {
             let cache = cache(&folder.path().join("cache"));
             let writer = cache.writer().expect("a writable cache");
-            writer.ingest_file(&dir, &path).expect("a readable file");
+            let files = [("large", FileKind::File)];
+            writer.ingest_all(&dir, &RepoPath::root(), &files, 1, &*meter).expect("a readable file");
             writer.finish().expect("a writable cache")
         });
     }

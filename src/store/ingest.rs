@@ -16,7 +16,7 @@ use crate::model::digest::{Digest, ObjectId};
 use crate::model::object::{RecordKey, RecordKind};
 use crate::model::path::RepoPath;
 use crate::par;
-use crate::report::{Meter, NoMeter, Portion, interrupted};
+use crate::report::{Meter, Portion, interrupted};
 use crate::store::Error;
 use crate::store::copy::{CopyError, Source, copy_hashing};
 use crate::store::publish::Draft;
@@ -44,23 +44,11 @@ const BATCH: usize = 512 << 10;
 const RUN: usize = 16;
 
 impl CacheWriter<'_> {
-    /// Takes in the regular file or symlink at `path`.
-    ///
-    /// Fails with `ChangedMeanwhile` if it changed while it was read, twice.
-    pub fn ingest_file(&self, dir: &Dir, path: &RepoPath) -> Result<Ingested, Error> {
-        let mut worker = Worker::new(self, dir, &NoMeter);
-        let ingested = match dir.stat(path)?.map(|stamp| stamp.kind) {
-            Some(FileKind::Symlink) => worker.symlink(path.as_str()),
-            _ => worker.file(path.as_str()),
-        }?;
-        worker.finish()?;
-        Ok(ingested)
-    }
-
     /// Takes in files and symlinks below `base`, each by its path below it and its kind, on up
     /// to `jobs` threads. Bytes are counted by `meter`.
     ///
-    /// The results are in the order of the files; one that fails does not stop the others. A
+    /// The results are in the order of the files; one that fails, with `ChangedMeanwhile` if it changed
+    /// while it was read, twice, does not stop the others. A
     /// failure of the cache itself, or a request to stop, ends it all.
     pub fn ingest_all(
         &self,

@@ -165,6 +165,12 @@ fn wrong_bytes_are_never_stored() {
     assert_eq!(place.files("objects").len(), 1);
 }
 
+/// Takes in one file or symlink.
+fn ingest(writer: &CacheWriter<'_>, dir: &Dir, path: &RepoPath) -> Result<Ingested, Error> {
+    let kind = dir.stat(path)?.map_or(FileKind::File, |stamp| stamp.kind);
+    writer.ingest_all(dir, &RepoPath::root(), &[(path.as_str(), kind)], 1, &*meter())?.remove(0)
+}
+
 #[test]
 fn files_are_taken_in_once_and_told_apart() {
     let place = Place::new();
@@ -172,19 +178,19 @@ fn files_are_taken_in_once_and_told_apart() {
     let writer = cache.writer().unwrap();
     let large = bytes(1, 300 << 10);
     let path = place.file("d/large", &large);
-    let ingested = writer.ingest_file(&place.work, &path).unwrap();
+    let ingested = ingest(&writer, &place.work, &path).unwrap();
     assert_eq!((ingested.id.digest(), ingested.size), (Digest::of(&large), large.len() as u64));
     assert!(
-        ingested.is_new && !writer.ingest_file(&place.work, &place.file("empty", b"")).unwrap().stamp.mode_x
+        ingested.is_new && !ingest(&writer, &place.work, &place.file("empty", b"")).unwrap().stamp.mode_x
     );
     assert_eq!(Some(ingested.stamp), place.work.stat(&path).unwrap());
     std::os::unix::fs::symlink("d/large", place.root.path().join("work/link")).unwrap();
-    let link = writer.ingest_file(&place.work, &"link".parse().unwrap()).unwrap();
+    let link = ingest(&writer, &place.work, &"link".parse().unwrap()).unwrap();
     assert_eq!(
         (link.id.digest(), link.stamp.kind, link.size),
         (Digest::of(b"d/large"), FileKind::Symlink, 7)
     );
-    assert!(writer.ingest_file(&place.work, &"none".parse().unwrap()).is_err());
+    assert!(ingest(&writer, &place.work, &"none".parse().unwrap()).is_err());
     writer.finish().unwrap();
     assert_eq!(read(&cache, ObjectId(Digest::of(&large))), large);
     assert_eq!(read(&cache, ObjectId(Digest::of(b""))), b"");
@@ -241,7 +247,7 @@ fn holes_stay_holes() {
     }
     let cache = place.cache();
     let writer = cache.writer().unwrap();
-    let ingested = writer.ingest_file(&place.work, &"sparse".parse().unwrap()).unwrap();
+    let ingested = ingest(&writer, &place.work, &"sparse".parse().unwrap()).unwrap();
     writer.finish().unwrap();
     assert_eq!(ingested.id.digest(), Digest::of(&fs::read(&path).unwrap()));
     let stored = &place.files("objects")[0];
@@ -589,7 +595,7 @@ fn a_full_disk_is_reported_and_leaves_the_cache_whole() {
 fn ingest_some_of(cache: &Cache, place: &Place, count: usize) -> Result<WriteStats, Error> {
     let writer = cache.writer()?;
     for number in 0..count {
-        writer.ingest_file(&place.work, &format!("f{number}").parse().unwrap())?;
+        ingest(&writer, &place.work, &format!("f{number}").parse().unwrap())?;
     }
     writer.finish()
 }
