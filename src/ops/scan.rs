@@ -103,6 +103,17 @@ impl Present {
         self.entries().iter().filter_map(Scanned::entry).collect()
     }
 
+    /// Whether these are the `recorded` entries, every hash being known.
+    pub fn is(&self, recorded: &[TreeEntry]) -> bool {
+        let is_same = |(found, entry): (&Scanned, &TreeEntry)| {
+            let size = if found.kind == EntryKind::EmptyDir { 0 } else { found.stamp.size };
+            found.path == entry.path
+                && (found.kind, size, found.hash) == (entry.kind, entry.size, Some(entry.hash))
+        };
+        let found = self.entries();
+        found.len() == recorded.len() && found.iter().zip(recorded).all(is_same)
+    }
+
     /// Notes what the stat index may remember of the entries below `base`.
     pub fn note_stamps(&self, base: &RepoPath, update: &mut StatIndexUpdate) {
         for entry in self.entries() {

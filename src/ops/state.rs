@@ -97,7 +97,7 @@ pub fn examine(
             if was_here { Verdict::Deleted } else { Verdict::NotHere }
         }
         (Present::File(_), ContentId::File(_)) => {
-            if recorded.as_ref() == Some(&present.tree_entries()) {
+            if recorded.as_deref().is_some_and(|recorded| present.is(recorded)) {
                 Verdict::Same
             } else {
                 Verdict::Modified
@@ -123,6 +123,10 @@ fn directory(
     recorded: &[TreeEntry],
     present: &Present,
 ) -> Verdict {
+    // The usual case, without a copy of every entry.
+    if present.is(recorded) {
+        return Verdict::Same;
+    }
     let entries = present.tree_entries();
     let mut changes = compare::compare(recorded, &entries);
     if changes.is_empty() {
