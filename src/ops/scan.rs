@@ -62,8 +62,12 @@ impl Scanned {
 
     /// The entry as a directory tree has it; `None` while the hash is not known.
     pub fn entry(&self) -> Option<TreeEntry> {
-        let size = if self.kind == EntryKind::EmptyDir { 0 } else { self.size };
-        Some(TreeEntry { path: self.path.clone(), kind: self.kind, size, hash: self.hash? })
+        Some(TreeEntry { path: self.path.clone(), kind: self.kind, size: self.len(), hash: self.hash? })
+    }
+
+    /// Bytes; of an empty folder none.
+    fn len(&self) -> u64 {
+        if self.kind == EntryKind::EmptyDir { 0 } else { self.size }
     }
 }
 
@@ -106,9 +110,8 @@ impl Present {
     /// Whether these are the `recorded` entries, every hash being known.
     pub fn is(&self, recorded: &[TreeEntry]) -> bool {
         let is_same = |(found, entry): (&Scanned, &TreeEntry)| {
-            let size = if found.kind == EntryKind::EmptyDir { 0 } else { found.stamp.size };
             found.path == entry.path
-                && (found.kind, size, found.hash) == (entry.kind, entry.size, Some(entry.hash))
+                && (found.kind, found.len(), found.hash) == (entry.kind, entry.size, Some(entry.hash))
         };
         let found = self.entries();
         found.len() == recorded.len() && found.iter().zip(recorded).all(is_same)

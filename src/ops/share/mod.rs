@@ -15,7 +15,7 @@ use crate::ops::OpError;
 use crate::par;
 use crate::remote::error::Cause;
 use crate::remote::records::Operation;
-use crate::remote::registry::{RemoteSpec, SpecOption};
+use crate::remote::registry::{RemoteSpec, SpecOption, scheme_of};
 use crate::remote::transfer::{RecordReceiver, RecordSink, RecordSource};
 use crate::remote::{OpenOptions, Remote};
 use crate::repo::Repo;
@@ -70,7 +70,10 @@ pub fn open(
     options.jobs = repo.transfer_jobs()?;
     let holder = format!("the remote `{}`", config.name);
     let tell = || reporter.event(&Event::Waiting { holder });
-    let remote = par::tell_if_slow(TELL_AFTER, tell, || Remote::open(backend, options))?;
+    let open = || Remote::open(backend, options);
+    // A folder answers at once, and needs no thread that waits for it.
+    let is_folder = scheme_of(config.url()).is_none();
+    let remote = if is_folder { open()? } else { par::tell_if_slow(TELL_AFTER, tell, open)? };
     Ok(NamedRemote { name: config.name, remote })
 }
 
