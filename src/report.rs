@@ -84,6 +84,13 @@ pub enum Event {
         /// Who holds it: `pid 4242 (mlv repro)`.
         holder: String,
     },
+    /// What an interrupted transfer sent is there, and is not sent again.
+    Resuming {
+        /// Bytes that are there, before compression.
+        already: u64,
+        /// Bytes that the interrupted transfer was about.
+        total: u64,
+    },
     /// A stage's command starts.
     StageStarted {
         /// The stage's name as a target.

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use crate::cli::ui::{Colour, Ui};
 use crate::config::Level;
 use crate::ops::share::gather::Scope;
-use crate::ops::targets::TargetOptions;
+use crate::ops::status::RemoteQuestion;
+use crate::ops::targets::{FilterOptions, TargetOptions};
 
 /// What every command takes.
 #[derive(clap::Args)]
@@ -132,6 +133,23 @@ pub(crate) struct DryRun {
     pub(crate) dry_run: bool,
 }
 
+/// What `status` asks of the remote.
+#[derive(clap::Args)]
+pub(crate) struct NotInRemoteArgs {
+    /// List what is recorded and not on the remote, file by file with `--granular`
+    #[arg(long)]
+    not_in_remote: bool,
+}
+
+impl NotInRemoteArgs {
+    /// What is asked, if anything is; `section` for the comparison of cache and remote.
+    pub(crate) fn question(self, section: bool, remote: RemoteArgs) -> Option<RemoteQuestion> {
+        let NotInRemoteArgs { not_in_remote } = self;
+        let is_asked = section || not_in_remote;
+        is_asked.then_some(RemoteQuestion { name: remote.remote, section, not_in_remote })
+    }
+}
+
 /// Whether a difference is a failure.
 #[derive(clap::Args)]
 pub(crate) struct ExitCodeArgs {
@@ -140,15 +158,40 @@ pub(crate) struct ExitCodeArgs {
     pub(crate) exit_code: bool,
 }
 
-/// Which part of tracked folders.
+/// Which files of what is meant.
 #[derive(clap::Args)]
 pub(crate) struct IncludeArgs {
-    /// Take only paths that match the pattern; may be repeated
+    /// Take only files that match: a name (`*.csv`), or with a slash a path from here; may be repeated
     #[arg(long, value_name = "PATTERN")]
-    pub(crate) include: Vec<String>,
-    /// Leave out paths that match the pattern; may be repeated
+    include: Vec<String>,
+    /// Leave out files that match, in the same form; may be repeated
     #[arg(long, value_name = "PATTERN")]
-    pub(crate) exclude: Vec<String>,
+    exclude: Vec<String>,
+}
+
+impl IncludeArgs {
+    /// The patterns in the form that operations take.
+    pub(crate) fn into_options(self) -> FilterOptions {
+        FilterOptions { include: self.include, exclude: self.exclude }
+    }
+}
+
+/// Which outputs of what is meant.
+#[derive(clap::Args)]
+pub(crate) struct IncludeOutputsArgs {
+    /// Take only outputs that match: a name (`*.bin`), or with a slash a path from here; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    include: Vec<String>,
+    /// Leave out outputs that match, in the same form; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Vec<String>,
+}
+
+impl IncludeOutputsArgs {
+    /// The patterns in the form that operations take.
+    pub(crate) fn into_options(self) -> FilterOptions {
+        FilterOptions { include: self.include, exclude: self.exclude }
+    }
 }
 
 /// Which layer of the configuration.

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fs::rescue::Kept;
 use crate::model::path::RepoPath;
+use crate::ops::fetch::filtered;
 use crate::ops::place::{Manner, OutputPlan, Placed, Planner, Wanted};
-use crate::ops::targets::{self, TargetOptions};
+use crate::ops::targets::{self, Filter, FilterOptions, TargetOptions};
 use crate::ops::tracked::{Reach, Tracked};
 use crate::ops::{OpError, OutputError, trees};
 use crate::repo::Repo;
@@ -27,6 +28,8 @@ pub struct CheckoutOptions {
     pub relink: bool,
     /// All of each output, also where only a part of it was asked for before.
     pub whole: bool,
+    /// Which files of the outputs.
+    pub filter: FilterOptions,
 }
 
 impl CheckoutOptions {
@@ -95,6 +98,9 @@ pub fn plan<'a>(
     let planner = Planner::new(repo, reporter)?;
     let mut tracked = Tracked::load(repo)?;
     let mut wanted = wanted_outputs(repo, &tracked, options)?;
+    if !options.filter.is_empty() {
+        take_filtered(repo, &options.filter, &mut wanted)?;
+    }
     let meant: BTreeMap<RepoPath, Vec<Box<str>>> =
         wanted.iter().map(|wanted| (wanted.output.clone(), wanted.inside.clone())).collect();
     if options.targets.targets.is_empty() && !options.whole {
@@ -105,7 +111,7 @@ pub fn plan<'a>(
     }
     let mut failed = targets::problems(repo, &mut tracked, &options.targets);
     failed.extend(kept_by_git(repo, &tracked, options));
-    if options.targets.targets.is_empty() && failed.is_empty() {
+    if options.targets.targets.is_empty() && options.filter.is_empty() && failed.is_empty() {
         wanted.extend(untracked_again(&planner, &tracked)?);
     }
     let manner = Manner { force: options.force, clean: options.clean, relink: options.relink };
@@ -151,6 +157,22 @@ fn wanted_outputs(repo: &Repo, tracked: &Tracked, options: &CheckoutOptions) -> 
         inside: one.inside,
     };
     Ok(selected.into_iter().filter(|one| one.out.cache && one.out.content.is_some()).map(wanted).collect())
+}
+
+/// Confines outputs to the files that a filter takes, and drops those without any.
+fn take_filtered(repo: &Repo, options: &FilterOptions, wanted: &mut Vec<Wanted>) -> Result<(), OpError> {
+    let filter = Filter::new(repo, options)?;
+    wanted.retain_mut(|one| {
+        let Some(info) = &one.info else { return false };
+        match filtered(repo, (&one.output, info, &one.inside), &filter) {
+            Ok(Some(inside)) => one.inside = inside,
+            Ok(None) => return false,
+            // Whoever plans reads it again, and tells.
+            Err(_) => {}
+        }
+        true
+    });
+    Ok(())
 }
 
 /// Confines an output of which a part was asked for to that part; false if there is none.

@@ -2,11 +2,15 @@
 
 use crate::error::{Advice, ErrorKind};
 use crate::model::digest::RunKey;
+use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
-use crate::ops::OpError;
+use crate::model::tree::TreeEntry;
 use crate::ops::share::bring::{self, Brought, Wish};
 use crate::ops::share::gather::{Selection, gather};
-use crate::ops::share::{self, Access, NamedRemote};
+use crate::ops::share::{self, Access};
+use crate::ops::targets::{Filter, FilterOptions};
+use crate::ops::{OpError, held, trees};
+pub use crate::remote::transfer::foresee::FetchCounts;
 use crate::repo::Repo;
 use crate::report::Reporter;
 
@@ -19,6 +23,10 @@ pub struct FetchOptions {
     pub remote: Option<String>,
     /// Bring also the records of the runs that made the outputs.
     pub run_cache: bool,
+    /// Which files of the outputs.
+    pub filter: FilterOptions,
+    /// Only say what would come. Lists of files of directories are fetched all the same.
+    pub dry_run: bool,
 }
 
 /// What `fetch` brought.
@@ -36,6 +44,9 @@ pub struct FetchReport {
     pub bytes: u64,
     /// Requests to the remote.
     pub requests: u64,
+    /// What would come, in a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub would_fetch: Option<FetchCounts>,
     /// What did not come, and why.
     #[serde(skip)]
     pub failed: Vec<(RepoPath, OpError)>,
@@ -51,11 +62,13 @@ pub fn run(repo: &Repo, options: &FetchOptions, reporter: &dyn Reporter) -> Resu
     let items = items.map(|item| (item.remote, item.wish)).collect();
     let groups = by_remote(items, options.remote.as_deref());
     let is_only = groups.len() == 1;
-    let runs = gathered.runs.into_iter().filter(|_| options.run_cache);
+    let runs = gathered.runs.into_iter().filter(|_| options.run_cache && !options.dry_run);
     let runs = by_remote(runs.map(|run| (run.remote, run.key)).collect(), options.remote.as_deref());
+    let filter = Filter::new(repo, &options.filter)?;
+    let with = Bringing { repo, options, filter: &filter, reporter };
     for (name, wishes) in groups {
         let keys = runs.iter().find(|(remote, _)| *remote == name).map_or(&[][..], |(_, keys)| keys);
-        match bring_from(repo, name.as_deref(), (&wishes, keys), &mut report, reporter) {
+        match with.remote(name.as_deref(), (&wishes, keys), &mut report) {
             // One remote that cannot be used does not keep the others from being asked.
             Err(error) if !is_only && error.kind() != ErrorKind::Interrupted => {
                 let path = wishes.first().map_or_else(RepoPath::root, |wish| wish.output.clone());
@@ -64,21 +77,85 @@ pub fn run(repo: &Repo, options: &FetchOptions, reporter: &dyn Reporter) -> Resu
             other => other?,
         }
     }
+    if report.failed.is_empty() {
+        filter.check_met()?;
+    }
     Ok(report)
 }
 
-fn bring_from(
+/// What is the same for all remotes.
+struct Bringing<'a> {
+    repo: &'a Repo,
+    options: &'a FetchOptions,
+    filter: &'a Filter,
+    reporter: &'a dyn Reporter,
+}
+
+impl Bringing<'_> {
+    fn remote(
+        &self,
+        name: Option<&str>,
+        (wishes, runs): (&[Wish], &[RunKey]),
+        report: &mut FetchReport,
+    ) -> Result<(), OpError> {
+        let mut from = share::open(self.repo, name, Access::Read, self.reporter)?;
+        let is_whole = self.options.filter.is_empty();
+        if !is_whole || self.options.dry_run {
+            bring::bring_lists(self.repo, &mut from, wishes, self.reporter)?;
+        }
+        let wishes: Vec<Wish> = if is_whole {
+            wishes.to_vec()
+        } else {
+            wishes.iter().filter_map(|wish| self.part(wish)).collect()
+        };
+        if self.options.dry_run {
+            let (counts, failed) = bring::foresee(self.repo, &mut from, &wishes, self.reporter)?;
+            let sum = report.would_fetch.get_or_insert_default();
+            sum.objects += counts.objects;
+            sum.bytes += counts.bytes;
+            sum.requests += counts.requests;
+            report.failed.extend(failed);
+        } else {
+            let brought = bring::bring(self.repo, &mut from, &wishes, self.reporter)?;
+            bring::bring_runs(self.repo, &mut from, runs, self.reporter)?;
+            report.add(brought);
+        }
+        report.remote = from.name.clone();
+        report.requests += from.remote.requests().total();
+        Ok(())
+    }
+
+    /// The part of a wish that the filter takes, if there is one.
+    fn part(&self, wish: &Wish) -> Option<Wish> {
+        match filtered(self.repo, (&wish.output, &wish.info, &wish.inside), self.filter) {
+            Ok(inside) => inside.map(|inside| Wish { inside, ..wish.clone() }),
+            // What is wrong is told when it is brought.
+            Err(_) => Some(wish.clone()),
+        }
+    }
+}
+
+/// The paths inside an output, of those in `inside`, that `filter` takes (none: all of it); nothing if it
+/// takes nothing. Fails with `TreeNotDownloaded` if its list is not in the cache.
+pub fn filtered(
     repo: &Repo,
-    remote: Option<&str>,
-    (wishes, runs): (&[Wish], &[RunKey]),
-    report: &mut FetchReport,
-    reporter: &dyn Reporter,
-) -> Result<(), OpError> {
-    let mut from = share::open(repo, remote, Access::Read, reporter)?;
-    let brought = bring::bring(repo, &mut from, wishes, reporter)?;
-    bring::bring_runs(repo, &mut from, runs, reporter)?;
-    report.add(&from, brought);
-    Ok(())
+    (output, info, inside): (&RepoPath, &ContentInfo, &[Box<str>]),
+    filter: &Filter,
+) -> Result<Option<Vec<Box<str>>>, OpError> {
+    if !info.id.is_tree() {
+        return Ok(filter.takes(output).then(Vec::new));
+    }
+    let all = trees::read_content(repo, info, output)?;
+    let parts = trees::Parts::new(inside);
+    let is_meant = |entry: &TreeEntry| inside.is_empty() || parts.hold(entry.bare_path());
+    let (taken, left): (Vec<TreeEntry>, Vec<TreeEntry>) = all
+        .into_iter()
+        .partition(|entry| is_meant(entry) && filter.takes(&output.join_entry(entry.bare_path())));
+    if taken.is_empty() || left.is_empty() {
+        return Ok((!taken.is_empty()).then(Vec::new));
+    }
+    let paths = held::covering_paths(&taken, &left);
+    Ok(Some(paths.into_iter().map(Into::into).collect()))
 }
 
 /// Something to transfer, and the remote that its output names.
@@ -104,13 +181,11 @@ pub fn by_remote<T>(items: Vec<Assigned<T>>, named: Option<&str>) -> Vec<(Option
 }
 
 impl FetchReport {
-    fn add(&mut self, from: &NamedRemote, brought: Brought) {
-        self.remote = from.name.clone();
+    fn add(&mut self, brought: Brought) {
         self.files += brought.files;
         self.pages += brought.pages;
         self.chunks += brought.chunks;
         self.bytes += brought.bytes;
-        self.requests += from.remote.requests().total();
         self.failed.extend(brought.failed);
     }
 

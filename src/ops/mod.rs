@@ -40,6 +40,7 @@ pub mod record;
 pub mod recorded;
 pub mod recover;
 pub mod remote;
+pub mod remote_status;
 pub mod remote_test;
 pub mod remove;
 pub mod repro;

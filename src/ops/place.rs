@@ -150,11 +150,12 @@ impl<'a> Planner<'a> {
         let mut plan = if other_kind {
             replace_whole(&recorded, &entries, &is_saved)
         } else {
-            let (recorded, entries) = (only(recorded, &wanted.inside), only(entries, &wanted.inside));
+            let inside = &wanted.inside;
+            let (recorded, entries) = (trees::only(recorded, inside), trees::only(entries, inside));
             let mut plan = plan_directory(&Question {
                 wanted: &recorded,
                 present: &entries,
-                placed: &only(placed, &wanted.inside),
+                placed: &trees::only(placed, inside),
                 is_saved: &is_saved,
                 clean: manner.clean,
             });
@@ -418,13 +419,4 @@ fn replace_whole(
     }
     plan.actions.extend(wanted.iter().cloned().map(Action::Create));
     plan
-}
-
-/// The entries at or below one of the paths; all of them if there is none.
-fn only(entries: Vec<TreeEntry>, inside: &[Box<str>]) -> Vec<TreeEntry> {
-    if inside.is_empty() {
-        return entries;
-    }
-    let is_inside = |entry: &TreeEntry| inside.iter().any(|path| trees::is_within(entry.bare_path(), path));
-    entries.into_iter().filter(is_inside).collect()
 }

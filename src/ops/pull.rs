@@ -55,7 +55,8 @@ fn once(
 ) -> Result<PullReport, OpError> {
     let fetched = fetch::run(repo, fetching, reporter)?;
     let plan = checkout::plan(repo, checking, reporter)?;
-    let mut checked_out = checkout::apply(plan, checking)?;
+    let mut checked_out =
+        if fetching.dry_run { plan.into_report() } else { checkout::apply(plan, checking)? };
     // Said once: what did not come cannot be checked out either.
     let lacking = !fetched.failed.is_empty();
     checked_out.failed.retain(|(path, error)| {

@@ -12,6 +12,7 @@ use crate::ops::fetch::by_remote;
 use crate::ops::share::bring::{self, Wish};
 use crate::ops::share::gather::{Item, Selection, gather};
 use crate::ops::share::{self, Access, FromCache};
+use crate::ops::targets::{Filter, FilterOptions};
 use crate::ops::{OpError, OutputError, surroundings, trees};
 use crate::remote::names::{ClientId, ProjectId};
 use crate::remote::records::{CommitName, Root};
@@ -29,6 +30,8 @@ pub struct PushOptions {
     pub selection: Selection,
     /// The remote; the default one if none is named.
     pub remote: Option<String>,
+    /// Which of the outputs: each is pushed whole, or others could not check it out.
+    pub filter: FilterOptions,
     /// Whether a remote is made anew where this clone knew one that is gone.
     pub create: bool,
     /// Leave out the records of the runs that made the outputs.
@@ -84,7 +87,10 @@ pub fn run(repo: &Repo, options: &PushOptions, reporter: &dyn Reporter) -> Resul
     for Item { wish, .. } in &gathered.items {
         trees::check_recorded(repo, &wish.info, &wish.output, &wish.inside)?;
     }
-    let items = gathered.items.into_iter().map(|item| (item.remote, item.wish)).collect();
+    let filter = Filter::new(repo, &options.filter)?;
+    let taken = gathered.items.into_iter().filter(|item| filter.takes(&item.wish.output));
+    let items = taken.map(|item| (item.remote, item.wish)).collect();
+    filter.check_met()?;
     let groups = by_remote(items, options.remote.as_deref());
     let is_only = groups.len() == 1;
     let runs = gathered.runs.into_iter().filter(|_| !options.no_run_cache);

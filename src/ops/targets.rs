@@ -5,6 +5,7 @@
 //! `train@b`); always relative to the current folder. One that means nothing is an error (R14).
 
 mod expand;
+mod filter;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,7 @@ use crate::pipeline::graph::{Graph, Selection, StageAddress};
 use crate::repo::Repo;
 
 pub use expand::{near_there, paths};
+pub use filter::{Filter, FilterOptions};
 
 /// The targets as they were given, and how to read them.
 #[derive(Clone, Debug, Default)]

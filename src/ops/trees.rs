@@ -1,7 +1,7 @@
 //! Directory trees for operations: read from the cache or, where a page was never
 //! downloaded, from the remote; built from entries into the cache.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::config::keys::near;
 use crate::model::digest::{Digest, TreeId};
@@ -9,7 +9,7 @@ use crate::model::object::{ContentId, ContentInfo, RecordKey, RecordKind};
 use crate::model::path::RepoPath;
 use crate::model::tree::{self, BuildError, EntryKind, TreeBuilder, TreeEntry, TreeSummary};
 use crate::ops::compare::EntryChange;
-use crate::ops::{OpError, OutputError};
+use crate::ops::{OpError, OutputError, held};
 use crate::repo::Repo;
 use crate::store::{CacheWriter, Presence};
 
@@ -89,6 +89,9 @@ pub fn read_part(
     if inside.is_empty() {
         return read(repo, id, output);
     }
+    if inside.len() > FEW {
+        return Ok(only(read(repo, id, output)?, inside));
+    }
     let cache = repo.cache()?;
     let mut entries = Vec::new();
     for path in inside {
@@ -107,16 +110,46 @@ pub fn check_recorded(
     output: &RepoPath,
     inside: &[Box<str>],
 ) -> Result<(), OpError> {
-    for path in inside {
-        if read_part(repo, info, output, std::slice::from_ref(path))?
-            .iter()
-            .all(|entry| !is_within(entry.bare_path(), path))
-        {
-            let entries = read_content(repo, info, output).unwrap_or_default();
-            return Err(not_recorded(output, path, &entries).into());
-        }
+    if inside.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let entries = read_part(repo, info, output, inside)?;
+    let names = || entries.iter().map(TreeEntry::bare_path);
+    let known: HashSet<&str> = names().chain(held::folders_above(names())).collect();
+    match inside.iter().find(|path| !known.contains(&***path)) {
+        Some(path) => {
+            let entries = read_content(repo, info, output).unwrap_or_default();
+            Err(not_recorded(output, path, &entries).into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// Paths of which each is looked for by itself in a tree; of more, all of the tree is read.
+const FEW: usize = 16;
+
+/// The entries at or below one of the paths; all of them if there is none.
+pub fn only(entries: Vec<TreeEntry>, inside: &[Box<str>]) -> Vec<TreeEntry> {
+    if inside.is_empty() {
+        return entries;
+    }
+    let parts = Parts::new(inside);
+    entries.into_iter().filter(|entry| parts.hold(entry.bare_path())).collect()
+}
+
+/// Some files and folders of a directory.
+pub struct Parts<'p>(HashSet<&'p str>);
+
+impl<'p> Parts<'p> {
+    /// The parts at these paths.
+    pub fn new(paths: &'p [Box<str>]) -> Parts<'p> {
+        Parts(paths.iter().map(|path| &**path).collect())
+    }
+
+    /// Whether `path` is one of them or lies in one.
+    pub fn hold(&self, path: &str) -> bool {
+        self.0.contains(path) || held::ancestors(path).any(|folder| self.0.contains(folder))
+    }
 }
 
 /// That nothing is recorded at `path` of `output`, with what of its entries has nearly that name.

@@ -323,6 +323,11 @@ impl Catalog {
         refreshed.orphaned = self.held.iter().filter(|held| !is_there(held)).map(|held| held.name).collect();
     }
 
+    /// Leaves segments out of this view, and keeps what is remembered of them.
+    pub(crate) fn leave_out(&mut self, names: &[SegmentName]) {
+        self.held.retain(|held| !names.contains(&held.name));
+    }
+
     /// Forgets a segment that is gone from the remote.
     pub(crate) fn forget(&mut self, name: &SegmentName, state: &State) {
         self.held.retain(|held| held.name != *name);

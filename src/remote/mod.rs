@@ -30,6 +30,7 @@ pub mod retry;
 pub mod sftp;
 mod state;
 pub mod transfer;
+mod unfinished;
 pub mod wants;
 
 pub use error::Error;

@@ -88,12 +88,12 @@ impl State {
         listed.unwrap_or_default().into_iter().map(|entry| entry.name).collect()
     }
 
-    fn read(&self, path: &str, limit: u64) -> Option<Vec<u8>> {
+    pub(super) fn read(&self, path: &str, limit: u64) -> Option<Vec<u8>> {
         self.existing()?.read_file(&RepoPath::own(path), limit).ok()
     }
 
     /// Saves a file; that it cannot is no failure of anything.
-    fn save(&self, folder: &str, name: &str, parts: &[&[u8]]) {
+    pub(super) fn save(&self, folder: &str, name: &str, parts: &[&[u8]]) {
         let save = || -> Result<(), fs::Error> {
             let Some(dir) = self.made()? else { return Ok(()) };
             let folder = if folder.is_empty() { RepoPath::root() } else { RepoPath::own(folder) };
@@ -105,8 +105,9 @@ impl State {
         }
     }
 
-    fn forget(&self, folder: &str, name: &str) {
-        if let (Some(dir), Ok(path)) = (self.existing(), RepoPath::own(folder).join_str(name)) {
+    pub(super) fn forget(&self, folder: &str, name: &str) {
+        let folder = if folder.is_empty() { RepoPath::root() } else { RepoPath::own(folder) };
+        if let (Some(dir), Ok(path)) = (self.existing(), folder.join_str(name)) {
             let _ = dir.remove_file(&path);
         }
     }

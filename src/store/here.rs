@@ -56,7 +56,10 @@ impl Held {
             (Held::Paths(paths), Held::Paths(others)) => {
                 for path in others {
                     let below = format!("{path}/");
-                    paths.retain(|known| !known.starts_with(&below));
+                    let inner = paths.range(below.clone()..).take_while(|known| known.starts_with(&below));
+                    for known in inner.cloned().collect::<Vec<_>>() {
+                        paths.remove(&known);
+                    }
                     paths.insert(path);
                 }
             }

@@ -9,6 +9,7 @@ use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::model::units::{ByteSize, Span};
 use crate::ops::checkout::{self, CheckoutOptions};
+use crate::ops::targets::FilterOptions;
 use crate::ops::{OpError, trees};
 
 /// Make the data in the work tree what pointers and locks name
@@ -66,6 +67,7 @@ pub(crate) fn run(cx: &Context, args: CheckoutArgs) -> Result<CheckoutReport, Cl
         allow_missing: args.allow_missing,
         relink: args.relink,
         whole: false,
+        filter: FilterOptions::default(),
     };
     let plan = checkout::plan(repo, &options, cx.reporter())?;
     let report = if args.dry_run.dry_run { plan.into_report() } else { checkout::apply(plan, &options)? };

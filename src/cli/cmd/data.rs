@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::cli::args::{ExitCodeArgs, TargetArgs};
+use crate::cli::args::{ExitCodeArgs, NotInRemoteArgs, RemoteArgs, TargetArgs};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::help;
@@ -36,7 +36,8 @@ impl DataArgs {
 #[derive(clap::Args)]
 #[command(after_help = help::after(&[
     ("mlv data status --granular --json", "every file that differs, for scripts"),
-], &[1, 3, 4]))]
+    ("mlv data status --not-in-remote", "what was not pushed, too"),
+], &[1, 3, 4, 7]))]
 struct DataStatusArgs {
     #[command(flatten)]
     targets: TargetArgs,
@@ -46,6 +47,10 @@ struct DataStatusArgs {
     /// List outputs without any difference, too
     #[arg(long)]
     unchanged: bool,
+    #[command(flatten)]
+    not_in_remote: NotInRemoteArgs,
+    #[command(flatten)]
+    remote: RemoteArgs,
     #[command(flatten)]
     exit_code: ExitCodeArgs,
 }
@@ -68,6 +73,7 @@ fn run(cx: &Context, args: DataStatusArgs) -> Result<DataStatusReport, CliError>
         only: Some(Section::Data),
         granular: args.granular,
         unchanged: args.unchanged,
+        remote: args.not_in_remote.question(false, args.remote),
     };
     let report = status::run(repo, &options, cx.reporter())?;
     Ok(DataStatusReport { report, view: Viewpoint::of(repo), tells_differences: args.exit_code.exit_code })

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::cli::args::{JobsArgs, RemoteArgs, ScopeArgs, TargetArgs};
+use crate::cli::args::{DryRun, IncludeArgs, JobsArgs, RemoteArgs, ScopeArgs, TargetArgs};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::help;
@@ -8,7 +8,7 @@ use crate::cli::render::count;
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::model::units::{ByteSize, Span};
-use crate::ops::fetch::{self, FetchOptions, FetchReport};
+use crate::ops::fetch::{self, FetchCounts, FetchOptions, FetchReport};
 use crate::ops::share::gather::Selection;
 
 /// Download tracked data into the cache
@@ -20,6 +20,8 @@ use crate::ops::share::gather::Selection;
     ("mlv fetch", "everything that pointers and locks name"),
     ("mlv fetch -A", "what any commit names"),
     ("mlv fetch data/train/007.png", "one file of a tracked folder"),
+    ("mlv fetch --include '*.csv' --exclude data/old", "files by patterns"),
+    ("mlv fetch --dry-run", "how much that would be"),
 ], &[3, 4, 5, 7]))]
 pub(crate) struct FetchArgs {
     #[command(flatten)]
@@ -27,24 +29,34 @@ pub(crate) struct FetchArgs {
     #[command(flatten)]
     scope: ScopeArgs,
     #[command(flatten)]
+    include: IncludeArgs,
+    #[command(flatten)]
     remote: RemoteArgs,
     /// Bring also what tells which inputs the outputs of stages were made from
     #[arg(long)]
     run_cache: bool,
     #[command(flatten)]
     jobs: JobsArgs,
+    #[command(flatten)]
+    dry_run: DryRun,
 }
 
 pub(crate) fn run(cx: &Context, args: FetchArgs) -> Result<FetchReport, CliError> {
     let selection = Selection { targets: args.targets.into_options(), scope: args.scope.scope() };
-    let options = FetchOptions { selection, remote: args.remote.remote, run_cache: args.run_cache };
+    let options = FetchOptions {
+        selection,
+        remote: args.remote.remote,
+        run_cache: args.run_cache,
+        filter: args.include.into_options(),
+        dry_run: args.dry_run.dry_run,
+    };
     Ok(fetch::run(cx.repo_with(args.jobs.number())?, &options, cx.reporter())?)
 }
 
 impl Report for FetchReport {
     fn summary(&self, took: Duration, out: &mut Text) {
         line(self, took, out);
-        if self.files + self.pages == 0 && self.failed.is_empty() {
+        if self.would_fetch.is_none() && self.files + self.pages == 0 && self.failed.is_empty() {
             out.put("Everything up to date.").end();
         }
     }
@@ -54,8 +66,19 @@ impl Report for FetchReport {
     }
 }
 
-/// What came, if anything did.
+/// What came, if anything did; in a dry run, what would come.
 pub(crate) fn line(report: &FetchReport, took: Duration, out: &mut Text) {
+    match &report.would_fetch {
+        Some(FetchCounts { objects: 0, .. }) => {
+            out.put("Nothing to fetch from `").name(&report.remote).put("`.").end();
+        }
+        Some(FetchCounts { objects, bytes, requests }) => {
+            let objects = count(*objects, "object");
+            out.put(format!("Would fetch {objects} ({}) from `", ByteSize(*bytes)));
+            out.name(&report.remote).put(format!("` in about {}.", count(*requests, "request"))).end();
+        }
+        None => {}
+    }
     if report.files + report.pages > 0 {
         let files = count(report.files, "file");
         out.good("Fetched").put(format!(" {files} ({}) from `", ByteSize(report.bytes)));

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::cli::args::{JobsArgs, RemoteArgs, ScopeArgs, TargetArgs};
+use crate::cli::args::{DryRun, IncludeArgs, JobsArgs, RemoteArgs, ScopeArgs, TargetArgs};
 use crate::cli::cmd::checkout::CheckoutReport;
 use crate::cli::cmd::fetch;
 use crate::cli::context::Context;
@@ -23,12 +23,16 @@ use crate::ops::share::gather::Selection;
 #[command(after_help = help::after(&[
     ("mlv pull", "everything that pointers and locks name"),
     ("mlv pull data/train", "one output, or a part of it"),
+    ("mlv pull --include '*.csv' --exclude data/old", "files by patterns"),
+    ("mlv pull --dry-run", "how much that would be, and what would change"),
 ], &[3, 4, 5, 6, 7]))]
 pub(crate) struct PullArgs {
     #[command(flatten)]
     targets: TargetArgs,
     #[command(flatten)]
     scope: ScopeArgs,
+    #[command(flatten)]
+    include: IncludeArgs,
     #[command(flatten)]
     remote: RemoteArgs,
     /// Put changes that are not recorded into rescue instead of refusing
@@ -42,6 +46,8 @@ pub(crate) struct PullArgs {
     run_cache: bool,
     #[command(flatten)]
     jobs: JobsArgs,
+    #[command(flatten)]
+    dry_run: DryRun,
 }
 
 /// What was brought and put in place.
@@ -57,12 +63,20 @@ pub(crate) fn run(cx: &Context, args: PullArgs) -> Result<PullReport, CliError> 
     let repo = cx.repo_with(args.jobs.number())?;
     let targets = args.targets.into_options();
     let selection = Selection { targets: targets.clone(), scope: args.scope.scope() };
-    let fetching = FetchOptions { selection, remote: args.remote.remote, run_cache: args.run_cache };
+    let filter = args.include.into_options();
+    let fetching = FetchOptions {
+        selection,
+        remote: args.remote.remote,
+        run_cache: args.run_cache,
+        filter: filter.clone(),
+        dry_run: args.dry_run.dry_run,
+    };
     let checking = CheckoutOptions {
         targets,
         force: args.force,
         allow_missing: args.allow_missing,
         whole: true,
+        filter,
         ..CheckoutOptions::default()
     };
     let report = pull::run(repo, &fetching, &checking, cx.reporter())?;

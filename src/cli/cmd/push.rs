@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::cli::args::{DryRun, JobsArgs, RemoteArgs, ScopeArgs, TargetArgs};
+use crate::cli::args::{DryRun, IncludeOutputsArgs, JobsArgs, RemoteArgs, ScopeArgs, TargetArgs};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::help;
@@ -14,7 +14,7 @@ use crate::ops::share::gather::Selection;
 /// Upload tracked data to a remote
 ///
 /// Sends only what the remote lacks, and verifies: when it succeeds, another clone can fetch
-/// everything. Safe to interrupt and to repeat.
+/// everything. Safe to interrupt and to repeat: what has arrived is not sent again.
 #[derive(clap::Args)]
 #[command(after_help = help::after(&[
     ("mlv push", "everything that pointers and locks name"),
@@ -29,6 +29,8 @@ pub(crate) struct PushArgs {
     scope: ScopeArgs,
     #[command(flatten)]
     remote: RemoteArgs,
+    #[command(flatten)]
+    include: IncludeOutputsArgs,
     /// Begin anew where this clone knows a remote that is gone
     #[arg(long)]
     create: bool,
@@ -45,6 +47,7 @@ pub(crate) fn run(cx: &Context, args: PushArgs) -> Result<PushReport, CliError> 
     let options = PushOptions {
         selection: Selection { targets: args.targets.into_options(), scope: args.scope.scope() },
         remote: args.remote.remote,
+        filter: args.include.into_options(),
         create: args.create,
         no_run_cache: args.no_run_cache,
         dry_run: args.dry_run.dry_run,

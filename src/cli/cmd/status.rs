@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::cli::args::{ExitCodeArgs, TargetArgs};
+use crate::cli::args::{ExitCodeArgs, NotInRemoteArgs, RemoteArgs, TargetArgs};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::help;
@@ -12,13 +12,17 @@ use crate::ops::status::{self, Section, StatusOptions};
 /// Show what changed, what is stale, and what is not here
 ///
 /// Compares stages with the lock, the data in the work tree with pointers and lock, and these
-/// with HEAD. What was never downloaded is shown and is no difference. Never contacts a remote.
+/// with HEAD. What was never downloaded is shown and is no difference. Contacts a remote only with `-c`,
+/// `--only remote` or `--not-in-remote`, and then looks for each file: `new` is in the cache and not on the
+/// remote, `deleted` on the remote and not in the cache (no difference), `missing` on neither.
 #[derive(clap::Args)]
 #[command(after_help = help::after(&[
     ("mlv status", "of the whole repository"),
     ("mlv status data --granular", "every file that changed in one output"),
     ("mlv status --only pipeline --exit-code", "in CI: is anything stale? Needs no data"),
-], &[1, 3, 4]))]
+    ("mlv status -c", "beside the remote, too"),
+    ("mlv status --only remote --exit-code", "in CI: was everything pushed?"),
+], &[1, 3, 4, 7]))]
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     targets: TargetArgs,
@@ -31,6 +35,13 @@ pub(crate) struct StatusArgs {
     /// List outputs without any difference, too
     #[arg(long)]
     unchanged: bool,
+    /// Compare the cache with the remote, too
+    #[arg(long, short = 'c')]
+    cloud: bool,
+    #[command(flatten)]
+    not_in_remote: NotInRemoteArgs,
+    #[command(flatten)]
+    remote: RemoteArgs,
     #[command(flatten)]
     exit_code: ExitCodeArgs,
 }
@@ -44,6 +55,8 @@ enum Part {
     Data,
     /// What is not here
     Cache,
+    /// The cache against the remote
+    Remote,
 }
 
 /// The answer, and how to show it.
@@ -63,12 +76,15 @@ pub(crate) fn run(cx: &Context, args: StatusArgs) -> Result<StatusReport, CliErr
         Part::Pipeline => Section::Pipeline,
         Part::Data => Section::Data,
         Part::Cache => Section::Cache,
+        Part::Remote => Section::Remote,
     });
+    let section = only.map_or(args.cloud, |only| only == Section::Remote);
     let options = StatusOptions {
         targets: args.targets.into_options(),
         only,
         granular: args.granular,
         unchanged: args.unchanged,
+        remote: args.not_in_remote.question(section, args.remote),
     };
     let report = status::run(repo, &options, cx.reporter())?;
     // `-q` has nothing else to say, as with DVC and git.
@@ -86,7 +102,7 @@ impl Report for StatusReport {
         if !report.has_outputs && report.failed.is_empty() {
             out.put("Nothing is tracked yet.").end();
             out.hint("mlv add FILE_OR_FOLDER");
-        } else if !report.has_differences() && report.cache.is_empty() && report.failed.is_empty() {
+        } else if report.is_empty() && report.failed.is_empty() {
             out.put("Everything up to date.").end();
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::cli::ui::{Text, Ui};
-use crate::model::units::Span;
+use crate::model::units::{ByteSize, Span};
 use crate::report::Event;
 
 /// The event behind what a stage printed last.
@@ -28,6 +28,10 @@ fn describe(event: &Event, out: &mut Text) {
         Event::Warning { message } => out.warn("warning").put(": ").put(message),
         Event::Hint { message } => out.name("hint").put(": ").put(message),
         Event::Waiting { holder } => out.put("waiting for ").put(holder),
+        Event::Resuming { already, total } => {
+            let (already, total) = (ByteSize(*already), ByteSize(*total));
+            out.put(format!("resuming: {already} of {total} already at storage"))
+        }
         Event::StageStarted { stage, command } => {
             out.put("Running stage `").name(stage).put("`:").end();
             out.put("> ").lines(command, 2)

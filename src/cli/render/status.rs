@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use crate::cli::render::{Viewpoint, thousands};
+use crate::cli::render::{Viewpoint, count, thousands};
 use crate::cli::ui::Text;
 use crate::ops::compare::ChangeCounts;
+use crate::ops::remote_status::{Unequal, Whereabouts};
 use crate::ops::status::{DataStatus, Differences, Partial, StatusReport};
 
 /// All parts that have something to say.
@@ -23,6 +24,25 @@ pub(crate) fn status(report: &StatusReport, view: &Viewpoint, out: &mut Text) {
             not_here(partial, view, out);
         }
     }
+    if !report.unequal.is_empty() {
+        out.strong("Beside the remote").put(" (new: mlv push, deleted: mlv fetch):").end();
+        for (path, unequal) in &report.unequal {
+            beside_remote(path, unequal, view, out);
+        }
+    }
+}
+
+fn beside_remote(path: &str, unequal: &Unequal, view: &Viewpoint, out: &mut Text) {
+    let word = match unequal.whereabouts {
+        Whereabouts::New => "new",
+        Whereabouts::Deleted => "deleted",
+        Whereabouts::Missing => "missing",
+    };
+    out.put(format!("  {word}: ")).name(view.path(path));
+    if path.ends_with('/') {
+        out.put(format!(" ({} of {})", thousands(unequal.files), count(unequal.total, "file")));
+    }
+    out.end();
 }
 
 /// The data part.
@@ -48,6 +68,12 @@ pub(crate) fn data(data: &DataStatus, view: &Viewpoint, out: &mut Text) {
         out.strong("Recorded, not stored").put(" (mlv commit):").end();
         for path in &data.not_in_cache {
             out.put("  not in cache: ").name(view.path(path)).end();
+        }
+    }
+    if !data.not_in_remote.is_empty() {
+        out.strong("Recorded, not on the remote").put(" (mlv push):").end();
+        for path in &data.not_in_remote {
+            out.put("  not in remote: ").name(view.path(path)).end();
         }
     }
     if !data.unchanged.is_empty() {

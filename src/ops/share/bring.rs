@@ -14,6 +14,7 @@ use crate::ops::{OpError, OutputError, trees};
 use crate::remote::error::Cause;
 use crate::remote::transfer::RecordSink;
 use crate::remote::transfer::fetch::{FetchReport, fetch};
+use crate::remote::transfer::foresee::{FetchCounts, foresee_fetch};
 use crate::remote::wants::WantList;
 use crate::repo::Repo;
 use crate::report::Reporter;
@@ -83,6 +84,26 @@ pub fn bring_trees(
     reporter: &dyn Reporter,
 ) -> Result<(), OpError> {
     only_pages(repo, from, (wishes, Reach::Whole), reporter)
+}
+
+/// As [`bring_trees`]; what the remote lacks shows when the trees are read.
+pub fn bring_lists(
+    repo: &Repo,
+    from: &mut NamedRemote,
+    wishes: &[Wish],
+    reporter: &dyn Reporter,
+) -> Result<(), OpError> {
+    let is_lacking = |wish: &&Wish| {
+        trees::read_content(repo, &wish.info, &wish.output).is_err_and(|error| error.is_not_downloaded())
+    };
+    let lacking: Vec<Wish> = wishes.iter().filter(is_lacking).cloned().collect();
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    match bring_trees(repo, from, &lacking, reporter) {
+        Err(OpError::Output(_)) => Ok(()),
+        other => other,
+    }
 }
 
 /// Fetches the pages that the cache lacks of the part that `wish` names, and nothing else: who only
@@ -260,39 +281,73 @@ fn lost(report: &FetchReport) -> HashMap<Digest, Loss> {
     missing.chain(report.damaged.iter().map(|key| (key.hash, Loss::Damaged))).collect()
 }
 
+/// Says what [`bring`] would fetch of `wishes`, whose pages the cache has, and what would not come.
+pub fn foresee(
+    repo: &Repo,
+    from: &mut NamedRemote,
+    wishes: &[Wish],
+    reporter: &dyn Reporter,
+) -> Result<(FetchCounts, Vec<(RepoPath, OpError)>), OpError> {
+    let mut lacking = Lacking::of(repo, (wishes, &HashSet::new()))?;
+    let (counts, missing) = foresee_fetch(&mut from.remote, &lacking.wants, reporter)?;
+    let mut failed = std::mem::take(&mut lacking.failed);
+    for path in missing.iter().flat_map(|key| lacking.paths.remove(&key.hash).unwrap_or_default()) {
+        failed.push((path.clone(), Loss::Missing.of(path, &from.name)));
+    }
+    failed.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok((counts, failed))
+}
+
 /// The files of all wishes that the cache lacks.
+#[derive(Default)]
+struct Lacking {
+    wants: WantList,
+    /// By hash: every place that needs it.
+    paths: HashMap<Digest, Vec<RepoPath>>,
+    /// Outputs whose files are not known, and why.
+    failed: Vec<(RepoPath, OpError)>,
+}
+
+impl Lacking {
+    fn of(repo: &Repo, (wishes, without_pages): (&[Wish], &HashSet<usize>)) -> Result<Lacking, OpError> {
+        let presence = repo.cache()?.snapshot();
+        let mut lacking = Lacking::default();
+        for (_, wish) in wishes.iter().enumerate().filter(|(at, _)| !without_pages.contains(at)) {
+            let entries = trees::check_recorded(repo, &wish.info, &wish.output, &wish.inside)
+                .and_then(|()| trees::read_part(repo, &wish.info, &wish.output, &wish.inside));
+            let entries = match entries {
+                Ok(entries) => entries,
+                Err(error) => {
+                    lacking.failed.push((wish.output.clone(), error));
+                    continue;
+                }
+            };
+            for entry in entries {
+                if entry.kind.has_object() && !presence.has_object(entry.hash) {
+                    lacking.wants.file(entry.hash.into(), entry.size, &entry.path);
+                    let path = wish.output.join_entry(&entry.path);
+                    lacking.paths.entry(entry.hash).or_default().push(path);
+                }
+            }
+        }
+        Ok(lacking)
+    }
+}
+
+/// Fetches the files of all wishes that the cache lacks.
 fn bring_files(
     repo: &Repo,
     from: &mut NamedRemote,
-    (wishes, without_pages): (&[Wish], &HashSet<usize>),
+    wishes: (&[Wish], &HashSet<usize>),
     reporter: &dyn Reporter,
     brought: &mut Brought,
 ) -> Result<(), OpError> {
-    let cache = repo.cache()?;
-    let presence = cache.snapshot();
-    let mut wants = WantList::new();
-    let mut paths: HashMap<Digest, Vec<RepoPath>> = HashMap::new();
-    for (_, wish) in wishes.iter().enumerate().filter(|(at, _)| !without_pages.contains(at)) {
-        let entries = trees::check_recorded(repo, &wish.info, &wish.output, &wish.inside)
-            .and_then(|()| trees::read_part(repo, &wish.info, &wish.output, &wish.inside));
-        let entries = match entries {
-            Ok(entries) => entries,
-            Err(error) => {
-                brought.failed.push((wish.output.clone(), error));
-                continue;
-            }
-        };
-        for entry in entries {
-            if entry.kind.has_object() && !presence.has_object(entry.hash) {
-                wants.file(entry.hash.into(), entry.size, &entry.path);
-                paths.entry(entry.hash).or_default().push(wish.output.join_entry(&entry.path));
-            }
-        }
-    }
+    let Lacking { wants, mut paths, failed } = Lacking::of(repo, wishes)?;
+    brought.failed.extend(failed);
     if wants.is_empty() {
         return Ok(());
     }
-    let writer = cache.writer()?;
+    let writer = repo.cache()?.writer()?;
     let outcome = fetch(&mut from.remote, &wants, &IntoCache(&writer), reporter);
     // What came before a failure is good, and the next attempt need not bring it again.
     writer.finish()?;

@@ -154,6 +154,9 @@ pub struct DataStatus {
     /// pointer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_checked_out: Vec<String>,
+    /// Recorded data that others cannot get, because the remote lacks it; only where asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_in_remote: Vec<String>,
     /// Outputs without any difference; only where asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unchanged: Vec<String>,

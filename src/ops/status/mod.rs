@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
 use crate::model::pointer::Pointer;
+use crate::ops::remote_status::{Unequal, Whereabouts};
 use crate::ops::scan::Scanner;
 use crate::ops::state::{self, OutputState, Verdict};
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{History, POINTER_SUFFIX, Source, Tracked, TrackedOut};
-use crate::ops::{OpError, stage_status, trees};
+use crate::ops::{OpError, remote_status, stage_status, trees};
 use crate::repo::Repo;
 use crate::report::Reporter;
 use crate::store::Presence;
@@ -32,6 +33,19 @@ pub enum Section {
     Data,
     /// What is not here.
     Cache,
+    /// The cache against the remote.
+    Remote,
+}
+
+/// What is asked of remotes: without it, `status` contacts none.
+#[derive(Clone, Debug, Default)]
+pub struct RemoteQuestion {
+    /// The remote; each output's own if none is named.
+    pub name: Option<String>,
+    /// Whether the part that compares cache and remote is wanted.
+    pub section: bool,
+    /// Whether the data part is to list what is not on the remote.
+    pub not_in_remote: bool,
 }
 
 /// What to look at.
@@ -45,6 +59,8 @@ pub struct StatusOptions {
     pub granular: bool,
     /// Also what is unchanged.
     pub unchanged: bool,
+    /// What is asked of remotes.
+    pub remote: Option<RemoteQuestion>,
 }
 
 /// An output of which only a part is here, or nothing.
@@ -72,6 +88,12 @@ pub struct StatusReport {
     /// Outputs that are not, or only partly, here. No difference.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cache: Vec<Partial>,
+    /// What is not both in the cache and on the remote, in DVC's words; only where asked for.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub remote: BTreeMap<String, Whereabouts>,
+    /// How much of each of these.
+    #[serde(skip)]
+    pub unequal: BTreeMap<String, Unequal>,
     /// Files that cannot be used, and why.
     #[serde(skip)]
     pub failed: Vec<(RepoPath, OpError)>,
@@ -81,10 +103,16 @@ pub struct StatusReport {
 }
 
 impl StatusReport {
+    /// Whether there is nothing to say but what is unchanged.
+    pub fn is_empty(&self) -> bool {
+        !self.has_differences() && self.cache.is_empty() && self.remote.is_empty()
+    }
+
     /// Whether anything differs: what is not downloaded does not count.
     pub fn has_differences(&self) -> bool {
         let unchanged = DataStatus { unchanged: self.data.unchanged.clone(), ..DataStatus::default() };
-        !self.stages.is_empty() || self.data != unchanged
+        let is_lacking = self.remote.values().any(|whereabouts| *whereabouts != Whereabouts::Deleted);
+        !self.stages.is_empty() || self.data != unchanged || is_lacking
     }
 }
 
@@ -137,8 +165,36 @@ pub fn run(repo: &Repo, options: &StatusOptions, reporter: &dyn Reporter) -> Res
     if !wants(Section::Cache) {
         report.cache.clear();
     }
+    if let Some(question) = &options.remote {
+        ask_remotes(repo, options, question, &mut report, reporter)?;
+    }
     report.data.uncommitted.finish();
     Ok(report)
+}
+
+/// What the remotes lack, and what only they have.
+fn ask_remotes(
+    repo: &Repo,
+    options: &StatusOptions,
+    question: &RemoteQuestion,
+    report: &mut StatusReport,
+    reporter: &dyn Reporter,
+) -> Result<(), OpError> {
+    let how = (question.name.as_deref(), options.granular);
+    let status = remote_status::run(repo, &options.targets, how, reporter)?;
+    // What the work tree's files are to blame for was told with the other parts.
+    let told: HashSet<&RepoPath> = report.failed.iter().map(|(path, _)| path).collect();
+    let news: Vec<_> = status.failed.into_iter().filter(|(path, _)| !told.contains(path)).collect();
+    report.failed.extend(news);
+    if question.not_in_remote {
+        let lacking = status.unequal.iter().filter(|(_, one)| one.whereabouts != Whereabouts::Deleted);
+        report.data.not_in_remote = lacking.map(|(path, _)| path.clone()).collect();
+    }
+    if question.section {
+        report.remote = status.unequal.iter().map(|(path, one)| (path.clone(), one.whereabouts)).collect();
+        report.unequal = status.unequal;
+    }
+    Ok(())
 }
 
 /// What is needed to look at outputs.

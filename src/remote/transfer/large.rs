@@ -174,6 +174,18 @@ impl Batch<'_, '_> {
     }
 }
 
+fn window(round_trip: RoundTrip) -> (u64, usize) {
+    match round_trip {
+        RoundTrip::Local => LOCAL,
+        RoundTrip::Network => NETWORK,
+    }
+}
+
+/// Bytes of a large file that one read brings at most.
+pub(super) fn window_bytes(round_trip: RoundTrip) -> u64 {
+    window(round_trip).0
+}
+
 /// Hands the chunks `pieces` of `files` to the sink, file by file, read ahead by several threads.
 pub(super) fn stream_files(
     on: &Fetching<'_>,
@@ -181,10 +193,7 @@ pub(super) fn stream_files(
     files: &[File],
     bad: &Bad,
 ) -> Result<Vec<Written>, Error> {
-    let (limit, ahead) = match on.backend.round_trip() {
-        RoundTrip::Local => LOCAL,
-        RoundTrip::Network => NETWORK,
-    };
+    let (limit, ahead) = window(on.backend.round_trip());
     let windows = windows(pieces, limit);
     let (jobs, todo) = unbounded::<Job>();
     let (spare, buffers) = unbounded();

@@ -12,11 +12,13 @@ use crate::model::object::RecordKey;
 use crate::remote::error::Cause;
 
 pub mod fetch;
+pub mod foresee;
 mod large;
 mod packing;
 mod packs;
 mod parcel;
 pub mod plan;
+pub mod presence;
 pub mod push;
 mod ranges;
 pub(crate) mod reading;

@@ -156,12 +156,14 @@ impl Packing<'_> {
             shared.assemble(&filled, &packs, &tail, checkpoint);
         });
         let state = shared.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // What arrived is of use to the next push, also where this one was interrupted; a remote that
+        // fails is not asked for more.
+        let is_asked = !matches!(state.error, Some(Error::Backend(_)));
+        let noted = if state.arrived.is_empty() || !is_asked { Ok(()) } else { checkpoint(&state.arrived) };
         if let Some(error) = state.error {
             return Err(error);
         }
-        if !state.arrived.is_empty() {
-            checkpoint(&state.arrived)?;
-        }
+        noted?;
         let mut sent = state.sent;
         sent.settle_borrowed();
         Ok(sent)

@@ -21,6 +21,7 @@ use crate::remote::transfer::packing::Load;
 use crate::remote::transfer::packs::Packs;
 use crate::remote::transfer::parcel::framed_len;
 use crate::remote::transfer::recipes::{ALL, expand, read_record};
+use crate::remote::unfinished::Unfinished;
 use crate::remote::wants::{Want, WantList};
 use crate::report::NoReport;
 
@@ -31,7 +32,7 @@ pub(super) struct Facts<'a> {
     pub(super) collection: &'a Collection,
     pub(super) answers: &'a Answers,
     pub(super) packs: &'a Packs,
-    usable: Usable,
+    pub(super) usable: Usable,
 }
 
 impl<'a> Facts<'a> {
@@ -53,7 +54,7 @@ impl<'a> Facts<'a> {
         self.catalog.places(key).find(|place| self.is_reliable(key, *place))
     }
 
-    fn is_reliable(&self, key: RecordKey, place: Place) -> bool {
+    pub(super) fn is_reliable(&self, key: RecordKey, place: Place) -> bool {
         if !self.usable.has(place.pack) {
             return false;
         }
@@ -161,19 +162,33 @@ impl Assessment {
 
 /// The packs that hold the recipe and every chunk of a file; `None` if something is not there.
 fn present_packs(facts: &Facts<'_>, want: &Want) -> Result<Option<BTreeMap<PackId, u64>>, Error> {
-    let file = ObjectId(want.key.hash);
-    // A note may be about a chunk, which an answer does not know.
-    if let Some(packs) = facts.answers.get(file).filter(|_| !facts.collection.has_notes()) {
-        let known: Option<BTreeMap<_, _>> = packs.iter().map(|id| facts.usable_pack(*id)).collect();
-        if known.is_some() {
-            return Ok(known);
-        }
+    if let Some(known) = known_packs(facts, want) {
+        return Ok(Some(known));
     }
+    let key = RecordKey { kind: RecordKind::Recipe, ..want.key };
+    match read_record(facts.backend, facts.catalog, facts.place(key), key)? {
+        Some((bytes, place)) => packs_of_recipe(facts, want, (&bytes, place)),
+        None => Ok(None),
+    }
+}
+
+/// The packs of a file that was found present before, if all of them still are.
+pub(super) fn known_packs(facts: &Facts<'_>, want: &Want) -> Option<BTreeMap<PackId, u64>> {
+    // A note may be about a chunk, which an answer does not know.
+    let packs = facts.answers.get(ObjectId(want.key.hash)).filter(|_| !facts.collection.has_notes())?;
+    packs.iter().map(|id| facts.usable_pack(*id)).collect()
+}
+
+/// The packs of a file whose recipe was read; `None` if one of its chunks is not there.
+pub(super) fn packs_of_recipe(
+    facts: &Facts<'_>,
+    want: &Want,
+    (recipe, place): (&[u8], Place),
+) -> Result<Option<BTreeMap<PackId, u64>>, Error> {
     let on = (facts.backend, facts.catalog);
     let places = |key| facts.place(key);
-    let key = RecordKey { kind: RecordKind::Recipe, ..want.key };
-    let Some((bytes, place)) = read_record(on.0, on.1, places(key), key)? else { return Ok(None) };
-    let Some(recipe) = expand(on, &places, (file, want.size), &bytes, ALL)? else { return Ok(None) };
+    let of = (ObjectId(want.key.hash), want.size);
+    let Some(recipe) = expand(on, &places, of, recipe, ALL)? else { return Ok(None) };
     let mut packs: BTreeSet<_> = recipe.pages.iter().map(|page| page.pack).collect();
     packs.insert(place.pack);
     for chunk in &recipe.chunks {
@@ -228,14 +243,14 @@ impl PushPlan {
 /// Plans a push of `wants` from `source` (P1).
 ///
 /// Plans from the catalogue at hand, which may be old: the push verifies. Only where there is
-/// none is the remote listed. Reads the recipes of large files that were not seen before.
+/// none, or the last push did not finish, is the remote listed. Reads the recipes of large files that were not seen before.
 pub fn plan_push(
     remote: &mut Remote,
     wants: &WantList,
     source: &dyn RecordSource,
 ) -> Result<PushPlan, Error> {
     let mut packs = Packs::Unknown;
-    if !remote.catalog.is_known() {
+    if !remote.catalog.is_known() || Unfinished::load(&remote.state).is_some() {
         // Marks before segments before packs: a pack that is not listed last was deleted, not yet to come.
         remote.refresh_collection()?;
         remote.refresh(&NoReport)?;

@@ -24,8 +24,9 @@ use crate::remote::transfer::RecordSource;
 use crate::remote::transfer::packing::{Load, Packing, Sent};
 use crate::remote::transfer::packs::Packs;
 use crate::remote::transfer::plan::{Assessment, Facts, PushPlan, assess};
+use crate::remote::unfinished::Unfinished;
 use crate::remote::wants::WantList;
-use crate::report::{Reporter, Task, Unit};
+use crate::report::{Event, Reporter, Task, Unit};
 
 /// How long a collector keeps what the last record of a clone names.
 const KEEP_WINDOW: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -149,6 +150,8 @@ impl Push<'_> {
             .chain(&load.files)
             .map(|index| self.wants.wants()[*index as usize].size)
             .sum();
+        let mut unfinished = self.begin(total);
+        let mut noted = 0;
         let meter = self.reporter.meter(Task { verb: "Uploading", unit: Unit::Bytes, total: Some(total) });
         let packing = Packing {
             backend: self.remote.backend(),
@@ -158,10 +161,36 @@ impl Push<'_> {
             meter: &*meter,
             threads: self.remote.threads(),
         };
-        let sent =
-            packing.run(load, &mut |packs| put_segments(self.remote.backend(), packs, &mut segments))?;
+        let sent = packing.run(load, &mut |packs| {
+            let outcome = put_segments(self.remote.backend(), packs, &mut segments);
+            for (name, segment) in &segments[noted..] {
+                self.remote.state.save_segment(name, segment.as_bytes());
+                unfinished.segments.insert(*name);
+            }
+            noted = segments.len();
+            unfinished.save(&self.remote.state);
+            outcome
+        })?;
         meter.finish();
         self.note(load, sent, segments)
+    }
+
+    /// Notes what is begun, and tells how far an earlier push came that was interrupted.
+    fn begin(&self, total: u64) -> Unfinished {
+        let state = &self.remote.state;
+        let unfinished = match Unfinished::load(state) {
+            Some(earlier) => {
+                let already = earlier.arrived(&self.remote.catalog);
+                // In a later round it is this push that is noted.
+                if already > 0 && self.own.packs.is_empty() {
+                    self.reporter.event(&Event::Resuming { already, total: earlier.total });
+                }
+                earlier
+            }
+            None => Unfinished { total, ..Unfinished::default() },
+        };
+        unfinished.save(state);
+        unfinished
     }
 
     fn note(&mut self, load: &Load, sent: Sent, segments: Vec<(SegmentName, Segment)>) -> Result<(), Error> {
@@ -283,6 +312,7 @@ impl Push<'_> {
 
     /// Remembers what was learnt, and tidies up (P6). Nothing of it decides about success.
     fn finish(&mut self) {
+        Unfinished::forget(&self.remote.state);
         self.heal_notes();
         let catalog = &self.remote.catalog;
         let collection = &self.remote.collection;

@@ -27,6 +27,8 @@ use crate::report::NoReport;
 mod budgets;
 mod damage;
 mod faults;
+mod presence;
+mod resume;
 mod schedule;
 mod slice;
 mod verification;

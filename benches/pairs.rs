@@ -1,0 +1,78 @@
+//! What cutting by content saves on pairs of versions, profile by profile.
+//!
+//! `benches/pairs.py FOLDER` makes the pairs, `cargo bench --bench pairs -- FOLDER` prints a Markdown
+//! table. A profile is chosen by a file's size; here each is tried on each file, since a profile that
+//! is clearly better for a kind of file could be added. CPU seconds are this thread's own, of cutting and
+//! hashing the new version.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use fastcdc::v2020::FastCDC;
+use mlv::model::digest::Digest;
+
+/// Average bytes of a chunk: those of the profiles 1 to 4, and one smaller than all of them.
+const AVERAGES: [u32; 5] = [4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20];
+/// Bytes that a chunk takes in its file's recipe, in an index segment, and as a record in a pack.
+const RECIPE_ROW: u64 = 36;
+const SEGMENT_ROW: u64 = 52;
+
+fn main() {
+    let folders = std::env::args().skip(1).filter(|word| !word.starts_with('-'));
+    let Some(folder) = folders.last() else { return println!("usage: cargo bench --bench pairs -- FOLDER") };
+    println!("| pair | new version | average | new bytes | of it | chunks | recipe and index | CPU s |");
+    println!("|---|---|---|---|---|---|---|---|");
+    let mut names: Vec<String> = std::fs::read_dir(&folder)
+        .expect("a folder of pairs")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".old").map(str::to_owned))
+        .collect();
+    names.sort();
+    for name in names {
+        let version = |ending: &str| std::fs::read(Path::new(&folder).join(format!("{name}.{ending}")));
+        let (old, new) = (version("old").expect("the old one"), version("new").expect("the new one"));
+        for average in AVERAGES {
+            row(&name, average, &old, &new);
+        }
+    }
+}
+
+fn row(name: &str, average: u32, old: &[u8], new: &[u8]) {
+    let mut known: HashSet<Digest> = chunks(old, average).map(|(hash, _)| hash).collect();
+    let start = cpu_seconds();
+    let cut: Vec<(Digest, usize)> = chunks(new, average).collect();
+    let spent = cpu_seconds() - start;
+    let (mut bytes, mut fresh) = (0u64, 0u64);
+    for (hash, len) in &cut {
+        if known.insert(*hash) {
+            bytes += *len as u64;
+            fresh += 1;
+        }
+    }
+    let tables = cut.len() as u64 * RECIPE_ROW + fresh * SEGMENT_ROW;
+    println!(
+        "| {name} | {:.1} MiB | {} KiB | {:.2} MiB | {:.1} % | {} | {:.0} KiB | {spent:.2} |",
+        mib(new.len() as u64),
+        average >> 10,
+        mib(bytes),
+        100.0 * bytes as f64 / new.len() as f64,
+        cut.len(),
+        tables as f64 / 1024.0,
+    );
+}
+
+fn chunks(data: &[u8], average: u32) -> impl Iterator<Item = (Digest, usize)> + '_ {
+    let (least, most) = (average as usize / 4, average as usize * 4);
+    FastCDC::new(data, least, average as usize, most)
+        .map(|chunk| (Digest::of(&data[chunk.offset..chunk.offset + chunk.length]), chunk.length))
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+/// CPU seconds of this thread, from the scheduler's own count.
+fn cpu_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = text.split(' ').next().and_then(|number| number.parse::<f64>().ok());
+    nanoseconds.unwrap_or_default() / 1e9
+}
