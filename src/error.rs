@@ -74,6 +74,8 @@ pub enum ErrorKind {
     PermissionDenied,
     /// Any other local input or output error.
     Io,
+    /// Two sides of a merge changed the same.
+    Conflict,
     /// Several failures of different kinds.
     Several,
     /// The user asked to stop.
@@ -134,6 +136,7 @@ kinds! {
     NoSpace "no_space" 9 true "no space, a quota, or too many open files";
     PermissionDenied "permission_denied" 9 false "the file system refuses access";
     Io "io" 9 false "any other local input or output error";
+    Conflict "conflict" 1 false "two sides of a merge changed the same";
     Several "several" 1 false "several failures of different kinds; the list follows";
     Interrupted "interrupted" 130 true "the user asked to stop";
 }

@@ -13,6 +13,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Set up", &["init", "config", "remote", "cache", "demo"]),
     ("Track data", &["add", "status", "diff", "commit", "checkout", "remove", "data"]),
     ("Share data", &["push", "fetch", "pull", "ls", "cat", "get"]),
+    ("Merge branches", &["resolve", "install", "merge-driver"]),
     (
         "Run pipelines",
         &["repro", "explain", "stage", "freeze", "unfreeze", "dag", "logs", "metrics", "params"],
@@ -36,7 +37,7 @@ pub(super) fn group(root: clap::Command) -> clap::Command {
         push(&mut list, format_args!("{heading}:\n"));
         for command in commands {
             let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-            push(&mut list, format_args!("  {:10}{about}\n", command.get_name()));
+            push(&mut list, format_args!("  {:13}{about}\n", command.get_name()));
         }
         list.push('\n');
     }

@@ -1,4 +1,4 @@
-//! `git add` for the user who asked for it: the one place that runs the user's `git`.
+//! `git add` and `git config` for the user who asked for it: the one place that runs the user's `git`.
 //!
 //! A repository must not be able to make this run anything (R11): hooks, the file-system monitor
 //! and fetching on demand are off, and the program is never one that lies in the work tree. Paths
@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use super::Error;
 use super::repo::GitRepo;
@@ -29,15 +29,15 @@ impl GitRepo {
     /// nothing but the index and the object database. Fails with `IndexBusy` where another git
     /// process holds the index, with `NoProgram` where there is no `git` to run.
     pub fn add(&self, paths: &[RepoPath]) -> Result<(), Error> {
-        let Some(work_dir) = self.work_dir() else { return Ok(()) };
-        let program = find_program(work_dir).ok_or(Error::NoProgram)?;
+        if self.is_bare() {
+            return Ok(());
+        }
         let mut input = Vec::new();
         for path in paths {
             input.extend_from_slice(self.full(path).as_str().as_bytes());
             input.push(0);
         }
-        let output = feed(&mut self.command(&program, work_dir), &input)
-            .map_err(|error| crate::fs::at(&program, "run")(error))?;
+        let output = self.output_of(&["update-index", "--add", "--remove", "-z", "--stdin"], &input)?;
         if output.status.success() {
             return Ok(());
         }
@@ -45,8 +45,20 @@ impl GitRepo {
         if lock.exists() {
             return Err(Error::IndexBusy { path: lock });
         }
-        let says = &output.stderr[..output.stderr.len().min(MAX_SAYS)];
-        Err(Error::NotAdded { says: String::from_utf8_lossy(says).trim().replace('\n', "; ") })
+        Err(Error::NotAdded { says: says(&output) })
+    }
+
+    /// Runs a command of git's that has nothing to say.
+    pub(super) fn run_git(&self, args: &[&str]) -> Result<(), Error> {
+        let output = self.output_of(args, &[])?;
+        if output.status.success() { Ok(()) } else { Err(Error::Refused { says: says(&output) }) }
+    }
+
+    fn output_of(&self, args: &[&str], input: &[u8]) -> Result<Output, Error> {
+        let work_dir = self.work_dir().unwrap_or(self.git_dir());
+        let program = find_program(work_dir).ok_or(Error::NoProgram)?;
+        let mut command = self.command(&program, work_dir);
+        Ok(feed(command.args(args), input).map_err(|error| crate::fs::at(&program, "run")(error))?)
     }
 
     fn command(&self, program: &Path, work_dir: &Path) -> Command {
@@ -61,7 +73,6 @@ impl GitRepo {
         command.current_dir(work_dir).env("GIT_NO_LAZY_FETCH", "1").env("GIT_TERMINAL_PROMPT", "0");
         command.arg("--git-dir").arg(self.git_dir()).arg("--work-tree").arg(work_dir);
         command.args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"]);
-        command.args(["update-index", "--add", "--remove", "-z", "--stdin"]);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         command
     }
@@ -75,8 +86,14 @@ impl GitRepo {
     }
 }
 
+/// The beginning of what git said of why it failed, on one line.
+fn says(output: &Output) -> String {
+    let says = &output.stderr[..output.stderr.len().min(MAX_SAYS)];
+    String::from_utf8_lossy(says).trim().replace('\n', "; ")
+}
+
 /// Runs the command with `input` on its stdin.
-fn feed(command: &mut Command, input: &[u8]) -> io::Result<std::process::Output> {
+fn feed(command: &mut Command, input: &[u8]) -> io::Result<Output> {
     let mut child = command.spawn()?;
     // One that ends early says why on its stderr; git prints nothing before it has read all.
     let fed = child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(input));

@@ -125,6 +125,12 @@ pub enum Error {
         /// What it printed.
         says: String,
     },
+    /// git refused a command.
+    #[error("git refused: {says}")]
+    Refused {
+        /// What it printed.
+        says: String,
+    },
     /// The work tree cannot be read or written.
     #[error(transparent)]
     Fs(#[from] fs::Error),
@@ -146,7 +152,10 @@ impl Advice for Error {
         match self {
             Error::OwnedByOther { .. } => ErrorKind::PermissionDenied,
             Error::UnsupportedReferences { .. } => ErrorKind::UnsupportedVersion,
-            Error::CannotOpen { .. } | Error::Unreadable { .. } | Error::NotAdded { .. } => ErrorKind::Io,
+            Error::CannotOpen { .. }
+            | Error::Unreadable { .. }
+            | Error::NotAdded { .. }
+            | Error::Refused { .. } => ErrorKind::Io,
             Error::NoProgram => ErrorKind::NotFound,
             Error::IndexBusy { .. } => ErrorKind::Busy,
             Error::NoSuchRevision { .. } | Error::NotARevision { .. } => ErrorKind::NoSuchRevision,

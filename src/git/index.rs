@@ -12,7 +12,7 @@ use crate::model::path::RepoPath;
 
 impl GitRepo {
     /// git's index as it was when first asked for; empty if there is none yet.
-    fn tracked_entries(&self) -> Result<&gix::worktree::Index, Error> {
+    pub(super) fn tracked_entries(&self) -> Result<&gix::worktree::Index, Error> {
         if let Some(index) = self.index.get() {
             return Ok(index);
         }
@@ -75,7 +75,7 @@ impl GitRepo {
     }
 
     /// A path as git has it, relative to the folder that this was discovered from.
-    fn relative(&self, path: &gix::bstr::BStr) -> Option<RepoPath> {
+    pub(super) fn relative(&self, path: &gix::bstr::BStr) -> Option<RepoPath> {
         let path = RepoPath::parse(path.to_str().ok()?).ok()?;
         path.strip_prefix(&self.prefix).and_then(|below| RepoPath::parse(below).ok())
     }

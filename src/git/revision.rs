@@ -36,7 +36,7 @@ impl Scope {
 
 /// The name of a file's contents in git: equal names, equal bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BlobId(gix::ObjectId);
+pub struct BlobId(pub(super) gix::ObjectId);
 
 impl std::fmt::Display for BlobId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -309,7 +309,12 @@ fn tree_of(repo: &gix::Repository, commit: CommitId) -> Result<gix::Tree<'_>, Er
 }
 
 /// Reads a blob after a look at its size, so that a huge one is not inflated.
-fn read_blob(repo: &gix::Repository, id: gix::ObjectId, path: &str, limit: u64) -> Result<Vec<u8>, Error> {
+pub(super) fn read_blob(
+    repo: &gix::Repository,
+    id: gix::ObjectId,
+    path: &str,
+    limit: u64,
+) -> Result<Vec<u8>, Error> {
     let header = repo.find_header(id).map_err(Error::object(&id))?;
     if header.size() > limit {
         return Err(Error::TooLarge {

@@ -16,8 +16,11 @@ use crate::model::value::{Entries, Value};
 use crate::model::yaml::{Limits, YamlProblem, load, text_of};
 
 mod fast;
+mod merge;
 mod read;
 mod write;
+
+pub use merge::MergedLock;
 
 /// A whole `mlv.lock`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -174,9 +177,7 @@ impl Problem for LockProblem {
 
     fn hint(&self) -> Option<String> {
         match self {
-            LockProblem::Yaml(YamlProblem::ConflictMarker) => {
-                Some("keep either side of each conflict in the file, then run `mlv repro`".into())
-            }
+            LockProblem::Yaml(YamlProblem::ConflictMarker) => Some("mlv resolve".into()),
             LockProblem::Version { .. } => Some("install a newer mlv".into()),
             _ => None,
         }

@@ -3,6 +3,7 @@
 pub mod digest;
 pub mod emit;
 pub mod lockfile;
+pub mod merge;
 pub mod object;
 pub mod path;
 pub mod place;

@@ -12,6 +12,7 @@ use crate::model::stage::Notes;
 use crate::model::yaml::{Limits, Map, Node, YamlProblem, load, text_of};
 
 mod edit;
+mod merge;
 mod write;
 
 /// What a pointer says.
@@ -163,6 +164,7 @@ impl Problem for PointerProblem {
             PointerProblem::Yaml(YamlProblem::Empty) => {
                 Some("bring it back with git; or delete it, and `mlv add` the data again".into())
             }
+            PointerProblem::Yaml(YamlProblem::ConflictMarker) => Some("mlv resolve".into()),
             PointerProblem::Yaml(problem) => problem.hint(),
             PointerProblem::Version { .. } => Some("install a newer mlv".into()),
             PointerProblem::Name { path } => Some(format!(

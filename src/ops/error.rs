@@ -10,6 +10,7 @@ use crate::model::pointer::PointerError;
 use crate::model::resolve::ResolveError;
 use crate::model::values::ValuesError;
 use crate::ops::edit_error::EditError;
+use crate::ops::merge_error::MergeError;
 use crate::ops::output_error::OutputError;
 use crate::ops::repro::StageError;
 use crate::ops::tracked::Source;
@@ -164,6 +165,9 @@ pub enum OpError {
     /// An edit of a pipeline file.
     #[error(transparent)]
     Edit(#[from] Box<EditError>),
+    /// A file with two versions.
+    #[error(transparent)]
+    Merge(#[from] Box<MergeError>),
     /// Stages that contradict each other.
     #[error(transparent)]
     Graph(#[from] GraphError),
@@ -220,6 +224,12 @@ impl From<EditError> for OpError {
     }
 }
 
+impl From<MergeError> for OpError {
+    fn from(error: MergeError) -> OpError {
+        OpError::Merge(Box::new(error))
+    }
+}
+
 impl From<store::Error> for OpError {
     fn from(error: store::Error) -> OpError {
         OpError::Store(Box::new(error))
@@ -261,6 +271,7 @@ impl OpError {
             OpError::Lock(error) => Some(&**error),
             OpError::Stage(error) => Some(&**error),
             OpError::Edit(error) => Some(&**error),
+            OpError::Merge(error) => Some(&**error),
             OpError::Graph(error) => Some(error),
             OpError::Repo(error) => Some(error),
             OpError::Config(error) => Some(error),

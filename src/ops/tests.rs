@@ -75,7 +75,7 @@ fn init_reports_what_to_hand_to_git() {
     let around =
         Surroundings { cwd: &test.root, sources: Sources::default(), waits: false, reporter: &NoReport };
     let report = init::run(&around, &InitOptions::default()).unwrap();
-    assert_eq!(report.git_add, [".mlv/.gitignore", ".mlv/config.toml", ".mlvignore"]);
+    assert_eq!(report.git_add, [".gitattributes", ".mlv/.gitignore", ".mlv/config.toml", ".mlvignore"]);
     let mut command = vec!["add", "--"];
     command.extend(report.git_add.iter().map(String::as_str));
     test.git(&command);

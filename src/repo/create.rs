@@ -8,6 +8,7 @@ use crate::config::{ConfigFile, Edit, FILE_NAME, Key, Level, Sources, Value, app
 use crate::fs::dir::{Dir, OWN_FOLDER};
 use crate::fs::lock::Patience;
 use crate::fs::{atomic, ignore::IGNORE_FILE};
+use crate::git::merge_driver::{self, ATTRIBUTES_FILE};
 use crate::git::repo::GitRepo;
 use crate::model::path::RepoPath;
 
@@ -70,7 +71,10 @@ pub fn create(folder: &Path, creation: &Creation, sources: Sources) -> Result<Cr
     let sources = Sources { project: Some(root.join(OWN_FOLDER)), ..sources };
     let settings = missing_settings(creation, &sources)?;
     if creation.dry_run {
-        let files = missing_files(&root, !settings.is_empty());
+        let mut files = missing_files(&root, !settings.is_empty());
+        if has_git && merge_driver::missing_attributes(&Dir::open(&root)?)?.is_some() {
+            files.insert(0, ATTRIBUTES_FILE.to_owned());
+        }
         return Ok(Created { root, files, existed, has_git });
     }
     let dir = Dir::open(&root)?;
@@ -82,6 +86,9 @@ pub fn create(folder: &Path, creation: &Creation, sources: Sources) -> Result<Cr
     }
     if write_new(&dir, &RepoPath::own(IGNORE_FILE), MLVIGNORE)? {
         files.push(IGNORE_FILE.to_owned());
+    }
+    if has_git && merge_driver::complete_attributes(&dir)? {
+        files.push(ATTRIBUTES_FILE.to_owned());
     }
     if write_config(&mlv, settings, &sources)? {
         files.push(format!("{OWN_FOLDER}/{FILE_NAME}"));

@@ -29,7 +29,7 @@ fn project() -> TestRepo {
 fn a_new_project_has_an_id_and_hides_its_own_files() {
     let test = TestRepo::new();
     let created = init(&test.root);
-    assert_eq!(created.files, [".mlv/.gitignore", ".mlv/config.toml", ".mlvignore"]);
+    assert_eq!(created.files, [".gitattributes", ".mlv/.gitignore", ".mlv/config.toml", ".mlvignore"]);
     assert!(created.has_git && !created.existed);
     test.write(".mlv/cache/x", "").write(".mlv/config.local.toml", "");
     assert_eq!(
@@ -230,7 +230,10 @@ fn making_a_project_can_fail_at_any_step() {
         }
         open(&test.root).project_id().unwrap();
         let found = test.git(&["ls-files", "-o", "--exclude-standard"]);
-        assert_eq!(found.lines().collect::<Vec<_>>(), [".mlv/.gitignore", ".mlv/config.toml", ".mlvignore"]);
+        assert_eq!(
+            found.lines().collect::<Vec<_>>(),
+            [".gitattributes", ".mlv/.gitignore", ".mlv/config.toml", ".mlvignore"]
+        );
     }
 }
 

@@ -13,8 +13,8 @@ use crate::ops::init::{self, InitOptions};
 
 /// Set up mlv in a git repository
 ///
-/// Writes `.mlv/config.toml`, `.mlv/.gitignore` and `.mlvignore`, and tells what to `git add`.
-/// Works in a subfolder of a git repository, too. Nothing that is there is replaced, and no
+/// Writes `.mlv/config.toml`, `.mlv/.gitignore`, `.mlvignore` and `.gitattributes`, and tells what to
+/// `git add`. Has git run mlv to merge pointers and locks, as `mlv install` does in a clone. Works in a subfolder of a git repository, too. Nothing that is there is replaced, and no
 /// cache is ever removed.
 #[derive(clap::Args)]
 #[command(after_help = help::after(&[

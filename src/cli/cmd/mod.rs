@@ -52,8 +52,10 @@ pub(crate) mod freeze;
 pub(crate) mod fsck;
 pub(crate) mod get;
 pub(crate) mod init;
+pub(crate) mod install;
 pub(crate) mod logs;
 pub(crate) mod ls;
+pub(crate) mod merge_driver;
 pub(crate) mod metrics;
 pub(crate) mod params;
 pub(crate) mod pull;
@@ -62,6 +64,7 @@ pub(crate) mod remote;
 pub(crate) mod remove;
 pub(crate) mod repro;
 pub(crate) mod rescue;
+pub(crate) mod resolve;
 pub(crate) mod root;
 pub(crate) mod stage;
 pub(crate) mod status;
@@ -89,8 +92,10 @@ pub(crate) enum Command {
     Fsck(fsck::FsckArgs),
     Get(get::GetArgs),
     Init(init::InitArgs),
+    Install(install::InstallArgs),
     Logs(logs::LogsArgs),
     Ls(ls::LsArgs),
+    MergeDriver(merge_driver::MergeDriverArgs),
     Metrics(metrics::MetricsArgs),
     Params(params::ParamsArgs),
     Pull(pull::PullArgs),
@@ -99,6 +104,7 @@ pub(crate) enum Command {
     Remove(remove::RemoveArgs),
     Rescue(rescue::RescueArgs),
     Repro(repro::ReproArgs),
+    Resolve(resolve::ResolveArgs),
     Root(root::RootArgs),
     Stage(stage::StageArgs),
     Status(status::StatusArgs),
@@ -125,8 +131,10 @@ impl Command {
             Command::Freeze(args) => finish(cx, freeze::freeze(cx, args)),
             Command::Fsck(args) => finish(cx, fsck::run(cx, &args)),
             Command::Get(args) => finish(cx, get::run(cx, args)),
+            Command::Install(args) => finish(cx, install::run(cx, &args)),
             Command::Logs(args) => finish(cx, logs::run(cx, args)),
             Command::Ls(args) => finish(cx, ls::run(cx, args)),
+            Command::MergeDriver(args) => finish(cx, merge_driver::run(cx, args)),
             Command::Metrics(args) => args.run(cx),
             Command::Params(args) => args.run(cx),
             Command::Pull(args) => finish(cx, pull::run(cx, args)),
@@ -136,6 +144,7 @@ impl Command {
             Command::Remove(args) => finish(cx, remove::run(cx, args)),
             Command::Rescue(args) => args.run(cx),
             Command::Repro(args) => finish(cx, repro::run(cx, args)),
+            Command::Resolve(args) => finish(cx, resolve::run(cx, args)),
             Command::Root(args) => finish(cx, root::run(cx, &args)),
             Command::Stage(args) => args.run(cx),
             Command::Status(args) => finish(cx, status::run(cx, args)),

@@ -7,6 +7,7 @@ use crate::cli::help;
 use crate::cli::render::{self, Viewpoint};
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
+use crate::ops::install;
 use crate::ops::status::{self, Section, StatusOptions};
 
 /// Show what changed, what is stale, and what is not here
@@ -68,6 +69,8 @@ pub(crate) struct StatusReport {
     pub(crate) view: Viewpoint,
     #[serde(skip)]
     tells_differences: bool,
+    #[serde(skip)]
+    lacks_driver: bool,
 }
 
 pub(crate) fn run(cx: &Context, args: StatusArgs) -> Result<StatusReport, CliError> {
@@ -89,7 +92,8 @@ pub(crate) fn run(cx: &Context, args: StatusArgs) -> Result<StatusReport, CliErr
     let report = status::run(repo, &options, cx.reporter())?;
     // `-q` has nothing else to say, as with DVC and git.
     let tells_differences = args.exit_code.exit_code || cx.ui().is_quiet();
-    Ok(StatusReport { report, view: Viewpoint::of(repo), tells_differences })
+    let lacks_driver = install::is_missing(repo);
+    Ok(StatusReport { report, view: Viewpoint::of(repo), tells_differences, lacks_driver })
 }
 
 impl Report for StatusReport {
@@ -104,6 +108,9 @@ impl Report for StatusReport {
             out.hint("mlv add FILE_OR_FOLDER");
         } else if report.is_empty() && report.failed.is_empty() {
             out.put("Everything up to date.").end();
+        }
+        if self.lacks_driver {
+            out.hint("to have git merge pointers and locks by mlv: mlv install");
         }
     }
 

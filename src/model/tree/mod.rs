@@ -7,6 +7,7 @@
 
 mod builder;
 mod diff;
+mod merge;
 mod page;
 mod read;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod tests;
 
 pub use builder::{BuildError, PageSink, TreeBuilder, TreeSummary};
 pub use diff::{TreeChange, diff};
+pub use merge::{MergedTree, merge};
 pub use page::{Child, MAX_PAGE, Page, PageError, decode_page};
 pub use read::{LoadPage, TreeError, children_below, find, page_ids, read_all, read_below, visit};
 

@@ -5,16 +5,16 @@ use serde_json::json;
 use crate::support::TestEnv;
 
 #[test]
-fn init_writes_three_files_and_says_what_to_add() {
+fn init_writes_few_files_and_says_what_to_add() {
     let env = TestEnv::in_git();
     insta::assert_snapshot!(env.mlv(&["init"]).success(), @r"
     --- stderr
     Set up mlv in `.`.
-    hint: git add .mlv/.gitignore .mlv/config.toml .mlvignore
+    hint: git add .gitattributes .mlv/.gitignore .mlv/config.toml .mlvignore
     ");
     env.git(&["add", "--all"]);
     let added = env.git(&["diff", "--cached", "--name-only"]);
-    assert_eq!(added, ".mlv/.gitignore\n.mlv/config.toml\n.mlvignore");
+    assert_eq!(added, ".gitattributes\n.mlv/.gitignore\n.mlv/config.toml\n.mlvignore");
     assert_eq!(env.git(&["status", "--porcelain", "--ignored", "-uall"]).matches("!!").count(), 0);
     let ignored = env.read_text(".mlvignore");
     for pattern in [".DS_Store", "Thumbs.db", ".ipynb_checkpoints/", "__pycache__/"] {
@@ -60,7 +60,7 @@ fn init_of_another_folder_names_it_in_what_to_add() {
     insta::assert_snapshot!(env.mlv(&["init", "a b"]).success(), @r"
     --- stderr
     Set up mlv in `a b`.
-    hint: git add 'a b/.mlv/.gitignore' 'a b/.mlv/config.toml' 'a b/.mlvignore'
+    hint: git add 'a b/.gitattributes' 'a b/.mlv/.gitignore' 'a b/.mlv/config.toml' 'a b/.mlvignore'
     ");
 }
 
@@ -94,11 +94,11 @@ fn init_inside_of_a_repository_has_to_be_said() {
 #[test]
 fn init_reports_as_json() {
     let env = TestEnv::in_git();
-    let files = [".mlv/.gitignore", ".mlv/config.toml", ".mlvignore"];
+    let files = [".gitattributes", ".mlv/.gitignore", ".mlv/config.toml", ".mlvignore"];
     let output = env.mlv(&["init", "--json"]).success();
     assert_eq!(
         output.json(),
-        json!({ "root": env.path().to_str(), "existed": false, "created": files, "git_add": files, "dry_run": false })
+        json!({ "root": env.path().to_str(), "existed": false, "created": files, "merges": true, "git_add": files, "dry_run": false })
     );
     assert_eq!(output.stderr(), "");
 }
@@ -112,7 +112,7 @@ fn dry_run_says_which_files_and_writes_none() {
     let text = env.mlv(&["init", "-n"]).success();
     insta::assert_snapshot!(text, @"
     --- stderr
-    Would write 3 files in `.`: `.mlv/.gitignore`, `.mlv/config.toml`, `.mlvignore`
+    Would write 4 files in `.`: `.gitattributes`, `.mlv/.gitignore`, `.mlv/config.toml`, `.mlvignore`
     ");
     let done = env.json(&["init"]);
     assert_eq!((&promised["created"], &promised["git_add"]), (&done["created"], &done["git_add"]));

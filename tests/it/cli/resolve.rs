@@ -1,0 +1,160 @@
+//! `mlv resolve`.
+
+use serde_json::json;
+
+use super::merge_driver::data;
+use crate::support::TestEnv;
+
+/// A conflict in `d/a`, in the middle of a merge; everything else merges.
+fn in_conflict() -> TestEnv {
+    let env = TestEnv::diverged(
+        data(&[("a", "1"), ("b", "1"), ("c", "1")]),
+        data(&[("a", "2"), ("b", "2")]),
+        data(&[("a", "3"), ("c", "3")]),
+    );
+    let _ = env.git_and_mlv(&["merge", "--no-edit", "side"]).code(1);
+    env
+}
+
+fn contents(env: &TestEnv) -> [String; 3] {
+    env.mlv(&["checkout"]).success();
+    ["a", "b", "c"].map(|name| env.read_text(format!("d/{name}")))
+}
+
+#[test]
+fn one_side_counts_for_what_both_changed_and_nothing_else() {
+    for (flag, expected) in [("--ours", ["2", "2", "3"]), ("--theirs", ["3", "2", "3"])] {
+        let env = in_conflict();
+        let (kind, document) = env.json_error(&["resolve"], 1);
+        assert_eq!(kind, "conflict");
+        assert!(
+            document["error"]["message"].as_str().is_some_and(|text| text.contains("`d/a`")),
+            "{document}"
+        );
+        assert_eq!(env.json(&["resolve", flag, "--dry-run"])["resolved"][0]["path"], "d.mlv");
+        assert!(env.read_text("d.mlv").contains("<<<<<<<"));
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(env.mlv(&["resolve", flag, "d"]).success(), @r"
+            --- stderr
+            Resolved `d.mlv`
+            hint: git add d.mlv
+            hint: the data: mlv pull
+            ");
+        }
+        assert_eq!(contents(&env), expected);
+        env.commit("merged");
+        env.assert_clean();
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(env.mlv(&["resolve"]).success(), @r"
+            --- stderr
+            No pointer or lock is in conflict.
+            ");
+        }
+        assert_eq!(env.json_error(&["resolve", "d"], 2).0, "no_such_target");
+    }
+}
+
+/// Git merged text, as in a clone without the driver.
+#[test]
+fn merge_that_git_made_alone_is_made_again() {
+    let env = TestEnv::diverged(data(&[("a", "1"), ("b", "1")]), data(&[("a", "2")]), data(&[("b", "2")]));
+    env.git(&["config", "--unset", "merge.mlv.driver"]);
+    let _ = env.git_and_mlv(&["merge", "--no-edit", "side"]).code(1);
+    let output = env.mlv(&["resolve"]).success();
+    assert!(output.stderr().contains("Resolved `d.mlv`\n"), "{output}");
+    assert!(output.stderr().ends_with("hint: to have git do this: mlv install\n"), "{output}");
+    env.mlv(&["checkout"]).success();
+    assert_eq!([env.read_text("d/a"), env.read_text("d/b")], ["2", "2"]);
+}
+
+#[test]
+fn markers_alone_are_enough_for_one_side() {
+    let env = in_conflict();
+    env.commit("by accident");
+    let (kind, document) = env.json_error(&["resolve"], 1);
+    assert_eq!(kind, "conflict");
+    assert!(document.to_string().contains("started from is not known"), "{document}");
+    env.mlv(&["resolve", "--theirs"]).success();
+    assert_eq!(contents(&env), ["3", "1", "3"]);
+}
+
+#[test]
+fn locks_that_git_merged_as_text_are_merged_again() {
+    let stage = |text: &'static str| {
+        move |env: &TestEnv| {
+            env.write("mlv.yaml", "stages:\n  s: {cmd: cat a b > o, deps: [a, b], outs: [o]}\n");
+            text.split(' ').for_each(|pair| env.write(&pair[..1], &pair[2..]));
+            env.mlv(&["repro"]).success();
+        }
+    };
+    for side in [None, Some("--ours"), Some("--theirs")] {
+        let env = TestEnv::diverged(stage("a=1 b=1"), stage("a=2"), stage("b=2"));
+        env.git(&["config", "--unset", "merge.mlv.driver"]);
+        let _ = env.git_and_mlv(&["merge", "--no-edit", "side"]).code(1);
+        let args: Vec<&str> = ["resolve"].into_iter().chain(side).collect();
+        let report = env.json(&args);
+        let stale = if side.is_none() { json!(["s"]) } else { json!([]) };
+        assert_eq!(report["resolved"], json!([{"path": "mlv.lock", "removed": false, "stale": stale}]));
+        // Whatever was taken: the stage has other inputs than any run had.
+        env.mlv(&["repro"]).success();
+        assert_eq!(env.read_text("o"), "22");
+    }
+}
+
+#[test]
+fn file_that_one_side_removed_is_kept_or_removed_as_asked() {
+    for (flag, is_there) in [("--ours", true), ("--theirs", false)] {
+        let env = TestEnv::diverged(data(&[("a", "1")]), data(&[("a", "2")]), |env| {
+            env.mlv(&["remove", "--outs", "d"]).success();
+        });
+        let _ = env.git_and_mlv(&["merge", "--no-edit", "side"]).code(1);
+        let (_, document) = env.json_error(&["resolve"], 1);
+        assert!(document.to_string().contains("changed on one side and removed on the other"), "{document}");
+        assert_eq!(env.json(&["resolve", flag])["resolved"][0]["removed"], !is_there);
+        assert_eq!(env.exists("d.mlv"), is_there);
+    }
+}
+
+#[test]
+fn what_a_person_merged_is_left() {
+    let env = in_conflict();
+    let text = env.git(&["show", "HEAD:d.mlv"]);
+    env.write("d.mlv", format!("# merged by hand\n{text}\n"));
+    let output = env.mlv(&["resolve"]).code(1);
+    assert!(output.stderr().contains("hint: if it is right as it is: git add d.mlv"), "{output}");
+    assert!(env.read_text("d.mlv").starts_with("# merged by hand\n"));
+    env.mlv(&["resolve", "--theirs"]).success();
+    assert_eq!(contents(&env), ["3", "2", "3"]);
+}
+
+#[test]
+fn conflicts_below_the_current_folder_and_at_the_root_are_named_from_there() {
+    let env = in_conflict();
+    let folder = env.at("x/y");
+    let output = folder.mlv(&["resolve"]).code(1);
+    assert!(output.stderr().contains("both sides changed `../../d/a`"), "{output}");
+    folder.mlv(&["resolve", "--ours", "../../d.mlv"]).success();
+}
+
+// K1, R1, R15
+#[test]
+fn resolve_killed_anywhere_is_finished_by_resolve() {
+    let before = in_conflict();
+    for step in 1.. {
+        let env = before.duplicate();
+        let fault = format!("kill:{step}");
+        let output = env.run(env.mlv_command().args(["resolve", "--ours"]).env("MLV_FAULT", fault));
+        if output.exit_code() == 0 {
+            assert!(step > 5, "only {step} steps");
+            return;
+        }
+        assert_eq!(output.exit_code(), 137, "{output}");
+        let text = env.read_text("d.mlv");
+        assert!(
+            text.starts_with("<<<<<<< ours\n") || text.starts_with("version: 1\n"),
+            "step {step}: {text}"
+        );
+        env.mlv(&["resolve", "--ours"]).success();
+        assert_eq!(contents(&env), ["2", "2", "3"], "step {step}");
+    }
+}
