@@ -99,7 +99,7 @@ struct Lister<'r> {
 impl Lister<'_> {
     fn output(&mut self, one: &Selected<'_>) -> Result<(), OpError> {
         let out = one.out;
-        let is_looked_into = one.inside.first().is_some() || self.recursive || out.path == self.base;
+        let is_looked_into = !one.inside.is_empty() || self.recursive || out.path == self.base;
         let is_directory = out.content.is_some_and(|info| info.id.is_tree());
         if !is_directory || !is_looked_into {
             // What lies inside of a file, or of nothing, is refused.

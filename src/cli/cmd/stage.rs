@@ -13,7 +13,7 @@ pub(crate) struct StageArgs {
 
 #[derive(clap::Subcommand)]
 enum StageCommand {
-    Add(add::AddArgs),
+    Add(Box<add::AddArgs>),
     List(list::ListArgs),
 }
 
@@ -21,7 +21,7 @@ impl StageArgs {
     /// Runs the subcommand and returns the process's exit code.
     pub(crate) fn run(self, cx: &Context) -> u8 {
         match self.command {
-            StageCommand::Add(args) => finish(cx, add::run(cx, args)),
+            StageCommand::Add(args) => finish(cx, add::run(cx, *args)),
             StageCommand::List(args) => finish(cx, list::run(cx, args)),
         }
     }

@@ -148,7 +148,9 @@ fn mixed(base: Option<&StageLock>, ours: &StageLock, theirs: &StageLock) -> Stag
         },
         value_text,
     );
-    let outs = of_sides(sides.map(|side| side.map(|entry| Ordered(&entry.outs, outs_key))));
+    let outs = of_sides(
+        sides.map(|side| side.map(|entry| Ordered(&entry.outs, |outs: &Vec<LockOut>| outs_key(outs)))),
+    );
     let params = files.into_iter().map(|(file, ())| {
         let of_file = params.iter().filter(|((other, _), _)| *other == file);
         (file.clone(), of_file.map(|((_, key), value)| ((*key).clone(), (*value).clone())).collect())
@@ -220,7 +222,7 @@ fn content_key(content: &ContentInfo) -> (String, u64, Option<u64>, bool) {
 
 type OutKey = (RepoPath, (String, u64, Option<u64>, bool), bool, bool, Option<Box<str>>);
 
-fn outs_key(outs: &Vec<LockOut>) -> Vec<OutKey> {
+fn outs_key(outs: &[LockOut]) -> Vec<OutKey> {
     let key = |out: &LockOut| {
         (out.path.clone(), content_key(&out.content), out.cache, out.push, out.remote.clone())
     };

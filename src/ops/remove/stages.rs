@@ -52,9 +52,8 @@ pub(super) fn plan(repo: &Repo, tracked: &Tracked, stages: &[StageAddress]) -> R
 fn refuse_parts(pipeline: &Pipeline, names: &[Box<str>]) -> Result<(), OpError> {
     for name in names {
         let group = edit::definition_of(name);
-        let is_left = |stage: &Stage| {
-            edit::definition_of(&stage.name) == group && !names.iter().any(|name| *name == stage.name)
-        };
+        let is_left =
+            |stage: &Stage| edit::definition_of(&stage.name) == group && !names.contains(&stage.name);
         if pipeline.stages.iter().any(is_left) {
             let (path, stage, group) = (pipeline.file.clone(), name.clone(), group.into());
             return Err(OutputError::GeneratedStage { path, stage, group }.into());
