@@ -12,7 +12,7 @@ use crate::error::KINDS;
 const GROUPS: &[(&str, &[&str])] = &[
     ("Set up", &["init", "config", "remote", "cache", "demo"]),
     ("Track data", &["add", "status", "diff", "commit", "checkout", "remove", "data"]),
-    ("Share data", &["push", "fetch", "pull", "ls", "cat", "get"]),
+    ("Share data", &["push", "fetch", "pull", "ls", "cat", "get", "gc"]),
     ("Merge branches", &["resolve", "install", "merge-driver"]),
     (
         "Run pipelines",

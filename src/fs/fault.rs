@@ -142,9 +142,9 @@ mod armed {
         static LEFT_OUT: RefCell<Option<String>> = const { RefCell::new(None) };
     }
 
-    /// Runs `body` without the safety measure `name`, in this thread alone.
-    pub fn with_mutation<T>(name: &str, body: impl FnOnce() -> T) -> T {
-        LEFT_OUT.with(|left_out| *left_out.borrow_mut() = Some(name.to_owned()));
+    /// Runs `body` without these safety measures, separated by commas, in this thread alone.
+    pub fn with_mutation<T>(names: &str, body: impl FnOnce() -> T) -> T {
+        LEFT_OUT.with(|left_out| *left_out.borrow_mut() = Some(names.to_owned()));
         let result = body();
         LEFT_OUT.with(|left_out| *left_out.borrow_mut() = None);
         result
@@ -152,7 +152,8 @@ mod armed {
 
     /// Whether `MLV_MUTATE` names this safety measure.
     pub fn mutated(name: &str) -> bool {
-        if LEFT_OUT.with(|left_out| left_out.borrow().as_deref() == Some(name)) {
+        let is_named = |names: &String| names.split(',').any(|left_out| left_out == name);
+        if LEFT_OUT.with(|left_out| left_out.borrow().as_ref().is_some_and(is_named)) {
             return true;
         }
         static NAMES: OnceLock<Vec<String>> = OnceLock::new();

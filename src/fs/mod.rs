@@ -30,3 +30,5 @@ pub mod walk;
 
 pub use error::{Error, at};
 pub use random::random_bytes;
+#[cfg(feature = "fault")]
+pub use random::with_seed;

@@ -9,6 +9,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// secret.
 pub fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
+    #[cfg(feature = "fault")]
+    if seeded::fill(&mut bytes) {
+        return bytes;
+    }
     if getrandom::fill(&mut bytes).is_err() {
         fill_from_clock(&mut bytes);
     }
@@ -31,6 +35,41 @@ fn fill_from_clock(bytes: &mut [u8]) {
         chunk.copy_from_slice(&digest.as_bytes()[..chunk.len()]);
     }
 }
+
+/// Bytes that follow from a seed, so that a test can run the same way again.
+#[cfg(feature = "fault")]
+mod seeded {
+    use std::cell::Cell;
+
+    use crate::model::digest::Digest;
+
+    thread_local! {
+        static SEED: Cell<Option<(u64, u64)>> = const { Cell::new(None) };
+    }
+
+    /// Runs `body` with random bytes that follow from `seed`, in this thread alone.
+    pub fn with_seed<T>(seed: u64, body: impl FnOnce() -> T) -> T {
+        SEED.set(Some((seed, 0)));
+        let result = body();
+        SEED.set(None);
+        result
+    }
+
+    /// The next bytes after the seed; false where there is none.
+    pub(super) fn fill(bytes: &mut [u8]) -> bool {
+        let Some((seed, mut count)) = SEED.get() else { return false };
+        for chunk in bytes.chunks_mut(32) {
+            let digest = Digest::of(format!("{seed} {count}").as_bytes());
+            chunk.copy_from_slice(&digest.as_bytes()[..chunk.len()]);
+            count += 1;
+        }
+        SEED.set(Some((seed, count)));
+        true
+    }
+}
+
+#[cfg(feature = "fault")]
+pub use seeded::with_seed;
 
 #[cfg(test)]
 mod tests {

@@ -87,7 +87,7 @@ impl GitRepo {
 }
 
 /// The beginning of what git said of why it failed, on one line.
-fn says(output: &Output) -> String {
+pub(super) fn says(output: &Output) -> String {
     let says = &output.stderr[..output.stderr.len().min(MAX_SAYS)];
     String::from_utf8_lossy(says).trim().replace('\n', "; ")
 }
@@ -105,7 +105,7 @@ fn feed(command: &mut Command, input: &[u8]) -> io::Result<Output> {
 }
 
 /// The first `git` on the path, in a folder that is absolute and outside of the work tree.
-fn find_program(work_dir: &Path) -> Option<PathBuf> {
+pub(super) fn find_program(work_dir: &Path) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let is_program = |file: &PathBuf| {
         file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)

@@ -131,6 +131,25 @@ pub enum Error {
         /// What it printed.
         says: String,
     },
+    /// Old commits are not in this clone.
+    #[error("this is a shallow clone: git does not have the whole history here")]
+    Shallow,
+    /// A branch or tag of a git remote that this clone does not have.
+    #[error("git has not fetched `{reference}` of `{remote}`")]
+    NotFetched {
+        /// The git remote.
+        remote: String,
+        /// The branch or tag.
+        reference: String,
+    },
+    /// A git remote that does not tell its branches and tags.
+    #[error("git cannot list the branches and tags of `{remote}`: {says}")]
+    NotAnswering {
+        /// The git remote.
+        remote: String,
+        /// What git printed.
+        says: String,
+    },
     /// The work tree cannot be read or written.
     #[error(transparent)]
     Fs(#[from] fs::Error),
@@ -156,7 +175,8 @@ impl Advice for Error {
             | Error::Unreadable { .. }
             | Error::NotAdded { .. }
             | Error::Refused { .. } => ErrorKind::Io,
-            Error::NoProgram => ErrorKind::NotFound,
+            Error::NoProgram | Error::Shallow | Error::NotFetched { .. } => ErrorKind::NotFound,
+            Error::NotAnswering { .. } => ErrorKind::Network,
             Error::IndexBusy { .. } => ErrorKind::Busy,
             Error::NoSuchRevision { .. } | Error::NotARevision { .. } => ErrorKind::NoSuchRevision,
             Error::Object { .. } => ErrorKind::Damaged,
@@ -178,6 +198,13 @@ impl Advice for Error {
             }
             Error::NoSuchRevision { .. } => vec![Hint::new("git log --oneline --all")],
             Error::Object { .. } => vec![Hint::new("git fsck")],
+            Error::Shallow => vec![Hint::new("git fetch --unshallow")],
+            Error::NotFetched { remote, .. } => {
+                vec![Hint::new(format!("git fetch --tags {}", quoted(remote)))]
+            }
+            Error::NotAnswering { remote, .. } => {
+                vec![Hint::new(format!("git ls-remote {}", quoted(remote)))]
+            }
             Error::Fs(error) => error.hints(),
             _ => Vec::new(),
         }

@@ -2,7 +2,8 @@
 //!
 //! The only importer of gix, whose interface changes with every release. Nothing here changes
 //! refs, the index, the object database or git's configuration (R20), and nothing runs a program (R11),
-//! but `add` and the registration of the merge driver, which the user has to ask for. Paths are relative to the folder that the repository was
+//! but `add` and the registration of the merge driver, which the user has to ask for, and `reachable`,
+//! which asks git's own remotes. Paths are relative to the folder that the repository was
 //! discovered from, usually mlv's root, which may lie below git's.
 
 mod add;
@@ -11,6 +12,7 @@ mod error;
 pub mod ignore;
 pub mod index;
 pub mod merge_driver;
+mod reach;
 pub mod repo;
 pub mod revision;
 

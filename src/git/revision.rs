@@ -99,12 +99,7 @@ impl GitRepo {
             let mut tips = BTreeSet::new();
             collect(platform.all(), &mut tips)?;
             tips.extend(self.head()?);
-            let walk =
-                repo.rev_walk(tips.iter().map(|tip| tip.0)).all().map_err(Error::unreadable("history"))?;
-            for info in walk {
-                found.insert(CommitId(info.map_err(Error::unreadable("history"))?.id));
-            }
-            return Ok(found.into_iter().collect());
+            return self.history(&repo, &tips);
         }
         if scope.branches {
             collect(platform.local_branches(), &mut found)?;
@@ -145,6 +140,20 @@ impl GitRepo {
             named.extend(dated.into_iter().map(|(_, commit)| (Vec::new(), commit)));
         }
         Ok(named)
+    }
+
+    /// The tips and all that they build on, each once, sorted by their hex names.
+    pub(super) fn history(
+        &self,
+        repo: &gix::Repository,
+        tips: &BTreeSet<CommitId>,
+    ) -> Result<Vec<CommitId>, Error> {
+        let walk = repo.rev_walk(tips.iter().map(|tip| tip.0)).all().map_err(Error::unreadable("history"))?;
+        let mut found = BTreeSet::new();
+        for info in walk {
+            found.insert(CommitId(info.map_err(Error::unreadable("history"))?.id));
+        }
+        Ok(found.into_iter().collect())
     }
 
     /// The contents of `path` at `commit`; nothing if there is no regular file.
@@ -329,7 +338,7 @@ pub(super) fn read_blob(
 }
 
 /// Adds the commits that references lead to, through tags.
-fn collect<'r>(
+pub(super) fn collect<'r>(
     references: Result<gix::reference::iter::Iter<'_, 'r>, gix::Error>,
     into: &mut BTreeSet<CommitId>,
 ) -> Result<(), Error> {

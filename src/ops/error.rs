@@ -147,6 +147,16 @@ pub enum OpError {
         /// Why.
         source: PathError,
     },
+    /// A commit of which something cannot be read, so what it needs is not known.
+    #[error("what commit {commit} needs is not known: `{path}` cannot be used")]
+    UnreadableCommit {
+        /// The commit's short name.
+        commit: String,
+        /// The pointer, pipeline or lock.
+        path: RepoPath,
+        /// What is wrong with it.
+        source: Box<OpError>,
+    },
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -300,6 +310,7 @@ impl Advice for OpError {
                 ErrorKind::InvalidPipeline
             }
             OpError::UnusableTarget { kind, .. } => *kind,
+            OpError::UnreadableCommit { source, .. } => source.kind(),
             OpError::Interrupted => ErrorKind::Interrupted,
             _ => self.lower().map_or(ErrorKind::Io, Advice::kind),
         }
@@ -311,6 +322,10 @@ impl Advice for OpError {
                 vec![Hint::new(format!("did you mean `{}`?", near.join("` or `")))]
             }
             OpError::NotTracked { target } => vec![Hint::new(format!("to track it: mlv add {target}"))],
+            OpError::UnreadableCommit { .. } => vec![
+                Hint::new("add `--skip-failed` to keep nothing for that file of that commit"),
+                Hint::new("or name the commits that count: `-a`, `-T`, `--rev`"),
+            ],
             OpError::MadeByNoStage { .. } => vec![Hint::new("mlv stage list")],
             OpError::NoSuchOperation { .. } => vec![Hint::new("mlv rescue list")],
             OpError::AmbiguousTarget { candidates, .. } => {
@@ -341,6 +356,7 @@ impl Advice for OpError {
             | OpError::UnusableTarget { target, .. }
             | OpError::BadTarget { target, .. }
             | OpError::BadPattern { target, .. } => Some(target.clone()),
+            OpError::UnreadableCommit { path, .. } => Some(path.to_string()),
             OpError::SameOutput { path, .. } | OpError::BadName { path, .. } => Some(path.to_string()),
             OpError::NestedOutputs { inner: path, .. } | OpError::TwinOutputs { other: path, .. } => {
                 Some(path.to_string())

@@ -152,7 +152,7 @@ fn report(
     for (root, lost) in &found.lost {
         let Some(output) = content_of(root).and_then(|id| outputs.get(&id)) else {
             elsewhere += lost.len();
-            report.lost.push(name_of(root));
+            report.lost.push(root.to_string());
             continue;
         };
         for one in lost {
@@ -183,13 +183,5 @@ fn content_of(root: &Root) -> Option<ContentId> {
         Root::File { id, .. } => Some(ContentId::File(*id)),
         Root::Tree { id, .. } => Some(ContentId::Tree(*id)),
         Root::Run(_) => None,
-    }
-}
-
-fn name_of(root: &Root) -> String {
-    match root {
-        Root::File { id, .. } => ContentId::File(*id).to_string(),
-        Root::Tree { id, .. } => ContentId::Tree(*id).to_string(),
-        Root::Run(key) => format!("run {}", key.digest()),
     }
 }

@@ -249,9 +249,6 @@ fn name_missing(repo: &Repo, wishes: &[Wish], missing: &[RecordKey], remote: &st
 
 /// Whose push it is, and what it is about.
 pub(super) fn request(repo: &Repo, wishes: &[Wish], reporter: &dyn Reporter) -> Result<PushRequest, OpError> {
-    let held = surroundings::lock(repo, reporter)?;
-    let client = repo.client_id(&held)?;
-    drop(held);
     let commits = match repo.git() {
         Some(git) => git.head()?.and_then(|head| CommitName::parse(&head.to_string())).into_iter().collect(),
         None => Vec::new(),
@@ -259,9 +256,18 @@ pub(super) fn request(repo: &Repo, wishes: &[Wish], reporter: &dyn Reporter) -> 
     let mut roots: Vec<Root> = wishes.iter().map(|wish| root(&wish.info)).collect();
     roots.sort();
     roots.dedup();
-    let client = u64::from_be_bytes(*client.as_bytes());
-    let project = u128::from_be_bytes(*repo.project_id()?.as_bytes());
-    Ok(PushRequest { client: ClientId(client), project: ProjectId(project), commits, roots })
+    Ok(PushRequest { client: client(repo, reporter)?, project: project(repo)?, commits, roots })
+}
+
+/// This work tree's name on remotes.
+pub(super) fn client(repo: &Repo, reporter: &dyn Reporter) -> Result<ClientId, OpError> {
+    let held = surroundings::lock(repo, reporter)?;
+    Ok(ClientId(u64::from_be_bytes(*repo.client_id(&held)?.as_bytes())))
+}
+
+/// The project's name on remotes.
+pub(super) fn project(repo: &Repo) -> Result<ProjectId, OpError> {
+    Ok(ProjectId(u128::from_be_bytes(*repo.project_id()?.as_bytes())))
 }
 
 fn root(info: &ContentInfo) -> Root {

@@ -10,6 +10,7 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::SystemTime;
 
 use crate::model::digest::PackId;
 use crate::model::object::RecordKey;
@@ -26,7 +27,7 @@ use crate::remote::wants::order_by_digest;
 pub struct PackNo(u32);
 
 /// Where a record lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The pack.
     pub pack: PackNo,
@@ -107,6 +108,8 @@ pub struct Catalog {
     numbers: HashMap<PackId, PackNo>,
     /// Whether the whole list of segments was ever seen.
     is_known: bool,
+    /// When each segment that the last refresh listed was written, by the store's clock.
+    listed: BTreeMap<SegmentName, SystemTime>,
 }
 
 impl Catalog {
@@ -176,6 +179,16 @@ impl Catalog {
             self.packs.push((id, len));
         }
         number
+    }
+
+    /// The segments that the last refresh listed, and when each was written, by the store's clock.
+    pub(crate) fn listed(&self) -> &BTreeMap<SegmentName, SystemTime> {
+        &self.listed
+    }
+
+    /// All records with their places; a place that several segments name comes several times.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (RecordKey, Place)> {
+        self.held.iter().flat_map(|held| (0..held.segment.len()).map(|at| held.place(at)))
     }
 
     /// All places of a record that serves for `key`.
@@ -267,6 +280,10 @@ impl Catalog {
         let mut refreshed = Refreshed::default();
         for last in (0..LISTINGS).rev() {
             let listed = list_sorted(backend, SEGMENTS)?;
+            self.listed = listed
+                .iter()
+                .filter_map(|line| Some((parse_segment_key(&line.key)?, line.modified)))
+                .collect();
             let listed: BTreeMap<SegmentName, u64> =
                 listed.iter().filter_map(|line| Some((parse_segment_key(&line.key)?, line.size))).collect();
             let complete = self.read_new(backend, state, &listed, &mut refreshed)?;
@@ -336,7 +353,13 @@ impl Catalog {
 
     /// Whether the held segments that list `name` as superseded cover its whole range of hashes.
     fn covers(&self, name: &SegmentName) -> bool {
+        self.covers_within(name, &|_| true)
+    }
+
+    /// The same with only those of the held segments that `counts`.
+    pub(crate) fn covers_within(&self, name: &SegmentName, counts: &dyn Fn(&SegmentName) -> bool) -> bool {
         let listing = self.held.iter().filter(|held| held.name != *name && held.supersedes(name.id));
+        let listing = listing.filter(|held| counts(&held.name));
         covers(
             range(name.bits, name.prefix),
             listing.map(|held| range(held.name.bits, held.name.prefix)).collect(),

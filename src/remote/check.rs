@@ -4,7 +4,7 @@
 //! Lists are believed (an object that is listed with the right length is there); contents only where
 //! they are read: indexes, root records and pages always, the data of packs where it is asked for.
 
-mod closure;
+pub(crate) mod closure;
 mod data;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -93,7 +93,7 @@ pub fn check(remote: &mut Remote, share: u8, reporter: &dyn Reporter) -> Result<
         }
     }
     found.roots = roots.len() as u64;
-    closure::check(remote, &packs, &roots, &mut found)?;
+    found.records = closure::check(remote, &packs, &roots, &mut found)?.len() as u64;
     found.damaged.sort();
     Ok(found)
 }

@@ -21,6 +21,8 @@ use crate::remote::state::State;
 pub(crate) struct Collection {
     marks: HashMap<MarkName, Vec<PackId>>,
     marked: HashSet<PackId>,
+    /// When each mark that the last look listed was put, by the store's clock.
+    put: HashMap<MarkName, SystemTime>,
     notes: HashMap<Digest, Vec<(NoteName, SystemTime)>>,
 }
 
@@ -45,9 +47,13 @@ impl Collection {
     pub(crate) fn refresh(&mut self, backend: &dyn Backend, state: &State) -> Result<(), Error> {
         let mut listed = HashSet::new();
         self.notes.clear();
+        self.put.clear();
         for line in list_sorted(backend, COLLECTION)? {
             match CollectionName::parse(&line.key) {
-                Some(CollectionName::Mark(name)) => drop(listed.insert(name)),
+                Some(CollectionName::Mark(name)) => {
+                    listed.insert(name);
+                    self.put.insert(name, line.modified);
+                }
                 Some(CollectionName::Note(name)) => {
                     self.notes.entry(name.hash).or_default().push((name, line.modified));
                 }
@@ -79,6 +85,12 @@ impl Collection {
         Ok(())
     }
 
+    /// The marks that the last look listed: their packs, and when they were put, by the store's clock.
+    pub(crate) fn marks(&self) -> impl Iterator<Item = (MarkName, &[PackId], SystemTime)> {
+        let listed = self.marks.iter().filter_map(|(name, packs)| Some((name, packs, self.put.get(name)?)));
+        listed.map(|(name, packs, put)| (*name, packs.as_slice(), *put))
+    }
+
     /// Whether a pack is about to be deleted.
     pub(crate) fn is_marked(&self, pack: &PackId) -> bool {
         self.marked.contains(pack) && !fault::mutated("push-marked-is-absent")
@@ -87,6 +99,11 @@ impl Collection {
     /// Whether any record was noted as damaged.
     pub(crate) fn has_notes(&self) -> bool {
         !self.notes.is_empty()
+    }
+
+    /// All notes of damage.
+    pub(crate) fn notes(&self) -> impl Iterator<Item = NoteName> {
+        self.notes.values().flatten().map(|(name, _)| *name)
     }
 
     /// When the record was last found damaged or missing, by the store's clock.

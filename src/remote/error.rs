@@ -86,6 +86,42 @@ pub enum Error {
         /// How often the verification failed.
         rounds: u32,
     },
+    /// Not all that clones need is there, so what can go is not known.
+    #[error("{} cannot be found whole at `{place}`, first: {first}", count_of(*count, "output"))]
+    Incomplete {
+        /// The place.
+        place: Box<str>,
+        /// How many outputs and runs.
+        count: usize,
+        /// The first of them.
+        first: Box<str>,
+    },
+    /// An index without which it is not known what stands where.
+    #[error("the index `{key}` at `{place}` is damaged")]
+    DamagedIndex {
+        /// The place.
+        place: Box<str>,
+        /// The segment's key.
+        key: Box<str>,
+    },
+    /// A record of what a clone needs that cannot be read.
+    #[error("what the clone needs that wrote `{key}` at `{place}` is not known")]
+    UnreadableRecord {
+        /// The place.
+        place: Box<str>,
+        /// The record's key.
+        key: Box<str>,
+        /// What is wrong with it.
+        source: RecordError,
+    },
+    /// An answer of the store on which nothing can be deleted.
+    #[error("what `{place}` says cannot be right: {what}")]
+    Implausible {
+        /// The place.
+        place: Box<str>,
+        /// What is wrong with it.
+        what: Doubt,
+    },
     /// Reading from the caller's store failed.
     #[error(transparent)]
     Source(Cause),
@@ -95,6 +131,47 @@ pub enum Error {
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,
+}
+
+/// Why a collector does not believe what a store says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Doubt {
+    /// The clocks of the store and of this machine differ too much.
+    #[error("its clock and that of this machine are {hours} hours apart")]
+    Clocks {
+        /// How much.
+        hours: u64,
+    },
+    /// Something was written later than now.
+    #[error("there are objects from the future of its clock")]
+    Future,
+    /// There are packs, and nobody needs any of them.
+    #[error("it lists packs, and no record of any clone that needs them")]
+    NoRecords,
+    /// A record that counted a moment ago is not listed any more.
+    #[error("it no longer lists a record that it listed before")]
+    VanishedRecord,
+    /// What was just written is not listed.
+    #[error("it does not list what was just written")]
+    HiddenMark,
+}
+
+impl Doubt {
+    fn hint(self) -> Hint {
+        Hint::new(match self {
+            Doubt::Clocks { .. } => "set the clock that is wrong, then run the same command again",
+            Doubt::Future => "set the store's clock, or wait until it has passed their time",
+            Doubt::NoRecords => "run `mlv push` in every clone, then run the same command again",
+            Doubt::VanishedRecord | Doubt::HiddenMark => {
+                "`mlv remote test` shows whether its lists are complete"
+            }
+        })
+    }
+}
+
+fn count_of(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 fn count_are(count: usize) -> String {
@@ -111,8 +188,11 @@ impl Advice for Error {
             Error::Backend(error) => error.kind(),
             Error::NotARemote { .. } | Error::Vanished { .. } | Error::Missing { .. } => ErrorKind::NotFound,
             Error::Record { source, .. } => source.kind(),
-            Error::DamagedHere { .. } => ErrorKind::Damaged,
-            Error::NotSettling { .. } => ErrorKind::RemoteInvalid,
+            Error::DamagedHere { .. } | Error::Incomplete { .. } | Error::DamagedIndex { .. } => {
+                ErrorKind::Damaged
+            }
+            Error::UnreadableRecord { source, .. } => source.kind(),
+            Error::NotSettling { .. } | Error::Implausible { .. } => ErrorKind::RemoteInvalid,
             Error::Source(cause) | Error::Sink(cause) => cause.advice().kind(),
             Error::Interrupted => ErrorKind::Interrupted,
         }
@@ -135,6 +215,13 @@ impl Advice for Error {
             }
             Error::DamagedHere { .. } => vec![Hint::new("run `mlv fsck` to see what is damaged")],
             Error::NotSettling { .. } => vec![Hint::new("run the same command again later")],
+            Error::Incomplete { .. } => vec![
+                Hint::new("if a push is under way, run the same command again after it"),
+                Hint::new("run `mlv fsck --remote --repair` in a clone that has the data"),
+            ],
+            Error::DamagedIndex { .. } => vec![Hint::new("run `mlv remote reindex`")],
+            Error::UnreadableRecord { source, .. } => source.hints(),
+            Error::Implausible { what, .. } => vec![what.hint()],
             Error::Source(cause) | Error::Sink(cause) => cause.advice().hints(),
             Error::Interrupted => Vec::new(),
         }
@@ -148,6 +235,10 @@ impl Advice for Error {
             | Error::Record { place, .. }
             | Error::Missing { place, .. }
             | Error::DamagedHere { place, .. }
+            | Error::Incomplete { place, .. }
+            | Error::DamagedIndex { place, .. }
+            | Error::UnreadableRecord { place, .. }
+            | Error::Implausible { place, .. }
             | Error::NotSettling { place, .. } => Some(place.to_string()),
             Error::Source(cause) | Error::Sink(cause) => cause.advice().subject(),
             Error::Interrupted => None,

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use crate::model::digest::PackId;
 use crate::model::object::RecordKey;
-use crate::pack::segment::{Segment, SegmentBuilder};
+use crate::pack::segment::{Segment, SegmentBuilder, SegmentName};
 use crate::remote::backend::list_sorted;
 use crate::remote::census;
 use crate::remote::error::{Cause, Error};
@@ -13,6 +13,8 @@ use crate::remote::merge::MAX_PUT_ENTRIES;
 use crate::remote::names::{Nonce, NoteName, PACKS, ShortId, parse_pack_key, segment_key};
 use crate::remote::open::Remote;
 use crate::remote::records::NOTE;
+use crate::remote::transfer::push::put_segment;
+use crate::report::Reporter;
 
 /// So many notes of damage are left at once; where more is wrong, the rest is found the next time.
 const MAX_NOTES: usize = 256;
@@ -28,7 +30,10 @@ pub(crate) fn replace_damaged(remote: &mut Remote) -> Result<bool, Error> {
 /// The same where no segment is known to be damaged, too.
 pub(crate) fn index_unknown_packs(remote: &mut Remote) -> Result<bool, Error> {
     let own_fault = |error| Error::Source(Cause::new(error));
-    let mut builders = read_tables(remote)?;
+    // A segment of a part of all hashes does not name all that is in its packs.
+    let whole = remote.catalog.held().filter(|(name, _)| name.bits == 0);
+    let known: HashSet<PackId> = whole.flat_map(|(_, segment)| segment.packs().map(|(id, _)| id)).collect();
+    let mut builders = read_tables(remote, &known)?.builders;
     if let Some(last) = builders.last_mut() {
         // A reader that has the last has the ones before.
         remote.unreadable.iter().for_each(|name| last.supersede(name.id));
@@ -46,12 +51,59 @@ pub(crate) fn index_unknown_packs(remote: &mut Remote) -> Result<bool, Error> {
     Ok(!builders.is_empty())
 }
 
-/// The tables of the packs that the catalogue does not know, in as many parts as become segments.
-fn read_tables(remote: &Remote) -> Result<Vec<SegmentBuilder>, Error> {
-    // A segment of a part of all hashes does not name all that is in its packs.
-    let whole = remote.catalog.held().filter(|(name, _)| name.bits == 0);
-    let known: HashSet<PackId> = whole.flat_map(|(_, segment)| segment.packs().map(|(id, _)| id)).collect();
-    let mut builders: Vec<SegmentBuilder> = Vec::new();
+/// What an index was made again from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Reindexed {
+    /// Packs whose tables were read.
+    pub packs: u64,
+    /// Records that they have.
+    pub records: u64,
+    /// Segments that were written, or would be.
+    pub segments: u64,
+    /// Segments that these replace.
+    pub replaced: u64,
+    /// Packs whose tables cannot be read; what the old index says of them goes on to count.
+    pub unreadable: Vec<String>,
+}
+
+/// Makes the whole index anew from the packs alone, and puts it in place of what is listed.
+///
+/// Beside pushes: what they write meanwhile is not replaced. Fails where the remote cannot be read.
+pub fn reindex(remote: &mut Remote, dry_run: bool, reporter: &dyn Reporter) -> Result<Reindexed, Error> {
+    // Segments before packs: the packs of all that are replaced are listed then.
+    remote.refresh(reporter)?;
+    let mut read = read_tables(remote, &HashSet::new())?;
+    let listed = remote.catalog.listed().keys().copied();
+    let is_replaced = |name: &SegmentName| read.unreadable.is_empty() || remote.unreadable.contains(name);
+    let replaced: Vec<SegmentName> = listed.filter(is_replaced).collect();
+    if let Some(last) = read.builders.last_mut() {
+        replaced.iter().for_each(|name| last.supersede(name.id));
+    }
+    for builder in read.builders.iter().filter(|_| !dry_run) {
+        put_segment(remote.backend(), builder, 0, (0, 0))?;
+    }
+    Ok(Reindexed {
+        packs: read.packs,
+        records: read.builders.iter().map(|builder| builder.count() as u64).sum(),
+        segments: read.builders.len() as u64,
+        replaced: if read.builders.is_empty() { 0 } else { replaced.len() as u64 },
+        unreadable: read.unreadable.iter().map(PackId::to_string).collect(),
+    })
+}
+
+/// What the tables of packs say.
+#[derive(Default)]
+struct Tables {
+    /// As many parts as become segments.
+    builders: Vec<SegmentBuilder>,
+    packs: u64,
+    /// Packs whose tables are damaged.
+    unreadable: Vec<PackId>,
+}
+
+/// The tables of all packs but the `known` ones.
+fn read_tables(remote: &Remote, known: &HashSet<PackId>) -> Result<Tables, Error> {
+    let mut tables = Tables::default();
     for pack in list_sorted(remote.backend(), PACKS)? {
         let Some(id) = parse_pack_key(&pack.key) else { continue };
         if known.contains(&id) {
@@ -59,9 +111,15 @@ fn read_tables(remote: &Remote) -> Result<Vec<SegmentBuilder>, Error> {
         }
         let entries = match census::table(remote.backend(), &pack) {
             Ok(entries) => entries,
-            Err(error) if error.is_absence() => continue,
+            Err(error) if error.is_not_found() => continue,
+            Err(error) if error.is_absence() => {
+                tables.unreadable.push(id);
+                continue;
+            }
             Err(error) => return Err(error.into()),
         };
+        tables.packs += 1;
+        let builders = &mut tables.builders;
         let is_full = |builder: &SegmentBuilder| builder.count() + entries.len() > MAX_PUT_ENTRIES;
         if builders.last().is_none_or(is_full) {
             builders.push(SegmentBuilder::new());
@@ -70,7 +128,7 @@ fn read_tables(remote: &Remote) -> Result<Vec<SegmentBuilder>, Error> {
             builder.add_pack(id, pack.size, &entries);
         }
     }
-    Ok(builders)
+    Ok(tables)
 }
 
 /// Leaves a note about each record that is good nowhere, so that whoever still has the bytes sends

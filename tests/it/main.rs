@@ -12,3 +12,4 @@ mod remote;
 mod roundtrip;
 mod servers;
 mod support;
+mod together;

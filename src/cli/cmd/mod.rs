@@ -50,6 +50,7 @@ pub(crate) mod explain;
 pub(crate) mod fetch;
 pub(crate) mod freeze;
 pub(crate) mod fsck;
+pub(crate) mod gc;
 pub(crate) mod get;
 pub(crate) mod init;
 pub(crate) mod install;
@@ -90,6 +91,7 @@ pub(crate) enum Command {
     Fetch(fetch::FetchArgs),
     Freeze(freeze::FreezeArgs),
     Fsck(fsck::FsckArgs),
+    Gc(gc::GcArgs),
     Get(get::GetArgs),
     Init(init::InitArgs),
     Install(install::InstallArgs),
@@ -130,6 +132,7 @@ impl Command {
             Command::Fetch(args) => finish(cx, fetch::run(cx, args)),
             Command::Freeze(args) => finish(cx, freeze::freeze(cx, args)),
             Command::Fsck(args) => finish(cx, fsck::run(cx, &args)),
+            Command::Gc(args) => finish(cx, gc::run(cx, args)),
             Command::Get(args) => finish(cx, get::run(cx, args)),
             Command::Install(args) => finish(cx, install::run(cx, &args)),
             Command::Logs(args) => finish(cx, logs::run(cx, args)),

@@ -4,11 +4,13 @@ use crate::cli::args::{DryRun, LevelArgs};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::help;
+use crate::cli::render::count;
 use crate::cli::report::{Report, finish};
 use crate::cli::ui::Text;
 use crate::model::shell;
-use crate::model::units::ByteSize;
+use crate::model::units::{ByteSize, Span};
 use crate::ops::remote::{self, RemoteAction, RemoteListReport, RemoteOptions, RemoteReport, RemoteRow};
+use crate::ops::remote_reindex::{self, RemoteReindexReport};
 use crate::ops::remote_test::{self, Outcome, RemoteTestReport};
 
 /// Show and change the places where data is shared
@@ -26,6 +28,7 @@ enum RemoteCommand {
     List(ListArgs),
     #[command(visible_alias = "rm")]
     Remove(RemoveArgs),
+    Reindex(ReindexArgs),
     Test(TestArgs),
 }
 
@@ -40,6 +43,7 @@ impl RemoteArgs {
             },
             RemoteCommand::List(args) => finish(cx, list(cx, &args)),
             RemoteCommand::Remove(args) => finish(cx, remove(cx, args)),
+            RemoteCommand::Reindex(args) => finish(cx, reindex(cx, &args)),
             RemoteCommand::Test(args) => finish(cx, test(cx, &args)),
         }
     }
@@ -174,6 +178,43 @@ struct RemoveArgs {
 
 fn remove(cx: &Context, args: RemoveArgs) -> Result<Changed, CliError> {
     change(cx, RemoteAction::Remove { name: args.name }, &args.level, &args.dry_run, Done::Removed)
+}
+
+/// Make the index of a remote again from its packs
+///
+/// For a remote whose index was lost or is damaged, or names much that was deleted. Reads the table of
+/// every pack, and puts a new index in place of the old one, which `mlv gc --cloud` deletes a day later.
+/// Others may push and pull meanwhile.
+#[derive(clap::Args)]
+#[command(after_help = help::after(&[
+    ("mlv remote reindex", "the default remote"),
+    ("mlv remote reindex storage --dry-run", "whether the tables of all packs can be read"),
+], &[3, 4, 5, 7]))]
+struct ReindexArgs {
+    /// The remote
+    name: Option<String>,
+    #[command(flatten)]
+    dry_run: DryRun,
+}
+
+fn reindex(cx: &Context, args: &ReindexArgs) -> Result<RemoteReindexReport, CliError> {
+    Ok(remote_reindex::run(cx.repo()?, args.name.as_deref(), args.dry_run.dry_run, cx.reporter())?)
+}
+
+impl Report for RemoteReindexReport {
+    fn summary(&self, took: Duration, out: &mut Text) {
+        for pack in &self.index.unreadable {
+            out.warn("warning").put(": the table of pack ").put(pack).put(" cannot be read").end();
+        }
+        if !self.index.unreadable.is_empty() {
+            out.hint("mlv fsck --remote --read-data --repair");
+        }
+        let (records, packs) = (count(self.index.records, "record"), count(self.index.packs, "pack"));
+        let verb = if self.dry_run { "Would index" } else { "Indexed" };
+        let replaced = count(self.index.replaced, "index segment");
+        out.put(format!("{verb} {records} in {packs} of `")).name(&self.name);
+        out.put(format!("` in place of {replaced} in {}.", Span(took))).end();
+    }
 }
 
 /// Try out what a remote can do

@@ -42,6 +42,8 @@ pub enum Access {
     Inspect,
     /// To see what a write would do, in the same way.
     Rehearse,
+    /// To collect its garbage, with nothing believed that is remembered.
+    Collect,
     /// To write. Where this clone knew a remote that is gone it is missed, not made.
     Write,
     /// To write, and to make it even then.
@@ -62,10 +64,11 @@ pub fn open(
     let backend = spec_of(&config).open(repo.root()).map_err(Box::new)?;
     let operation = match access {
         Access::Read | Access::Inspect => Operation::Read,
+        Access::Collect => Operation::Gc,
         Access::Rehearse | Access::Write | Access::Create => Operation::Write,
     };
     let mut options = OpenOptions::new(config.url(), Some(repo.cache()?.root()), operation);
-    options.fresh = matches!(access, Access::Inspect | Access::Rehearse);
+    options.fresh = matches!(access, Access::Inspect | Access::Rehearse | Access::Collect);
     options.create = access == Access::Create;
     options.jobs = repo.transfer_jobs()?;
     let holder = format!("the remote `{}`", config.name);

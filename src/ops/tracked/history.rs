@@ -23,8 +23,8 @@ use crate::repo::Repo;
 pub struct History<'r> {
     repo: &'r Repo,
     snapshots: Snapshots<'r>,
-    /// Rules of the work tree as it is: they say what is looked at, then as now.
-    ignore: IgnoreFiles<'r>,
+    /// Rules of the work tree as it is: they say what is looked at, then as now. None: all is.
+    ignore: Option<IgnoreFiles<'r>>,
     /// What was read well; the meaning of a file depends on its place.
     read: HashMap<(RepoPath, BlobId), File>,
 }
@@ -41,7 +41,12 @@ impl<'r> History<'r> {
     pub fn new(repo: &'r Repo) -> Result<History<'r>, OpError> {
         let snapshots =
             repo.require_git()?.snapshots(|name| Role::of(name).is_some(), |folder| folder == OWN_FOLDER);
-        Ok(History { repo, snapshots, ignore: repo.ignore(), read: HashMap::new() })
+        Ok(History { repo, snapshots, ignore: Some(repo.ignore()), read: HashMap::new() })
+    }
+
+    /// The same, without leaving out what is ignored now: for who deletes what is *not* found.
+    pub fn without_ignoring(repo: &'r Repo) -> Result<History<'r>, OpError> {
+        Ok(History { ignore: None, ..History::new(repo)? })
     }
 
     /// All that mlv owned at `commit`.
@@ -49,7 +54,8 @@ impl<'r> History<'r> {
         let mut found = Collector::default();
         for file in self.snapshots.files(commit)? {
             let folder = file.path.parent().unwrap_or_else(RepoPath::root);
-            if !folder.is_root() && self.ignore.is_below_ignored(&folder, true) {
+            let is_ignored = |rules: &mut IgnoreFiles<'_>| rules.is_below_ignored(&folder, true);
+            if !folder.is_root() && self.ignore.as_mut().is_some_and(is_ignored) {
                 continue;
             }
             if let Some(role) = Role::of(file.path.file_name()) {

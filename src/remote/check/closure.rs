@@ -16,13 +16,14 @@ use crate::remote::transfer::reading::read_placed;
 use crate::remote::transfer::recipes::{ALL, expand};
 use crate::report::interrupted;
 
-/// Checks what `roots` need; records that `found` already knows to be bad count as not there.
-pub(super) fn check(
+/// Checks what `roots` need, and returns it; records that `found` already knows to be bad count as
+/// not there.
+pub(crate) fn check(
     remote: &Remote,
     packs: &HashMap<PackId, Stat>,
     roots: &BTreeSet<Root>,
     found: &mut RemoteCheck,
-) -> Result<(), Error> {
+) -> Result<HashSet<RecordKey>, Error> {
     let mut walk = Walk { remote, packs, found, seen: HashSet::new(), large: Vec::new() };
     let mut pages = Vec::new();
     for root in roots {
@@ -31,6 +32,7 @@ pub(super) fn check(
             Root::Tree { id, .. } => pages.push((id, *root)),
             Root::Run(key) => {
                 let key = RecordKey { hash: key.digest(), kind: RecordKind::RunRecord };
+                walk.seen.insert(key);
                 if !walk.is_there(key)? {
                     walk.lose(*root, key, 0, "", vec![key]);
                 }
@@ -41,9 +43,7 @@ pub(super) fn check(
         pages = walk.level(pages)?;
     }
     walk.recipes()?;
-    let records = walk.seen.len() as u64;
-    found.records = records;
-    Ok(())
+    Ok(walk.seen)
 }
 
 /// A file that a root needs.
@@ -161,6 +161,7 @@ impl Walk<'_> {
         let came = self.read(&keys)?;
         for needed in large {
             let recipe = recipe_of(needed.id);
+            self.seen.insert(recipe);
             let parts = match came.get(&recipe) {
                 Some(bytes) => self.missing_chunks(&needed, bytes)?,
                 None => vec![recipe],
@@ -179,6 +180,7 @@ impl Walk<'_> {
         let Some(whole) = expand(on, &places, (needed.id, needed.size), recipe, ALL)? else {
             return Ok(vec![RecordKey { hash: needed.id.digest(), kind: RecordKind::Recipe }]);
         };
+        self.seen.extend(whole.pages.iter().map(|(key, _)| *key));
         let mut missing = Vec::new();
         for chunk in whole.chunks {
             let key = RecordKey { hash: chunk.id.digest(), kind: RecordKind::Chunk };

@@ -1,5 +1,7 @@
 //! Root records: what one clone of one project needs of a remote.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -45,6 +47,16 @@ struct ContentLine {
 #[serde(deny_unknown_fields)]
 struct RunLine {
     run: String,
+}
+
+impl fmt::Display for Root {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Root::File { id, .. } => ContentId::File(*id).fmt(f),
+            Root::Tree { id, .. } => ContentId::Tree(*id).fmt(f),
+            Root::Run(key) => write!(f, "run {key}"),
+        }
+    }
 }
 
 impl Root {

@@ -189,7 +189,7 @@ pub(super) fn packs_of_recipe(
     let places = |key| facts.place(key);
     let of = (ObjectId(want.key.hash), want.size);
     let Some(recipe) = expand(on, &places, of, recipe, ALL)? else { return Ok(None) };
-    let mut packs: BTreeSet<_> = recipe.pages.iter().map(|page| page.pack).collect();
+    let mut packs: BTreeSet<_> = recipe.pages.iter().map(|(_, page)| page.pack).collect();
     packs.insert(place.pack);
     for chunk in &recipe.chunks {
         match facts.place(RecordKey { hash: chunk.id.digest(), kind: RecordKind::Chunk }) {

@@ -28,8 +28,8 @@ use crate::remote::unfinished::Unfinished;
 use crate::remote::wants::WantList;
 use crate::report::{Event, Reporter, Task, Unit};
 
-/// How long a collector keeps what the last record of a clone names.
-const KEEP_WINDOW: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long a collector keeps what a record of a clone names, and no less.
+pub(crate) const KEEP_WINDOW: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How often what was relied on may turn out to be gone.
 const ROUNDS: u32 = 8;
 
@@ -349,7 +349,7 @@ impl Push<'_> {
 }
 
 /// Writes the segments over packs that arrived: one, or more where one would be too long.
-fn put_segments(
+pub(crate) fn put_segments(
     backend: &dyn Backend,
     packs: &[SealedPack],
     put: &mut Vec<(SegmentName, Segment)>,

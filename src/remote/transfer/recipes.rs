@@ -54,8 +54,8 @@ pub(crate) struct Found {
     /// Its chunks in the order of the file: all that hold a byte of the range that was asked for,
     /// perhaps with others around them.
     pub(crate) chunks: Vec<ChunkRef>,
-    /// Where the recipe's pages lie, if it has any.
-    pub(crate) pages: Vec<Place>,
+    /// The recipe's pages, if it has any, and where they lie.
+    pub(crate) pages: Vec<(RecordKey, Place)>,
 }
 
 /// Reads the recipe record `bytes` of a file of `size` bytes (0: not known), and those of its pages that
@@ -104,7 +104,7 @@ pub(crate) fn expand<P: IntoIterator<Item = Place>>(
                 if part.file_len == page.bytes && part.chunks.len() == page.chunks as usize =>
             {
                 found.chunks.extend(part.chunks);
-                found.pages.push(place);
+                found.pages.push((key, place));
             }
             _ => return Ok(None),
         }

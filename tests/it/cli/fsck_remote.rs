@@ -127,3 +127,33 @@ fn loss_of_what_an_old_commit_needs_is_told() {
     assert!(texts(&document["lost"]).contains(&"large"), "{document}");
     assert!(texts(&document["lost"]).iter().any(|name| name.starts_with("blake3:")), "{document}");
 }
+
+// R4, R10: the packs alone are enough.
+#[test]
+fn index_is_made_again_from_the_packs() {
+    for damage in [false, true] {
+        let env = pushed();
+        let before = stored(&env, "ix").len() as u64;
+        if damage {
+            stored(&env, "ix").iter().for_each(|path| flip(path, 400));
+            env.mlv(&["gc", "-c"]).code(5);
+        }
+        let planned = env.json(&["remote", "reindex", "--dry-run"]);
+        assert_eq!(stored(&env, "ix").len() as u64, before);
+        let report = env.json(&["remote", "reindex", "storage"]);
+        assert_eq!((&report["records"], report["replaced"].as_u64()), (&planned["records"], Some(before)));
+        let fresh = env.clone_to("fresh");
+        fresh.mlv(&["pull"]).success();
+        assert_eq!(fresh.snapshot(), env.snapshot());
+        env.mlv(&["fsck", "--remote", "--read-data"]).success();
+        env.mlv(&["gc", "-c"]).success();
+    }
+    let env = pushed();
+    env.mlv(&["remote", "reindex", "nosuch"]).code(2);
+    flip(
+        &stored(&env, "pk")[0],
+        fs::metadata(&stored(&env, "pk")[0]).expect("it is there").len() as usize - 100,
+    );
+    let report = env.json(&["remote", "reindex"]);
+    assert_eq!((texts(&report["unreadable"]).len(), report["replaced"].as_u64()), (1, Some(0)), "{report}");
+}

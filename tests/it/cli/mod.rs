@@ -23,6 +23,7 @@ mod filters;
 mod freeze;
 mod fsck;
 mod fsck_remote;
+mod gc;
 mod get;
 mod ignored;
 mod init;

@@ -102,6 +102,18 @@ fn push_survives_a_full_disk_at_any_step() {
     fail_at_every_step("push", "enospc", "no_space");
 }
 
+// S1, R7, R23
+#[test]
+fn gc_survives_an_error_of_the_disk_at_any_step() {
+    fail_at_every_step("gc", "eio", "io");
+}
+
+// S1, R7, R23
+#[test]
+fn gc_survives_a_full_disk_at_any_step() {
+    fail_at_every_step("gc", "enospc", "no_space");
+}
+
 // S1, R2, R23
 #[test]
 fn pull_survives_an_error_of_the_disk_at_any_step() {

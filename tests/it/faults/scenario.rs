@@ -21,6 +21,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "commit", args: &["commit", "--force"], prepare: edited },
     Scenario { name: "checkout", args: &["checkout", "--force"], prepare: at_other_commit },
     Scenario { name: "push", args: &["push"], prepare: unpushed },
+    Scenario { name: "gc", args: &["gc", "-c", "-w", "--now", "--keep", "0d"], prepare: pushed_again },
     Scenario { name: "pull", args: &["pull", "--force"], prepare: behind },
     Scenario { name: "repro", args: &["repro"], prepare: stale },
     Scenario { name: "repro of two", args: &["repro", "--jobs", "2"], prepare: stale_side_by_side },
@@ -72,6 +73,13 @@ fn unpushed() -> TestEnv {
     let env = edited();
     env.mlv(&["add", "a", "d", "new"]).success();
     env.commit("version 2");
+    env
+}
+
+/// Version 2 is pushed too, so that a part of what version 1 needs can go.
+fn pushed_again() -> TestEnv {
+    let env = unpushed();
+    env.mlv(&["push"]).success();
     env
 }
 

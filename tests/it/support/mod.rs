@@ -14,6 +14,7 @@
 
 mod env;
 mod project;
+pub(crate) mod proxy;
 mod rng;
 pub(crate) mod servers;
 mod tree;

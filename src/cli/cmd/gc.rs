@@ -1,0 +1,135 @@
+use std::time::Duration;
+
+use crate::cli::args::{JobsArgs, RemoteArgs};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::help;
+use crate::cli::render::count;
+use crate::cli::report::Report;
+use crate::cli::ui::Text;
+use crate::model::units::{ByteSize, Span};
+use crate::ops::gc::{self, GcOptions, GcReport, Kept, Scope};
+
+/// Delete from a remote what nobody needs any more
+///
+/// Kept is what the work tree names, what any commit names that can be reached (branches, tags,
+/// other references, reflogs, the stash, other work trees), what any clone pushed in the last 30 days,
+/// what each clone pushed last, for 90 days, and what other projects pushed. With `-w`, `-a`, `-T`,
+/// `-A` or `--rev` only those commits count instead of all.
+///
+/// It takes two runs: the first marks what can go; one that runs more than 7 days later looks again and
+/// deletes it. Nobody has to stop pushing or pulling. Where anything that says what is needed cannot be
+/// read, nothing is deleted. The remote is collected instead of the local cache, never both at once.
+#[derive(clap::Args)]
+#[command(after_help = help::after(&[
+    ("mlv gc -c --dry-run", "what can go from the default remote, and why"),
+    ("mlv gc -c", "mark it, and delete what was marked a week ago"),
+    ("mlv gc -c -a -T -r backup", "keep what branches and tags name, on another remote"),
+    ("mlv gc -c --now --keep 0d", "make room at once: old pushes do not count"),
+], &[3, 4, 5, 7]))]
+pub(crate) struct GcArgs {
+    /// Collect the remote
+    #[arg(long, short, required = true)]
+    cloud: bool,
+    #[command(flatten)]
+    remote: RemoteArgs,
+    /// Of commits, keep nothing: only what the work tree names
+    #[arg(long, short)]
+    workspace: bool,
+    /// Of commits, keep what the newest of each local branch names
+    #[arg(long, short = 'a')]
+    all_branches: bool,
+    /// Of commits, keep what that of each tag names
+    #[arg(long, short = 'T')]
+    all_tags: bool,
+    /// Of commits, keep what any names that a reference or HEAD leads to
+    #[arg(long, short = 'A')]
+    all_commits: bool,
+    /// Of commits, keep what REVISION names; may be repeated
+    #[arg(long, value_name = "REVISION")]
+    rev: Vec<String>,
+    /// Keep so many commits of each --rev, the one that it names and those before
+    #[arg(long, short, value_name = "N", requires = "rev", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    num: u32,
+    /// Keep nothing for what cannot be read of a commit, instead of giving up
+    #[arg(long)]
+    skip_failed: bool,
+    /// Keep what clones pushed in the last SPAN, instead of 30d; what each pushed last stays 90 days
+    #[arg(long, value_name = "SPAN")]
+    keep: Option<Span>,
+    /// Delete at once what is marked, however young
+    #[arg(long)]
+    now: bool,
+    #[command(flatten)]
+    jobs: JobsArgs,
+    /// Report what would be done and why, and do nothing
+    #[arg(long, visible_alias = "dry")]
+    dry_run: bool,
+}
+
+impl GcArgs {
+    fn kept(&self) -> Kept {
+        let scope = Scope { branches: self.all_branches, tags: self.all_tags, all_commits: self.all_commits };
+        if !self.workspace && scope.is_empty() && self.rev.is_empty() {
+            return Kept::Everything;
+        }
+        Kept::Only { scope, revisions: self.rev.clone(), number: self.num }
+    }
+}
+
+pub(crate) fn run(cx: &Context, args: GcArgs) -> Result<GcReport, CliError> {
+    let options = GcOptions {
+        kept: args.kept(),
+        remote: args.remote.remote,
+        skip_failed: args.skip_failed,
+        keep: args.keep.map(|Span(keep)| keep),
+        now: args.now,
+        dry_run: args.dry_run,
+    };
+    Ok(gc::run(cx.repo_with(args.jobs.number())?, &options, cx.reporter())?)
+}
+
+impl Report for GcReport {
+    fn text(&self, out: &mut Text) {
+        for (what, fates) in [("delete", &self.collected.deleted), ("mark", &self.collected.marked)] {
+            for fate in fates {
+                out.put(what).tab().put(&fate.pack[..16]).tab().put(ByteSize(fate.bytes));
+                out.tab().put(fate.why.text()).end();
+            }
+        }
+    }
+
+    fn summary(&self, took: Duration, out: &mut Text) {
+        let done = &self.collected;
+        let bytes = |fates: &[crate::ops::gc::Fate]| ByteSize(fates.iter().map(|fate| fate.bytes).sum());
+        let (deleted, marked) = (done.deleted.len() as u64, done.marked.len() as u64);
+        if !done.kept.is_empty() {
+            let packs = count(done.kept.len() as u64, "marked pack");
+            out.put(format!("Somebody needs a part of {packs} after all: it was copied.")).end();
+        }
+        if done.absent > 0 {
+            let outputs = count(done.absent, "output");
+            out.put(format!("{outputs} of commits were never pushed to `"))
+                .name(&self.remote)
+                .put("`.")
+                .end();
+        }
+        if deleted + marked == 0 {
+            let packs = count(done.packs, "pack");
+            out.put("Nothing can go from `").name(&self.remote);
+            out.put(format!("`: {packs} ({}) are needed, young or marked already.", ByteSize(done.bytes)))
+                .end();
+        } else {
+            let verbs = if self.dry_run { ("Would delete", "mark") } else { ("Deleted", "marked") };
+            out.put(format!("{} {} ({}), ", verbs.0, count(deleted, "pack"), bytes(&done.deleted)));
+            out.put(format!("{} {} ({}) of {} on `", verbs.1, marked, bytes(&done.marked), done.packs));
+            out.name(&self.remote).put(format!("` in {}.", Span(took))).end();
+        }
+        if done.waiting > 0 {
+            let packs = count(done.waiting, "marked pack");
+            let days = count(done.waiting_seconds.div_ceil(24 * 3600), "day");
+            out.put(format!("{packs} ({}) wait; the first can go in {days}.", ByteSize(done.waiting_bytes)));
+            out.end().hint("mlv gc --cloud, then");
+        }
+    }
+}
