@@ -164,7 +164,6 @@ impl Problem for PointerProblem {
             PointerProblem::Yaml(YamlProblem::Empty) => {
                 Some("bring it back with git; or delete it, and `mlv add` the data again".into())
             }
-            PointerProblem::Yaml(YamlProblem::ConflictMarker) => Some("mlv resolve".into()),
             PointerProblem::Yaml(problem) => problem.hint(),
             PointerProblem::Version { .. } => Some("install a newer mlv".into()),
             PointerProblem::Name { path } => Some(format!(
@@ -178,9 +177,7 @@ impl Problem for PointerProblem {
 
     fn hint_for(&self, file: &str) -> Option<String> {
         match self {
-            PointerProblem::Yaml(YamlProblem::ConflictMarker) => Some(format!(
-                "take one side: git checkout --ours {file} (or --theirs), then git add {file} && mlv checkout"
-            )),
+            PointerProblem::Yaml(YamlProblem::ConflictMarker) => Some(format!("mlv resolve {file}")),
             _ => self.hint(),
         }
     }

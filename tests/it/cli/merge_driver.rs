@@ -106,7 +106,7 @@ fn what_both_changed_is_a_conflict_that_names_the_files() {
     env.remove("other");
     env.mlv(&["checkout", "other"]).success();
     let status = env.mlv(&["status"]).code(4);
-    assert!(status.stderr().contains("hint: mlv resolve"), "{status}");
+    assert!(status.stderr().contains("hint: mlv resolve d.mlv"), "{status}");
     env.git(&["merge", "--abort"]);
     env.mlv(&["checkout"]).success();
     env.assert_clean();
