@@ -277,12 +277,12 @@ fn collect_at_once(backend: &Arc<Gated>, actor: u64, mutation: Option<&str>) -> 
         now: backend.now().expect("memory"),
         dry_run: false,
     };
-    let mut collect = || {
+    let collect = || {
         let mut remote = open(Arc::clone(backend), Operation::Gc)?;
         gc::collect(&mut remote, &options, &mut || Ok(BTreeSet::new()), &NoReport)
     };
     match mutation {
-        Some(name) => fault::with_mutation(name, &mut collect),
+        Some(name) => fault::with_mutation(name, collect),
         None => collect(),
     }
 }
