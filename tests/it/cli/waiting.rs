@@ -33,6 +33,8 @@ fn end(env: &TestEnv, child: Child) -> Output {
 /// Waits until the child waits; returns the line in which it says so.
 fn until_it_waits(child: &mut Child) -> String {
     let pipe = child.stderr.as_mut().expect("it is piped");
+    // Not buffered: what comes behind the line is for whoever reads the rest.
+    #[expect(clippy::unbuffered_bytes)]
     let bytes = pipe.bytes().map(|byte| byte.expect("the child writes")).take_while(|byte| *byte != b'\n');
     String::from_utf8(bytes.collect()).expect("text")
 }
