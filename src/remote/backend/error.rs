@@ -120,7 +120,7 @@ pub struct BackendError {
     pub action: Action,
     /// The key or prefix; empty where the place as a whole is meant.
     pub key: Box<str>,
-    /// The place, as [`Backend::describe`] has it.
+    /// The place, as [`Backend::describe`](super::Backend::describe) has it.
     pub place: Box<str>,
     /// What to do about it, where more is known than the situation tells.
     pub remedy: Option<Box<str>>,
