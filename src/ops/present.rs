@@ -19,6 +19,7 @@ use crate::ops::tracked::{Source, Tracked, TrackedOut};
 use crate::ops::{OpError, held, links, run_cache, trees};
 use crate::pipeline::plan::{Current, CurrentParams, State};
 use crate::repo::Repo;
+use crate::report::{Event, Reporter};
 use crate::store::Presence;
 use crate::store::here::Here;
 use crate::store::statindex::StatIndexUpdate;
@@ -61,6 +62,7 @@ pub struct WorkTreeState<'a> {
     presence: RefCell<Option<Arc<Presence>>>,
     learned: RefCell<Learned>,
     left_behind: RefCell<BTreeSet<RepoPath>>,
+    warned: RefCell<BTreeSet<RepoPath>>,
 }
 
 /// Hashes of files that were read, with stamps that prove them, and for the stat index.
@@ -90,6 +92,7 @@ impl<'a> WorkTreeState<'a> {
             presence: RefCell::default(),
             learned: RefCell::default(),
             left_behind: RefCell::default(),
+            warned: RefCell::default(),
         }
     }
 
@@ -122,9 +125,16 @@ impl<'a> WorkTreeState<'a> {
         self.forget_cache();
     }
 
-    /// Takes the outputs that were looked at and are still those of another commit.
-    pub fn take_left_behind(&self) -> BTreeSet<RepoPath> {
-        std::mem::take(&mut self.left_behind.borrow_mut())
+    /// Warns once of each output that was looked at and is still that of another commit.
+    pub fn warn_of_other_commits(&self, reporter: &dyn Reporter) {
+        for output in std::mem::take(&mut *self.left_behind.borrow_mut()) {
+            if self.warned.borrow_mut().insert(output.clone()) {
+                let checkout = self.repo.shown_all(std::slice::from_ref(&output));
+                let message =
+                    format!("`{output}` is still the data of another commit (mlv checkout {checkout})");
+                reporter.event(&Event::Warning { message });
+            }
+        }
     }
 
     /// Takes what was learned for the stat index.
@@ -151,7 +161,9 @@ impl<'a> WorkTreeState<'a> {
                 self.whole(out, info)
             } else {
                 let present = self.read(path)?;
-                let not_here = self.not_here((out, info), inside, &present.tree_entries())?;
+                let entries = present.tree_entries();
+                let not_here = self.not_here((out, info), inside, &entries)?;
+                self.note_left_behind((out, info), inside, entries);
                 self.with(path, &present, not_here)
             };
         }
@@ -234,6 +246,24 @@ impl<'a> WorkTreeState<'a> {
     /// The first symlink at or below `path` that leads out of it.
     pub fn link_out(&self, path: &RepoPath) -> Result<Option<RepoPath>, OpError> {
         links::leading_out(self.repo, path, &self.read(path)?)
+    }
+
+    /// Notes an output of which the entries at `inside`, relative to it, stand as another commit has them.
+    fn note_left_behind(
+        &self,
+        (out, info): (&TrackedOut, &ContentInfo),
+        inside: &str,
+        entries: Vec<TreeEntry>,
+    ) {
+        if held::is_current(&self.here, &out.path, info.id) {
+            return;
+        }
+        let entries: Vec<TreeEntry> =
+            entries.into_iter().map(|entry| trees::placed_in(inside, entry)).collect();
+        let recorded = trees::read_part(self.repo, info, &out.path, &[inside.into()]).unwrap_or_default();
+        if !held::left_behind(self.repo, &self.here, &out.path, (&recorded, &entries)).is_empty() {
+            self.left_behind.borrow_mut().insert(out.path.clone());
+        }
     }
 
     /// The name of what is present.

@@ -275,6 +275,9 @@ impl<'a> Recording<'a> {
             let found = below(inside, &present);
             let recorded: Vec<TreeEntry> =
                 old.iter().filter(|entry| trees::is_within(entry.bare_path(), inside)).cloned().collect();
+            if !request.take_back {
+                held::check_taken_back(self.repo, &self.here, output, (&recorded, &found))?;
+            }
             let kept = held::kept_entries(&recorded, &found, &placed)
                 .map_err(|way| OutputError::in_the_way(output, way))?;
             if found.is_empty() && kept.len() == recorded.len() {

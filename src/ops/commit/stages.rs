@@ -146,7 +146,11 @@ impl<'a> Accepted<'a> {
         }
         let inputs = match verdict {
             Verdict::Skip { .. } => None,
-            _ => Some(Inputs::read(stage, target, &self.state)?),
+            _ => {
+                let read = Inputs::read(stage, target, &self.state)?;
+                self.state.warn_of_other_commits(self.reporter);
+                Some(read)
+            }
         };
         let mut outs = Vec::new();
         for out in &stage.outs {

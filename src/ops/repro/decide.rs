@@ -65,6 +65,7 @@ impl Session<'_> {
         if let Verdict::Skip { why } = verdict {
             return Ok(self.skip(index, why));
         }
+        self.state.warn_of_other_commits(self.reporter);
         let Some((lease, is_news)) = self.lease(index)? else { return Ok(Taken::PutOff) };
         if is_news {
             // Somebody else may have done it. What is pending stands nowhere yet.

@@ -229,7 +229,9 @@ pub fn dry_run(repo: &Repo, options: &ReproOptions, reporter: &dyn Reporter) -> 
     let times = Times::load(repo);
     let mut report = ReproReport { dry_run: true, ..ReproReport::default() };
     let mut known = Vec::new();
-    for action in plan::plan(&graph, &order, entry, &state, options.plan())? {
+    let actions = plan::plan(&graph, &order, entry, &state, options.plan())?;
+    state.warn_of_other_commits(reporter);
+    for action in actions {
         let (what, reasons) = match action.verdict {
             Verdict::Run { reasons } => (Action::WouldRun, form(&reasons)),
             Verdict::Restore { .. } => (Action::WouldRestore, Vec::new()),

@@ -81,11 +81,6 @@ impl Session<'_> {
             self.pull_inputs(index)?;
         }
         let before = Inputs::read(stage, &target, &self.state)?;
-        for output in self.state.take_left_behind() {
-            let checkout = repo.shown_all(std::slice::from_ref(&output));
-            let message = format!("`{output}` is still the data of another commit (mlv checkout {checkout})");
-            self.reporter.event(&Event::Warning { message });
-        }
         let lock = self.locks.entry(address).cloned();
         self.journal()?;
         let Some(journal) = &mut self.journal else { return Err(OpError::Interrupted) };

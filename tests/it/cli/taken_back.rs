@@ -42,6 +42,63 @@ fn directory_from_before_is_not_recorded_over_a_branch() {
     env.mlv(&["add", "file"]).success();
 }
 
+// The same for parts of a directory, named one by one or as a folder.
+#[test]
+fn part_from_before_is_not_recorded_over_a_branch() {
+    let env = TestEnv::ready();
+    for name in ["x/1", "x/2", "x/3", "y/1"] {
+        env.write(format!("d/{name}"), name);
+    }
+    env.mlv(&["add", "d"]).success();
+    env.commit("one");
+    env.git(&["checkout", "--quiet", "-b", "other"]);
+    env.write("d/x/1", "theirs");
+    env.remove("d/x/3");
+    env.mlv(&["add", "d"]).success();
+    env.commit("two");
+    env.git(&["checkout", "--quiet", "main"]);
+    env.mlv(&["checkout"]).success();
+    env.git(&["checkout", "--quiet", "other"]);
+    env.write("d/x/2", "mine");
+    let pointer = env.read("d.mlv");
+    for args in [
+        &["add", "d/x"][..],
+        &["commit", "d/x"],
+        &["add", "--glob", "d/*/*"],
+        &["add", "d/x/1"],
+        &["add", "d/x/3"],
+    ] {
+        assert_eq!(env.json_error(args, 2).0, "would_overwrite", "{args:?}");
+        assert_eq!(env.read("d.mlv"), pointer, "{args:?}");
+    }
+    env.mlv(&["add", "d/x/2"]).success();
+    env.mlv(&["checkout"]).success();
+    assert_eq!(["d/x/1", "d/x/2"].map(|path| env.read_text(path)), ["theirs", "mine"]);
+    assert!(!env.exists("d/x/3"));
+}
+
+// A stage that reads a part, one that is restored, one that is accepted, and a plan say it, too.
+#[test]
+fn every_way_to_use_data_of_another_commit_says_so() {
+    let env = TestEnv::ready();
+    env.write("d/x/1", "1");
+    env.write("mlv.yaml", "stages:\n  s:\n    cmd: cat d/x/1 > o\n    deps: [d/x]\n    outs: [o]\n");
+    for version in ["main", "other"] {
+        if version == "other" {
+            env.git(&["checkout", "--quiet", "-b", "other"]);
+        }
+        env.write("d/x/1", version);
+        env.mlv(&["add", "d"]).success();
+        env.mlv(&["repro"]).success();
+        env.commit(version);
+    }
+    env.git(&["checkout", "--quiet", "main"]);
+    for args in [&["repro", "--dry-run"][..], &["commit", "--dry-run", "s"], &["repro"]] {
+        let said = env.mlv(args).success().stderr();
+        assert!(said.contains("`d` is still the data of another commit"), "{args:?}: {said}");
+    }
+}
+
 #[test]
 fn hints_of_a_refused_checkout_keep_what_both_changed() {
     let env = other_branch();
