@@ -13,8 +13,12 @@ pub const ATTRIBUTES_FILE: &str = ".gitattributes";
 /// Largest such file that is edited, in bytes.
 const MAX_SIZE: u64 = 1 << 20;
 /// The files, and what git is told of them.
-const ATTRIBUTES: [(&str, &str); 2] =
-    [("*.mlv", "merge=mlv text eol=lf"), ("mlv.lock", "merge=mlv text eol=lf")];
+const ATTRIBUTES: [(&str, &str); 3] = [
+    ("*.mlv", "merge=mlv text eol=lf"),
+    ("mlv.lock", "merge=mlv text eol=lf"),
+    // Two branches that add outputs each put a line into the same block: both lines are wanted.
+    (".gitignore", "merge=union"),
+];
 /// The key of git's configuration.
 const KEY: &str = "merge.mlv.driver";
 /// The command that git runs: base, our and their version as files, and the path.
@@ -104,11 +108,17 @@ mod tests {
         let dir = Dir::open(&test.root).unwrap();
         let read = || std::fs::read_to_string(test.root.join(ATTRIBUTES_FILE)).unwrap();
         assert!(complete_attributes(&dir).unwrap());
-        assert_eq!(read(), "*.mlv merge=mlv text eol=lf\nmlv.lock merge=mlv text eol=lf\n");
+        assert_eq!(
+            read(),
+            "*.mlv merge=mlv text eol=lf\nmlv.lock merge=mlv text eol=lf\n.gitignore merge=union\n"
+        );
         assert!(!complete_attributes(&dir).unwrap());
         test.write(ATTRIBUTES_FILE, "*.png binary\n*.mlv -merge\nmlv.lock text");
         assert!(complete_attributes(&dir).unwrap());
-        assert_eq!(read(), "*.png binary\n*.mlv -merge\nmlv.lock text\nmlv.lock merge=mlv text eol=lf\n");
+        assert_eq!(
+            read(),
+            "*.png binary\n*.mlv -merge\nmlv.lock text\nmlv.lock merge=mlv text eol=lf\n.gitignore merge=union\n"
+        );
     }
 
     #[test]

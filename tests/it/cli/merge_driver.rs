@@ -239,7 +239,7 @@ fn driver_says_what_it_cannot_merge() {
 fn driver_is_registered_by_init_and_once_in_each_clone() {
     let env = TestEnv::ready();
     assert_eq!(env.git(&["config", "merge.mlv.driver"]), DRIVER);
-    let lines = "*.mlv merge=mlv text eol=lf\nmlv.lock merge=mlv text eol=lf\n";
+    let lines = "*.mlv merge=mlv text eol=lf\nmlv.lock merge=mlv text eol=lf\n.gitignore merge=union\n";
     assert_eq!(env.read_text(".gitattributes"), lines);
     let clone = env.clone_to("clone");
     let hint = "hint: to have git merge pointers and locks by mlv: mlv install\n";
@@ -273,4 +273,34 @@ fn install_needs_git() {
     assert!(!env.exists(".gitattributes"));
     assert_eq!(env.json_error(&["install"], 2).0, "needs_git");
     env.mlv(&["resolve"]).success();
+}
+
+// Both lines of the block stay, also where each side made the file: else git would take the data.
+#[test]
+fn outputs_that_two_branches_added_stay_ignored_by_git() {
+    for had_one in [false, true] {
+        let env = TestEnv::ready();
+        if had_one {
+            env.write("first", "1");
+            env.mlv(&["add", "first"]).success();
+        }
+        env.commit("base");
+        env.git(&["checkout", "--quiet", "-b", "side"]);
+        env.write("a", "1");
+        env.mlv(&["add", "a"]).success();
+        env.commit("a");
+        env.git(&["checkout", "--quiet", "main"]);
+        env.write("b", "1");
+        env.mlv(&["add", "b"]).success();
+        env.commit("b");
+        env.git(&["merge", "--quiet", "-m", "both", "side"]);
+        assert!(env.git_ignores("a") && env.git_ignores("b"), "{}", env.read_text(".gitignore"));
+        env.mlv(&["checkout"]).success();
+        env.assert_clean();
+        env.write("c", "1");
+        env.mlv(&["add", "c"]).success();
+        let text = env.read_text(".gitignore");
+        assert_eq!(text.matches("mlv: outputs").count(), 1, "{text}");
+        assert!(text.contains("/a\n/b\n/c\n"), "{text}");
+    }
 }
