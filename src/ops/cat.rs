@@ -61,10 +61,15 @@ pub fn run(
     reporter: &dyn Reporter,
 ) -> Result<CatReport, OpError> {
     let tracked = recorded::tracked(repo, options.rev.as_deref())?;
+    let path = targets::path(repo, &options.path)?;
+    // As a target it means the outputs of its stages.
+    if tracked.pipelines().iter().any(|one| one.pipeline.file == path) {
+        return Err(OutputError::KeptByGit { path }.into());
+    }
     let target = TargetOptions { targets: vec![options.path.clone()], ..TargetOptions::default() };
     let chosen = targets::outputs(repo, &tracked, &target)?;
     let [one] = &chosen[..] else {
-        return Err(OutputError::IsFolder { path: targets::path(repo, &options.path)? }.into());
+        return Err(OutputError::IsFolder { path }.into());
     };
     let mut sources = Sources::new(repo, options.remote.clone(), reporter);
     let entries = sources.entries(one)?;

@@ -15,7 +15,7 @@ use crate::ops::scan::Scanner;
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::Tracked;
 use crate::pipeline::graph::StageAddress;
-use crate::pipeline::plan::{self, Current, CurrentParams, State};
+use crate::pipeline::plan::{self, Current, CurrentParams, SkipReason, State};
 use crate::repo::Repo;
 use crate::report::Reporter;
 
@@ -59,6 +59,13 @@ pub struct Explained {
     pub reasons: Vec<Json>,
     /// Its inputs: the command first, then by kind and name.
     pub inputs: Vec<Input>,
+}
+
+impl Explained {
+    /// Whether it does not run because it is frozen.
+    pub fn is_frozen(&self) -> bool {
+        self.action == Action::Skipped && self.reasons == [SkipReason::Frozen.as_str()]
+    }
 }
 
 /// Explains the stages that the targets mean; all of them without targets.

@@ -44,7 +44,9 @@ pub(crate) fn run(cx: &Context, args: ExplainArgs) -> Result<ExplainReport, CliE
 impl Report for ExplainReport {
     fn text(&self, out: &mut Text) {
         for stage in &self.stages {
-            out.name(&stage.stage).put(": ").put(verdict(stage.action));
+            let verdict =
+                if stage.is_frozen() { "frozen, whatever its inputs are" } else { verdict(stage.action) };
+            out.name(&stage.stage).put(": ").put(verdict);
             if !stage.reasons.is_empty() && stage.action != Action::Skipped {
                 out.put(": ").put(reasons(&stage.reasons));
             }

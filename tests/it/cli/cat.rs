@@ -117,3 +117,12 @@ fn closed_pipe_is_no_failure() {
     let ended = child.wait_with_output().expect("it ends");
     assert_eq!((ended.status.code(), String::from_utf8_lossy(&ended.stderr)), (Some(0), "".into()));
 }
+
+#[test]
+fn pipeline_file_is_gits_to_show() {
+    let env = TestEnv::ready();
+    env.write("mlv.yaml", "stages:\n  s:\n    cmd: echo 1 > o\n    outs: [o]\n");
+    env.mlv(&["repro"]).success();
+    let said = env.mlv(&["cat", "mlv.yaml"]).code(2).stderr();
+    assert!(said.contains("mlv does not keep the data of `mlv.yaml`"), "{said}");
+}

@@ -87,3 +87,15 @@ fn clone_without_data_can_be_explained() {
     assert_eq!(changes(&two).len(), 1, "{two}");
     assert!(!clone.exists("data") && !clone.exists("mid"));
 }
+
+#[test]
+fn frozen_stage_is_called_frozen() {
+    let env = TestEnv::ready();
+    env.write("in", "1");
+    env.write("mlv.yaml", "stages:\n  s:\n    cmd: cp in o\n    deps: [in]\n    outs: [o]\n");
+    env.mlv(&["repro"]).success();
+    env.mlv(&["freeze", "s"]).success();
+    env.write("in", "2");
+    let text = env.mlv(&["explain"]).success().stdout();
+    assert!(text.starts_with("s: frozen, whatever its inputs are\n"), "{text}");
+}
