@@ -1,9 +1,6 @@
 //! `pull`: fetch, then checkout.
 
-use std::collections::HashSet;
-
 use crate::error::{Advice, ErrorKind};
-use crate::model::path::RepoPath;
 use crate::ops::OpError;
 use crate::ops::checkout::{self, CheckoutOptions, CheckoutReport};
 use crate::ops::fetch::{self, FetchOptions, FetchReport};
@@ -30,9 +27,21 @@ pub fn run(
     checking: &CheckoutOptions,
     reporter: &dyn Reporter,
 ) -> Result<PullReport, OpError> {
-    let before: HashSet<RepoPath> = unreadable(repo)?;
     let first = once(repo, fetching, checking, reporter)?;
-    if before.is_empty() || unreadable(repo)? == before {
+    let is_unreadable =
+        |error: &OpError| matches!(error.kind(), ErrorKind::InvalidFile | ErrorKind::InvalidPipeline);
+    let mut unreadable = first
+        .fetched
+        .failed
+        .iter()
+        .filter(|(_, error)| is_unreadable(error))
+        .map(|(file, _)| file)
+        .peekable();
+    if unreadable.peek().is_none() {
+        return Ok(first);
+    }
+    let tracked = Tracked::load(repo)?;
+    if unreadable.all(|file| tracked.problems().iter().any(|problem| problem.file == *file)) {
         return Ok(first);
     }
     // A file of values came with the data, and with it a pipeline can be read that could not be before.
@@ -40,11 +49,6 @@ pub fn run(
     second.fetched.add_earlier(first.fetched);
     second.checked_out.add_earlier(first.checked_out);
     Ok(second)
-}
-
-/// The files from which nobody can tell now what they track.
-fn unreadable(repo: &Repo) -> Result<HashSet<RepoPath>, OpError> {
-    Ok(Tracked::load(repo)?.problems().iter().map(|problem| problem.file.clone()).collect())
 }
 
 fn once(
