@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::TestEnv;
+use crate::support::{TestEnv, stage_actions};
 
 /// Waits for a file, and fails if it does not come.
 const MEET: &str = "meet() { touch here-$1; n=0; while [ ! -e here-$2 ]; do sleep 0.02; n=$((n+1)); [ $n -lt 900 ]; done; }; ";
@@ -43,12 +43,6 @@ fn events(stderr: &str) -> Vec<String> {
 
 fn place(events: &[String], event: &str) -> usize {
     events.iter().position(|one| one == event).unwrap_or_else(|| panic!("no {event} in {events:?}"))
-}
-
-fn actions(document: &Value) -> Vec<String> {
-    let stages = document["stages"].as_array().expect("a list");
-    let text = |stage: &Value, key: &str| stage[key].as_str().unwrap_or_default().to_owned();
-    stages.iter().map(|stage| format!("{} {}", text(stage, "stage"), text(stage, "action"))).collect()
 }
 
 #[test]
@@ -105,7 +99,7 @@ fn report_and_lock_have_one_order_whatever_ends_first() {
         let quick = if slow == "p" { "q" } else { "p" };
         let (first, last) = (format!("finished {quick}"), format!("finished {slow}"));
         assert!(place(&events, &first) < place(&events, &last), "{events:?}");
-        assert_eq!(actions(&output.json()), ["p run", "q run"]);
+        assert_eq!(stage_actions(&output.json()), ["p run", "q run"]);
         let lock = env.read_text("mlv.lock");
         assert!(lock.find("  p:\n") < lock.find("  q:\n"), "{lock}");
     }
@@ -122,7 +116,7 @@ fn stage_that_runs_when_another_fails_is_finished_and_no_other_is_begun() {
          later: {cmd: 'echo l > l', outs: [l]}\n",
     );
     let (_, document) = env.json_error(&["repro", "-j2"], 8);
-    assert_eq!(actions(&document), ["bad failed", "good run", "later not_run"]);
+    assert_eq!(stage_actions(&document), ["bad failed", "good run", "later not_run"]);
     assert!(env.exists("g") && !env.exists("l"));
     assert!(env.read_text("mlv.lock").contains("  good:\n"));
     env.assert_sound();
@@ -143,7 +137,7 @@ fn ignored_errors_stop_nothing_and_are_told() {
     assert!(output.stderr().contains("exited with 3"), "{output}");
     assert_eq!(env.read_text("f"), "f\n");
     let document = env.json(&["repro", "--ignore-errors"]);
-    assert_eq!(actions(&document), ["bad failed", "below failed", "free skipped"]);
+    assert_eq!(stage_actions(&document), ["bad failed", "below failed", "free skipped"]);
     env.mlv(&["repro", "--ignore-errors", "--keep-going"]).code(2);
 }
 

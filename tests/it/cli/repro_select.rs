@@ -1,8 +1,6 @@
 //! Which stages `mlv repro` is about, and what it takes from elsewhere instead of running.
 
-use serde_json::Value;
-
-use crate::support::TestEnv;
+use crate::support::{TestEnv, stage_actions};
 
 /// `a` → `b` → `c`, and `z` alone; each notes its run in `log`. What `a` makes never changes.
 fn project() -> TestEnv {
@@ -33,12 +31,6 @@ fn runs(env: &TestEnv) -> Vec<String> {
     let runs = if env.exists("log") { env.read_text("log") } else { String::new() };
     env.write("log", "");
     runs.lines().map(str::to_owned).collect()
-}
-
-fn actions(document: &Value) -> Vec<String> {
-    let stages = document["stages"].as_array().expect("a list");
-    let text = |stage: &Value, key: &str| stage[key].as_str().unwrap_or_default().to_owned();
-    stages.iter().map(|stage| format!("{} {}", text(stage, "stage"), text(stage, "action"))).collect()
 }
 
 // DVC 80 K, `-p`, `-P`
@@ -76,7 +68,7 @@ fn force_downstream_runs_what_builds_on_a_stage_that_ran() {
     let env = ran();
     env.write("in", "2\n");
     let planned = env.json(&["repro", "--dry-run", "--force-downstream"]);
-    assert_eq!(actions(&planned), ["a would_run", "b would_run", "c would_run", "z skipped"]);
+    assert_eq!(stage_actions(&planned), ["a would_run", "b would_run", "c would_run", "z skipped"]);
     env.mlv(&["repro", "--force-downstream"]).success();
     assert_eq!(runs(&env), ["a", "b", "c"]);
     env.mlv(&["repro", "--force-downstream"]).success();
@@ -108,7 +100,7 @@ fn pull_brings_outputs_instead_of_making_them() {
     let clone = env.clone_to("clone");
     let planned = clone.json(&["repro", "--pull"]);
     let expected = ["a restored", "b restored", "c restored", "z restored"];
-    assert_eq!(actions(&planned), expected);
+    assert_eq!(stage_actions(&planned), expected);
     assert_eq!(runs(&clone), Vec::<String>::new());
     assert_eq!(clone.read_text("c"), "a\n");
     clone.assert_sound();
@@ -144,8 +136,10 @@ fn pull_without_a_remote_is_told_and_the_stages_run() {
 #[test]
 fn dry_run_of_a_fresh_pipeline_tells_all_and_afterwards_how_long_it_took() {
     let env = project();
+    // Times are kept in milliseconds: that of the stage beside the chain is not to be none.
+    env.write("mlv.yaml", env.read_text("mlv.yaml").replace("echo z > z", "sleep 0.01; echo z > z"));
     let fresh = env.json(&["repro", "--dry"]);
-    assert_eq!(actions(&fresh), ["a would_run", "b would_run", "c would_run", "z would_run"]);
+    assert_eq!(stage_actions(&fresh), ["a would_run", "b would_run", "c would_run", "z would_run"]);
     assert!(fresh["estimate"].is_null(), "{fresh}");
     env.mlv(&["repro"]).success();
     let known = env.json(&["repro", "--dry", "--force"]);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::TestEnv;
+use crate::support::{TestEnv, actions};
 
 const PIPELINE: &str = "\
 stages:
@@ -23,11 +23,6 @@ fn ran() -> TestEnv {
     env.mlv(&["repro"]).success();
     assert_eq!(env.take_log(), ["one", "two"]);
     env
-}
-
-fn actions(document: &Value) -> Vec<&str> {
-    let stages = document["stages"].as_array().expect("a list");
-    stages.iter().map(|stage| stage["action"].as_str().expect("a word")).collect()
 }
 
 // DVC 75 K

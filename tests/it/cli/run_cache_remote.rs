@@ -1,8 +1,6 @@
 //! The run cache of a remote: `push`, `pull --run-cache`, `repro --pull`.
 
-use serde_json::Value;
-
-use crate::support::TestEnv;
+use crate::support::{TestEnv, actions};
 
 const PIPELINE: &str = "\
 stages:
@@ -30,11 +28,6 @@ fn pushed(args: &[&str]) -> TestEnv {
     env.remove("log");
     env.commit("no lock");
     env
-}
-
-fn actions(document: &Value) -> Vec<&str> {
-    let stages = document["stages"].as_array().expect("a list");
-    stages.iter().map(|stage| stage["action"].as_str().expect("a word")).collect()
 }
 
 #[test]

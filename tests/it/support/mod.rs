@@ -20,7 +20,7 @@ pub(crate) mod servers;
 mod tree;
 
 pub(crate) use env::{Output, TestEnv, os};
-pub(crate) use project::{Pointer, files_below, hash_of, texts};
+pub(crate) use project::{Pointer, actions, files_below, hash_of, stage_actions, texts};
 pub(crate) use rng::{Rng, seed};
 pub(crate) use tree::{differences, random_bytes, snapshot, source_files};
 

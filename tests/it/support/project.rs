@@ -180,6 +180,19 @@ pub(crate) fn files_below(folder: &std::path::Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// What the document of `repro` says was done, stage by stage: `run`, `restored`, …
+pub(crate) fn actions(document: &Value) -> Vec<&str> {
+    let stages = document["stages"].as_array().expect("a list");
+    stages.iter().map(|stage| stage["action"].as_str().expect("a word")).collect()
+}
+
+/// The same with the names: `train run`.
+pub(crate) fn stage_actions(document: &Value) -> Vec<String> {
+    let stages = document["stages"].as_array().expect("a list");
+    let names = stages.iter().map(|stage| stage["stage"].as_str().expect("a name"));
+    names.zip(actions(document)).map(|(name, action)| format!("{name} {action}")).collect()
+}
+
 /// The strings of a JSON list; a row that is an object counts with its `path`.
 pub(crate) fn texts(list: &Value) -> Vec<&str> {
     let rows = list.as_array().map(Vec::as_slice).unwrap_or_default();
