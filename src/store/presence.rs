@@ -14,7 +14,7 @@ use crate::store::packed::{self, Packed};
 ///
 /// Packed records are looked up in the segments as they were read, with nothing allocated for
 /// each. Of loose ones the first few are looked for one by one; then the folder that each would
-/// lie in is listed once.
+/// lie in is listed once, if there is one.
 pub struct Presence {
     dir: Option<Arc<Dir>>,
     packed: Option<Arc<Packed>>,
@@ -24,6 +24,8 @@ pub struct Presence {
 #[derive(Debug, Default)]
 struct Loose {
     asked: usize,
+    /// By folder: the first bytes that there are folders for.
+    folders: HashMap<&'static str, HashSet<u8>>,
     /// By folder and first byte of the hash: the rest of the hashes.
     listed: HashMap<(&'static str, u8), HashSet<[u8; 31]>>,
 }
@@ -53,7 +55,7 @@ impl Presence {
             return true;
         }
         let Some(dir) = &self.dir else { return false };
-        matches!(dir.stat(&loose_path(key)), Ok(Some(stamp)) if stamp.size == len)
+        self.has_loose(key) && matches!(dir.stat(&loose_path(key)), Ok(Some(stamp)) if stamp.size == len)
     }
 
     fn has_loose(&self, key: RecordKey) -> bool {
@@ -65,9 +67,15 @@ impl Presence {
         }
         let (first, rest) = key.hash.as_bytes().split_first().unwrap_or((&0, &[]));
         let folder = layout::folder(key.kind);
-        let listed = loose.listed.entry((folder, *first)).or_insert_with(|| list(dir, folder, *first));
-        listed.contains(rest)
+        let Loose { folders, listed, .. } = &mut *loose;
+        folders.entry(folder).or_insert_with(|| first_bytes(dir, folder)).contains(first)
+            && listed.entry((folder, *first)).or_insert_with(|| list(dir, folder, *first)).contains(rest)
     }
+}
+
+fn first_bytes(dir: &Dir, folder: &str) -> HashSet<u8> {
+    let names = packed::names(dir, &RepoPath::own(folder));
+    names.iter().filter_map(|name| u8::from_str_radix(name, 16).ok()).collect()
 }
 
 fn list(dir: &Dir, folder: &str, first: u8) -> HashSet<[u8; 31]> {

@@ -68,7 +68,7 @@ fn each_file_of_a_directory_takes_few_calls() {
     check(&env, &["push"], 1);
     env.commit("data");
     // A fetch stores packs; what comes to it is a checkout.
-    check(&env.clone_to("clone"), &["pull"], 70);
+    check(&env.clone_to("clone"), &["pull"], 60);
 }
 
 #[test]
