@@ -152,10 +152,12 @@ fn deps(
     let text = |id: &dyn std::fmt::Display| Value::Text(id.to_string().into());
     let (mut now, mut absent) = (Entries::new(), Vec::new());
     for path in &stage.deps {
-        if let Current::Present(info) = state.content(path)? {
-            now.push((path.as_str().into(), text(&info.id)));
-        } else if lock.is_none_or(|lock| lock.dep(path).is_none()) {
-            absent.push(path);
+        let recorded = lock.and_then(|lock| lock.dep(path));
+        match (state.content(path)?, recorded) {
+            (Current::Present(info), _) => now.push((path.as_str().into(), text(&info.id))),
+            (Current::AsRecorded, Some(dep)) => now.push((path.as_str().into(), text(&dep.content.id))),
+            (_, Some(_)) => {}
+            (_, None) => absent.push(path),
         }
     }
     let recorded = lock.map_or(&[][..], |lock| &lock.deps);
@@ -176,6 +178,11 @@ fn params(
     for wanted in &stage.params {
         let root = match state.params(&wanted.file)? {
             CurrentParams::Values(root) => root,
+            CurrentParams::AsRecorded => {
+                let recorded = before.remove(&wanted.file).unwrap_or_default();
+                compare("param", &format!("{}:", wanted.file), recorded.clone(), recorded, inputs);
+                continue;
+            }
             CurrentParams::Missing | CurrentParams::Unknown => Value::Null.into(),
         };
         let now = match &wanted.keys {

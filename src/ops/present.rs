@@ -170,9 +170,17 @@ impl<'a> WorkTreeState<'a> {
         let present = self.read(path)?;
         let entries = present.tree_entries();
         let mut not_here = Vec::new();
-        for out in self.tracked.below(path).filter(|out| !self.counts_as_missing(out)) {
+        for out in self.tracked.below(path) {
             let (Some(info), Some(inside)) = (&out.content, out.path.strip_prefix(path)) else { continue };
-            let missing = self.not_here((out, info), "", &trees::relative_to(&entries, inside))?;
+            let present = trees::relative_to(&entries, inside);
+            let missing = match self.counts_as_missing(out) {
+                false => self.not_here((out, info), "", &present)?,
+                // Nobody will bring it back before a stage reads what lies around it.
+                true if self.allows_missing && present.is_empty() && out.path != *path => {
+                    trees::read_content(self.repo, info, &out.path)?
+                }
+                true => continue,
+            };
             not_here.extend(missing.into_iter().map(|entry| trees::placed_in(inside, entry)));
         }
         self.with(path, &present, not_here)
@@ -302,6 +310,22 @@ impl<'a> WorkTreeState<'a> {
         self.absent == Absent::OutputsMissing && matches!(out.source, Source::Stage { .. })
     }
 
+    /// Whether the file, which is not there, is recorded and counts as that.
+    fn may_be_missing(&self, file: &RepoPath) -> Result<bool, OpError> {
+        if !self.allows_missing {
+            return Ok(false);
+        }
+        let Some((out, _)) = self.tracked.containing(file) else { return Ok(false) };
+        if self.counts_as_missing(out) {
+            return Ok(out.content.is_some());
+        }
+        match self.found(file) {
+            Ok(found) => Ok(found.is_some_and(|found| found.is_partial)),
+            Err(error) if error.is_not_downloaded() => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The command that brings what is recorded at `path`, if anything is.
     pub fn remedy(&self, path: &RepoPath) -> Option<String> {
         let mut outs = match self.tracked.containing(path) {
@@ -361,6 +385,7 @@ impl State for WorkTreeState<'_> {
         }
         let current = match self.repo.dir().read_file(file, MAX_PARAMS) {
             Ok(bytes) => CurrentParams::Values(Arc::new(values::read(file, &bytes).map_err(Box::new)?)),
+            Err(error) if error.is_not_found() && self.may_be_missing(file)? => CurrentParams::AsRecorded,
             Err(error) if error.is_not_found() => CurrentParams::Missing,
             Err(error) => return Err(error.into()),
         };

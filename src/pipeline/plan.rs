@@ -49,6 +49,8 @@ pub enum CurrentParams {
     Values(Arc<Value>),
     /// What a stage that has not run yet will make.
     Unknown,
+    /// It is not here, and nothing is known to differ.
+    AsRecorded,
 }
 
 /// The present, as far as a decision needs it.
@@ -76,6 +78,9 @@ pub struct PlanOptions {
     pub force: bool,
     /// Take what is neither here nor changed in any pointer as it was.
     pub allow_missing: bool,
+    /// Take for granted that what the cache lacks comes from a remote. Only [`plan`] is asked so: who
+    /// decides stage by stage has fetched it, or knows that it does not come.
+    pub pull: bool,
     /// Take what a past run with the same inputs made instead of a run.
     pub run_cache: bool,
     /// Run also what builds on a stage that runs. Only [`plan`] looks at it: who decides stage by
@@ -226,7 +231,8 @@ fn params<S: State>(
                 findings.unknown.push(wanted.file.clone());
                 continue;
             }
-            CurrentParams::Missing => None,
+            CurrentParams::AsRecorded if recorded(&wanted.file).is_some() => continue,
+            CurrentParams::Missing | CurrentParams::AsRecorded => None,
             CurrentParams::Values(root) => Some(root),
         };
         let old = recorded(&wanted.file).map_or(&[][..], |(_, values)| values);
@@ -322,7 +328,7 @@ fn output<S: State>(
         Current::Present(_) => OutChange::NotCached,
     };
     // What the lock names can be had without a run from the cache, or (not cached) from here.
-    if change == OutChange::NotCached || (out.cache && state.is_cached(&made.content)?) {
+    if change == OutChange::NotCached || (out.cache && (options.pull || state.is_cached(&made.content)?)) {
         findings.repairs.push(Repair { path: out.path.clone(), content: made.content, change });
     } else {
         findings.reasons.push(Reason::Out { path: out.path.clone(), change });

@@ -78,7 +78,8 @@ pub struct ReproOptions {
 impl ReproOptions {
     fn plan(&self) -> PlanOptions {
         let ReproOptions { force, allow_missing, force_downstream, .. } = *self;
-        PlanOptions { force, allow_missing, run_cache: !self.no_run_cache, force_downstream }
+        let run_cache = !self.no_run_cache;
+        PlanOptions { force, allow_missing, pull: false, run_cache, force_downstream }
     }
 
     fn jobs(&self) -> usize {
@@ -229,7 +230,8 @@ pub fn dry_run(repo: &Repo, options: &ReproOptions, reporter: &dyn Reporter) -> 
     let times = Times::load(repo);
     let mut report = ReproReport { dry_run: true, ..ReproReport::default() };
     let mut known = Vec::new();
-    let actions = plan::plan(&graph, &order, entry, &state, options.plan())?;
+    let plan_options = PlanOptions { pull: options.pull, ..options.plan() };
+    let actions = plan::plan(&graph, &order, entry, &state, plan_options)?;
     state.warn_of_other_commits(reporter);
     for action in actions {
         let (what, reasons) = match action.verdict {

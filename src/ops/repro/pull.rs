@@ -82,7 +82,8 @@ impl Session<'_> {
     /// Fetches and puts into place what a stage reads and what is not, or only partly, here.
     pub(super) fn pull_inputs(&mut self, index: StageIndex) -> Result<(), OpError> {
         let (mut wishes, mut wanted) = (Vec::new(), Vec::new());
-        for path in &self.graph.stage(index).deps {
+        let stage = self.graph.stage(index);
+        for path in stage.deps.iter().chain(stage.params.iter().map(|wanted| &wanted.file)) {
             let found = self.state.found(path)?;
             if found.is_some_and(|found| !found.is_partial) {
                 continue;

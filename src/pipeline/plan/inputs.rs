@@ -72,7 +72,9 @@ pub fn missing_inputs<S: State>(stage: &Stage, state: &S) -> Result<Vec<MissingI
     for wanted in &stage.params {
         match state.params(&wanted.file)? {
             CurrentParams::Unknown => {}
-            CurrentParams::Missing => missing.push(MissingInput::File { path: wanted.file.clone() }),
+            CurrentParams::Missing | CurrentParams::AsRecorded => {
+                missing.push(MissingInput::File { path: wanted.file.clone() })
+            }
             CurrentParams::Values(root) => {
                 let absent = param_values(wanted, &root).err().unwrap_or_default();
                 let file = &wanted.file;

@@ -1,7 +1,9 @@
 //! A stage never runs on the part of its input that happens to be here, and is never called up to date
 //! for it (R21): a folder inside a directory, and a folder that holds outputs.
 
-use crate::support::TestEnv;
+use serde_json::Value;
+
+use crate::support::{TestEnv, stage_actions};
 
 /// A project whose stage reads `input`, and a clone of it without data.
 fn clone_of(input: &str, prepare: impl FnOnce(&TestEnv)) -> TestEnv {
@@ -102,6 +104,12 @@ fn fresh_clone_of_a_stage_that_reads_a_part() {
     clone.assert_clean();
 }
 
+fn sorted_actions(document: &Value) -> Vec<String> {
+    let mut actions = stage_actions(document);
+    actions.sort();
+    actions
+}
+
 /// `prep` makes a directory and a parameter file, `use` reads a part of both, `all` a folder that holds outputs.
 fn stages_that_read_parts() -> TestEnv {
     let env = TestEnv::shared();
@@ -159,4 +167,43 @@ fn stages_behind_a_restored_output_are_restored_too() {
         assert_eq!(clone.read_text("runs"), runs, "{pull:?}: nothing has to run");
         clone.assert_clean();
     }
+}
+
+// A folder around outputs that are not here is an input that is not here (R21).
+#[test]
+fn allow_missing_runs_nothing_around_outputs_that_are_not_here() {
+    let clone = stages_that_read_parts().clone_to("clone");
+    let runs = clone.read_text("runs");
+    let skipped = ["all skipped", "prep skipped", "use skipped"];
+    assert_eq!(sorted_actions(&clone.json(&["repro", "--allow-missing"])), skipped);
+    assert_eq!(clone.read_text("runs"), runs);
+    // What has to run needs it whole.
+    clone.write("mlv.yaml", clone.read_text("mlv.yaml").replace("cat res/x", "cat res/*"));
+    assert_eq!(clone.json_error(&["repro", "--allow-missing"], 5).0, "not_downloaded");
+    assert_eq!(clone.read_text("runs"), runs);
+    clone.mlv(&["repro", "--allow-missing", "--pull"]).success();
+    assert_eq!(clone.read_text("sum"), "1");
+    assert_eq!(clone.read_text("runs"), format!("{runs}summed\n"));
+    clone.write("mlv.yaml", clone.read_text("mlv.yaml").replace("cat out/a p.yaml", "cat p.yaml out/a"));
+    assert_eq!(clone.json_error(&["repro", "--allow-missing"], 8).0, "stage_invalid");
+    clone.mlv(&["repro", "--allow-missing", "--pull"]).success();
+    assert_eq!(clone.read_text("u"), "lr: 1\n1");
+    clone.assert_sound();
+}
+
+// Parameters that a stage makes are data like any other.
+#[test]
+fn a_fresh_clone_knows_the_parameters_that_a_stage_makes() {
+    let clone = stages_that_read_parts().clone_to("clone");
+    let status = clone.status();
+    assert!(status.get("stages").is_none(), "{status}");
+    let explained = clone.json(&["explain", "use"]);
+    let inputs = explained["stages"][0]["inputs"].as_array().unwrap();
+    assert!(inputs.iter().all(|input| input["change"] == "same"), "{explained}");
+    let planned = clone.json(&["repro", "--dry-run", "--pull"]);
+    // What lies in or around an output is known when that is there.
+    let expected = ["all may_run", "prep would_restore", "use may_run"];
+    assert_eq!(sorted_actions(&planned), expected, "{planned}");
+    clone.mlv(&["repro", "--pull"]).success();
+    clone.assert_clean();
 }

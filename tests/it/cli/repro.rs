@@ -309,7 +309,7 @@ fn contradictions_are_refused_with_the_names_of_the_stages() {
             "  a:\n    cmd: x\n    deps: [y]\n    outs: [x]\n  b:\n    cmd: x\n    deps: [x]\n    outs: [y]\n",
             &["a", "b"],
         ),
-        ("  a:\n    cmd: touch ../../p\n    outs: [../../p]\n", &["p"]),
+        ("  a:\n    cmd: touch ../../leads-out\n    outs: [../../leads-out]\n", &["leads-out"]),
         ("  a:\n    cmd: x\n    wdir: ../..\n    outs: [p]\n", &["wdir"]),
     ];
     for (stages, names) in cases {
@@ -321,7 +321,7 @@ fn contradictions_are_refused_with_the_names_of_the_stages() {
             names.iter().all(|name| text.contains(&format!("`{name}`")) || text.contains(name)),
             "{text}"
         );
-        assert!(!env.exists("../../p") && !env.exists("mlv.lock"));
+        assert!(!env.exists("../../leads-out") && !env.exists("mlv.lock"));
     }
 }
 
