@@ -42,7 +42,7 @@ pub struct Item {
 pub struct KnownRun {
     /// The name of its record.
     pub key: RunKey,
-    /// The remote that all its outputs belong to.
+    /// The remote that all its outputs belong to, but for those that git has.
     pub remote: Option<Box<str>>,
 }
 
@@ -91,7 +91,8 @@ pub fn gather(repo: &Repo, selection: &Selection, reporter: &dyn Reporter) -> Re
 /// The run that a lock entry tells of, if its record may be shared as a whole.
 fn known_run(stage: &Stage, lock: &StageLock) -> Option<KnownRun> {
     let mut remotes = stage.outs.iter().filter(|out| out.cache).map(|out| &out.remote);
-    let remote = remotes.next()?.clone();
+    // Where git has all that the stage makes, its record goes where outputs go that name no remote.
+    let remote = remotes.next().cloned().flatten();
     let is_shared = !lock.is_stale() && stage.outs.iter().all(|out| out.push);
     if !is_shared || remotes.any(|other| *other != remote) {
         return None;

@@ -47,6 +47,27 @@ fn clone_restores_what_another_one_ran() {
 }
 
 #[test]
+fn stage_whose_outputs_git_has_is_restored_too() {
+    let env = TestEnv::shared();
+    env.write(
+        "mlv.yaml",
+        "stages:\n  one: {cmd: 'cp in mid; echo one >> log', deps: [in], outs: [mid]}\n  two:\n    cmd: 'echo \
+         {} > m.json; echo two >> log'\n    deps: [mid]\n    metrics: [m.json: {cache: false}]\n",
+    );
+    env.write("in", "1\n");
+    env.mlv(&["add", "in"]).success();
+    env.mlv(&["repro"]).success();
+    env.mlv(&["push"]).success();
+    for path in ["mlv.lock", "m.json", "log"] {
+        env.remove(path);
+    }
+    env.commit("no lock");
+    let clone = env.clone_to("clone");
+    assert_eq!(actions(&clone.json(&["repro", "--pull"])), ["restored", "restored"]);
+    assert!(!clone.exists("log") && clone.read_text("m.json") == "{}\n");
+}
+
+#[test]
 fn records_can_be_left_out() {
     let env = pushed(&["--no-run-cache"]);
     let clone = env.clone_to("clone");
