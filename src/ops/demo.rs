@@ -5,6 +5,7 @@
 //! the pipeline are part of the program (fixtures/demo), so that `mlv demo` needs no checkout
 //! and no network.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,7 @@ use crate::fs::walk::walk;
 use crate::fs::{self, atomic};
 use crate::model::digest::{Digest, Hasher};
 use crate::model::path::RepoPath;
+use crate::model::shell;
 use crate::remote::folder::FolderBackend;
 use crate::remote::{self, census};
 
@@ -25,7 +27,8 @@ pub use crate::remote::census::Census;
 pub enum Step {
     /// A heading.
     Part(&'static str),
-    /// A command as a user types it, and what it is for in half a line. `cd` is obeyed too.
+    /// A command as a user types it, and what it is for in half a line. `cd` and `export` of
+    /// `PATH` are obeyed too.
     Run(&'static str, &'static [&'static str]),
 }
 
@@ -45,10 +48,15 @@ pub const PROJECT: &str = "project";
 pub const COLLEAGUE: &str = "colleague";
 /// The folder that serves as the remote.
 pub const REMOTE: &str = "storage";
+/// The folder with the programs that the colleague has: see [`unpack`].
+pub const PROGRAMS: &str = "without-python";
+
+/// What `export` sets; a shell expands `$PWD`, and does not split what it assigns.
+const NO_PYTHON: &str = "PATH=$PWD/../without-python";
 
 const UNPACK: &str = "../download/unpack.py";
 const ARCHIVE: &str = "../download/digits.csv.gz";
-const SET_EPOCHS: &str = "s/epochs: 2/epochs: 16/";
+const SET_EPOCHS: &str = "s/epochs: 2/epochs: 4/";
 /// BSD's sed takes the suffix of a backup as a separate argument.
 #[cfg(target_os = "macos")]
 const EDIT: &[&str] = &["sed", "-i", "", SET_EPOCHS, "params.yaml"];
@@ -68,8 +76,11 @@ pub const STEPS: &[Step] = &[
     Step::Part("A remote; here a folder, so nothing leaves this machine"),
     Step::Run("where data is shared", &["mlv", "remote", "add", "-d", "storage", "../storage"]),
     Step::Run("1,702 files become one pack", &["mlv", "push"]),
-    Step::Part("A pipeline: prepare, train, evaluate (see mlv.yaml)"),
-    Step::Run("run what is not up to date: all of it", &["mlv", "repro"]),
+    Step::Part("A pipeline: prepare, train three models, evaluate (see mlv.yaml)"),
+    Step::Run(
+        "run what is not up to date, up to three stages at once: all of it",
+        &["mlv", "repro", "-j", "3"],
+    ),
     Step::Run("results belong to the commit, too", &["git", "add", "."]),
     Step::Run("", &["git", "commit", "--quiet", "-m", "Train a first model"]),
     Step::Run("send what the stages made", &["mlv", "push"]),
@@ -79,17 +90,20 @@ pub const STEPS: &[Step] = &[
     Step::Run("train for longer", EDIT),
     Step::Run("what changed, and what is out of date by it", &["mlv", "status"]),
     Step::Run("keep the new version; the old one stays", &["mlv", "add", "data"]),
-    Step::Run("no test image changed: prepare-test is skipped", &["mlv", "repro"]),
+    Step::Run("no test image changed: prepare-test is skipped", &["mlv", "repro", "-j", "3"]),
     Step::Run("better than in the last commit?", &["mlv", "metrics", "diff"]),
     Step::Run("and which data is different?", &["mlv", "diff", "--summary"]),
     Step::Run("", &["git", "commit", "--quiet", "--all", "-m", "More digits, more epochs"]),
     Step::Run("only what is new travels", &["mlv", "push"]),
-    Step::Part("A colleague"),
+    Step::Part("A colleague, whose machine has no Python"),
     Step::Run("", &["cd", ".."]),
     Step::Run("code and pointers come from git", &["git", "clone", "--quiet", PROJECT, COLLEAGUE]),
     Step::Run("", &["cd", COLLEAGUE]),
-    Step::Run("the data comes from the remote", &["mlv", "pull"]),
-    Step::Run("same inputs, same results: nothing to run", &["mlv", "repro"]),
+    Step::Run("not even knowing what ran last", &["rm", "mlv.lock"]),
+    Step::Run("git and mlv, and nothing else", &["export", NO_PYTHON]),
+    Step::Run("these inputs were run before: nothing runs, the results come", &["mlv", "repro", "--pull"]),
+    Step::Run("the data itself, to look at", &["mlv", "pull", "--quiet"]),
+    Step::Run("git finds the same lock and the same metrics", &["git", "status"]),
 ];
 
 macro_rules! files {
@@ -165,10 +179,12 @@ impl Advice for Error {
     }
 }
 
-/// Makes the folder at `path`, if it is not there, and writes the dataset and the project into it.
+/// Makes the folder at `path`, if it is not there, and writes the dataset and the project into it,
+/// and what the colleague has for programs: `mlv`, which is the file named so, and `git`, which is
+/// found on `search`, the path of now.
 ///
 /// Fails with [`Error::NotEmpty`] if there is something in it already.
-pub fn unpack(path: &Path) -> Result<(), Error> {
+pub fn unpack(path: &Path, mlv: &OsStr, search: &OsStr) -> Result<(), Error> {
     let no_name = || Error::NoName { path: path.to_path_buf() };
     let absolute = std::path::absolute(path).map_err(|_| no_name())?;
     let name = absolute.file_name().and_then(|name| name.to_str()).ok_or_else(no_name)?;
@@ -185,6 +201,13 @@ pub fn unpack(path: &Path) -> Result<(), Error> {
             dir.create_dir_all(&folder)?;
         }
         atomic::write(&dir, &path, bytes, Some(0o644))?;
+    }
+    let mlv = format!("#!/bin/sh\nexec {} \"$@\"\n", shell::word(&mlv.to_string_lossy()));
+    let git = format!("#!/bin/sh\nPATH={}\nexec git \"$@\"\n", shell::word(&search.to_string_lossy()));
+    let programs = RepoPath::parse(PROGRAMS).expect("a plain name");
+    dir.create_dir_all(&programs)?;
+    for (name, script) in [("mlv", mlv), ("git", git)] {
+        atomic::write(&dir, &programs.join_entry(name), script.as_bytes(), Some(0o755))?;
     }
     Ok(())
 }
@@ -302,7 +325,9 @@ mod tests {
             .expect("no contradictions");
         let names: Vec<&str> = graph.order().map(|index| &*graph.address(index).name).collect();
         let at = |stage| names.iter().position(|name| *name == stage).expect("the stage is there");
-        assert!(at("prepare-train") < at("train") && at("train") < at("evaluate"), "{names:?}");
+        for train in ["train@slow", "train@medium", "train@fast"] {
+            assert!(at("prepare-train") < at(train) && at(train) < at("evaluate"), "{names:?}");
+        }
         assert!(at("prepare-test") < at("evaluate"), "{names:?}");
     }
 
@@ -310,8 +335,11 @@ mod tests {
     fn unpack_fills_a_new_folder_and_refuses_a_full_one() {
         let temp = tempfile::tempdir().expect("a temporary folder");
         let path = temp.path().join("new");
+        let unpack = |path: &Path| unpack(path, OsStr::new("/opt/mlv's/mlv"), OsStr::new("/usr/bin:/bin"));
         unpack(&path).expect("a new folder");
         assert!(path.join("project/mlv.yaml").is_file());
+        let script = std::fs::read_to_string(path.join(PROGRAMS).join("mlv")).expect("a script");
+        assert_eq!(script, "#!/bin/sh\nexec '/opt/mlv'\\''s/mlv' \"$@\"\n");
         assert!(matches!(unpack(&path), Err(Error::NotEmpty { .. })));
         assert!(matches!(unpack(Path::new("/")), Err(Error::NoName { .. })));
     }

@@ -1,4 +1,4 @@
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -23,7 +23,8 @@ use crate::report::interrupted;
 /// Makes a folder with 1,797 scans of handwritten digits and a pipeline that trains a model on
 /// them, and runs the commands of a first day in it, each shown as you would type it. The
 /// remote is a folder beside the project; nothing outside DIR is read or changed. Needs git and
-/// python3. At the end two clones are compared byte for byte.
+/// python3. The second clone works without python3: what was run before is restored. At the end the
+/// clones are compared byte for byte.
 #[derive(clap::Args)]
 #[command(after_help = help::after(&[
     ("mlv demo", "in the new folder mlv-demo"),
@@ -67,8 +68,9 @@ pub(crate) fn run(cx: &Context, args: &DemoArgs) -> Result<DemoReport, CliError>
     if !args.dry_run.dry_run {
         require("git", "apt-get install git")?;
         require("python3", "apt-get install python3")?;
-        demo::unpack(&args.folder)?;
-        Walk::new(cx, &args.folder)?.run()?;
+        let walk = Walk::new(cx, &args.folder)?;
+        demo::unpack(&args.folder, walk.mlv.as_os_str(), &walk.search)?;
+        walk.run()?;
         let contents = demo::compare_clones(&args.folder)?;
         report.outcome = Some(Outcome { contents, remote: demo::stored(&args.folder)? });
     }
@@ -89,6 +91,8 @@ struct Walk<'a> {
     root: &'a Path,
     folder: PathBuf,
     mlv: PathBuf,
+    /// The `PATH` of what is run.
+    search: OsString,
 }
 
 impl<'a> Walk<'a> {
@@ -96,7 +100,8 @@ impl<'a> Walk<'a> {
         let mlv = std::env::current_exe().map_err(|error| {
             CliError::new(ErrorKind::of_io(&error), "cannot find this program's own file").because(error)
         })?;
-        Ok(Walk { cx, root, folder: cx.cwd().join(root), mlv })
+        let search = std::env::var_os("PATH").unwrap_or_default();
+        Ok(Walk { cx, root, folder: cx.cwd().join(root), mlv, search })
     }
 
     fn run(mut self) -> Result<(), CliError> {
@@ -104,6 +109,10 @@ impl<'a> Walk<'a> {
             self.show(step)?;
             match step {
                 Step::Run(_, ["cd", folder]) => self.folder.push(folder),
+                Step::Run(_, ["export", set]) => {
+                    let path = set.strip_prefix("PATH=").expect("the walk exports nothing else");
+                    self.search = path.replace("$PWD", &self.folder.to_string_lossy()).into();
+                }
                 Step::Run(_, command) => self.execute(command)?,
                 Step::Part(_) => {}
             }
@@ -155,6 +164,7 @@ impl<'a> Walk<'a> {
         let program = if command[0] == "mlv" { self.mlv.as_os_str() } else { OsStr::new(command[0]) };
         let mut child = Command::new(program);
         child.args(&command[1..]).current_dir(&self.folder).stdin(Stdio::null());
+        child.env("PATH", &self.search);
         self.isolate(&mut child);
         if self.cx.ui().is_json() || self.cx.ui().is_quiet() {
             return child.output();
@@ -184,6 +194,10 @@ impl<'a> Walk<'a> {
 
 /// The command as it is typed into a shell.
 fn shown(command: &[&str]) -> String {
+    // What is expanded is not quoted.
+    if let ["export", set] = command {
+        return format!("export {set}");
+    }
     command.iter().map(|word| shell::word(word)).collect::<Vec<_>>().join(" ")
 }
 
@@ -229,5 +243,6 @@ mod tests {
     #[test]
     fn commands_are_shown_as_a_shell_reads_them() {
         assert_eq!(shown(&["git", "commit", "-m", "More digits"]), "git commit -m 'More digits'");
+        assert_eq!(shown(&["export", "PATH=$PWD/bin"]), "export PATH=$PWD/bin");
     }
 }

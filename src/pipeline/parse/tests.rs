@@ -25,10 +25,13 @@ fn the_demo_is_a_pipeline() {
     let bytes = include_bytes!("../../../fixtures/demo/project/mlv.yaml");
     let pipeline = parse(&at("mlv.yaml"), bytes, &NoValues).unwrap();
     let names: Vec<&str> = pipeline.stages.iter().map(|stage| &*stage.name).collect();
-    assert_eq!(names, ["prepare-train", "prepare-test", "train", "evaluate"]);
-    let evaluate = &pipeline.stages[3];
+    assert_eq!(
+        names,
+        ["prepare-train", "prepare-test", "train@slow", "train@medium", "train@fast", "evaluate"]
+    );
+    let evaluate = &pipeline.stages[5];
     assert!(evaluate.outs[0].is_metric() && !evaluate.outs[0].cache);
-    assert_eq!(evaluate.line, 37);
+    assert_eq!(evaluate.line, 39);
 }
 
 #[test]

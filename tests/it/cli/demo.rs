@@ -29,7 +29,41 @@ fn demo_ends_with_two_equal_clones_and_packs_chunks_and_pages() {
     assert!(drawn.expect("it is executable").stdout.len() > 64);
 
     assert_eq!(fs::read_dir(env.home()).expect("the home").count(), 0, "nothing outside the folder changed");
-    check_tour(&events(&output.stderr()));
+    let events = events(&output.stderr());
+    check_parallel(&events);
+    check_restored(&env, &events);
+    check_tour(&events);
+}
+
+/// What the demo printed for its first command that begins so.
+fn printed<'a>(events: &'a [(String, String)], command: &str) -> &'a str {
+    let found = events.iter().find(|(ran, _)| ran.starts_with(command));
+    &found.unwrap_or_else(|| panic!("`{command}` was not run")).1
+}
+
+/// Of the three models each begins before one of them is done.
+fn check_parallel(events: &[(String, String)]) {
+    let repro = printed(events, "mlv repro -j 3");
+    let done = repro.find("Stage `train@").expect("a model is done");
+    for model in ["slow", "medium", "fast"] {
+        let began = repro.find(&format!("Running stage `train@{model}`")).expect("it ran");
+        assert!(began < done, "one after the other: {repro}");
+    }
+}
+
+/// The colleague has no interpreter and no lock, and ends with what the first clone has.
+fn check_restored(env: &TestEnv, events: &[(String, String)]) {
+    let programs = fs::read_dir(env.path().join("mlv-demo/without-python")).expect("a folder");
+    let mut programs: Vec<_> = programs.map(|entry| entry.expect("an entry").file_name()).collect();
+    programs.sort();
+    assert_eq!(programs, ["git", "mlv"], "no interpreter");
+    let repro = printed(events, "mlv repro --pull");
+    assert_eq!(repro.matches(" restored from the run cache\n").count(), 6, "{repro}");
+    assert!(repro.contains("\nRan 0 stages, restored 6, skipped 0 in "), "{repro}");
+    assert!(printed(events, "git status").ends_with("nothing to commit, working tree clean\n"));
+    let lock =
+        |clone: &str| fs::read(env.path().join("mlv-demo").join(clone).join("mlv.lock")).expect("a lock");
+    assert_eq!(lock("project"), lock("colleague"));
 }
 
 /// The commands that the demo ran, each with its output.
@@ -52,7 +86,7 @@ fn check_tour(events: &[(String, String)]) {
     for line in
         tour.split("```").skip(1).step_by(2).flat_map(str::lines).filter(|line| !["", "…"].contains(line))
     {
-        if let Some(command) = line.strip_prefix("$ ").filter(|command| !command.starts_with("cd ")) {
+        if let Some(command) = line.strip_prefix("$ ").filter(|command| !is_obeyed(command)) {
             let (_, output) =
                 events.find(|(ran, _)| ran == command).unwrap_or_else(|| panic!("not run: {line}"));
             printed = output.lines().map(shape).rev().collect();
@@ -65,6 +99,11 @@ fn check_tour(events: &[(String, String)]) {
         }
     }
     assert!(commands >= 8, "a tour of {commands} commands");
+}
+
+/// What the demo does itself, as a shell would.
+fn is_obeyed(command: &str) -> bool {
+    ["cd ", "export "].iter().any(|word| command.starts_with(word))
 }
 
 /// The line without the time that something took, at its end, and without indentation.
