@@ -68,6 +68,10 @@ pub enum ErrorKind {
     StageFailed,
     /// A declared output was not produced, or an input vanished.
     StageInvalid,
+    /// A stage that has not run as it is now, so that the lock does not tell of it.
+    StageStale,
+    /// A stage that was run again made other outputs than those that are recorded.
+    NotReproduced,
     /// No space, or a quota, or too many open files.
     NoSpace,
     /// The file system refuses access.
@@ -133,6 +137,8 @@ kinds! {
     RemoteInvalid "remote_invalid" 7 false "the remote's answer makes no sense";
     StageFailed "stage_failed" 8 false "a stage's command failed";
     StageInvalid "stage_invalid" 8 false "a stage did not produce a declared output, or an input vanished";
+    StageStale "stage_stale" 8 false "a stage has not run as it is now: what it makes is not recorded";
+    NotReproduced "not_reproduced" 1 false "a stage that was run again made something else than is recorded";
     NoSpace "no_space" 9 true "no space, a quota, or too many open files";
     PermissionDenied "permission_denied" 9 false "the file system refuses access";
     Io "io" 9 false "any other local input or output error";

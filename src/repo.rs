@@ -84,6 +84,26 @@ impl Repo {
         })
     }
 
+    /// The same project in another work tree, the folder `root`: with this configuration and cache, and
+    /// without git. What is remembered of its files lies in it, and goes with it.
+    pub fn in_tree(&self, root: &Path) -> Result<Repo, Error> {
+        let dir = Dir::open(root)?;
+        let mlv = Arc::new(dir.create_own()?);
+        let cache = Cache::open(&self.cache_dir()?, self.cache_options()?)?;
+        Ok(Repo {
+            root: root.to_path_buf(),
+            prefix: RepoPath::root(),
+            sources: self.sources.clone(),
+            config: self.config.clone(),
+            git: None,
+            dir: dir.with_temp_home(mlv.clone()),
+            mlv,
+            waits: self.waits,
+            jobs: self.jobs,
+            cache: OnceLock::from(cache),
+        })
+    }
+
     /// The same, for a command that gives up at once where another process is in the way.
     pub fn without_waiting(mut self) -> Repo {
         self.waits = false;

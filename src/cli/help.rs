@@ -16,7 +16,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Merge branches", &["resolve", "install", "merge-driver"]),
     (
         "Run pipelines",
-        &["repro", "explain", "stage", "freeze", "unfreeze", "dag", "logs", "metrics", "params"],
+        &["repro", "explain", "verify", "stage", "freeze", "unfreeze", "dag", "logs", "metrics", "params"],
     ),
     ("Look and repair", &["root", "fsck", "rescue", "version"]),
 ];

@@ -4,6 +4,7 @@
 //! .mlv/ops/<owner>-<16 hex>/lock           held while the owner lives
 //! .mlv/ops/<owner>-<16 hex>/journal        one record a line
 //! .mlv/ops/<owner>-<16 hex>/aside/<path>   what stood at this path of the work tree
+//! .mlv/ops/<owner>-<16 hex>/scratch/        what is nobody's, and goes with the folder
 //! ```
 //! The folder goes away when the operation ends well. What a killed process left is found by the
 //! next command, which reads the records and puts back what lies aside. What the records say is
@@ -25,6 +26,7 @@ use crate::model::path::RepoPath;
 const FOLDER: &str = "ops";
 const JOURNAL: &str = "journal";
 const ASIDE: &str = "aside";
+const SCRATCH: &str = "scratch";
 /// Largest journal that is read, in bytes.
 const MAX_JOURNAL: u64 = 256 << 20;
 
@@ -85,6 +87,14 @@ impl Journal {
     /// The folder in which things lie aside under their paths.
     pub fn aside(&self) -> Result<Dir, Error> {
         self.dir.open_dir(&RepoPath::own(ASIDE))
+    }
+
+    /// A new, empty folder of the operation's own, which goes away with it: nothing in it is the user's.
+    pub fn scratch(&self) -> Result<Dir, Error> {
+        let folder = RepoPath::own(SCRATCH);
+        self.dir.remove_all(&folder)?;
+        self.dir.create_dir_all(&folder)?;
+        self.dir.open_dir(&folder)
     }
 
     /// Ends the operation: what still lies aside goes to rescue.

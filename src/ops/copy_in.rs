@@ -211,7 +211,8 @@ fn take_away(placer: &mut Placer<'_>, repo: &Repo, copied: &Copied) {
     }
 }
 
-fn copy_bytes(
+/// Copies all of `from`, the file `name`, to `to`; stops when the user asks to.
+pub(super) fn copy_bytes(
     from: &mut impl Read,
     to: &mut impl Write,
     name: &Path,

@@ -14,6 +14,7 @@ use crate::ops::merge_error::MergeError;
 use crate::ops::output_error::OutputError;
 use crate::ops::repro::StageError;
 use crate::ops::tracked::Source;
+use crate::ops::verify::VerifyError;
 use crate::pipeline::graph::GraphError;
 use crate::pipeline::parse::PipelineError;
 use crate::remote;
@@ -172,6 +173,9 @@ pub enum OpError {
     /// A stage.
     #[error(transparent)]
     Stage(#[from] Box<StageError>),
+    /// A stage that was run again.
+    #[error(transparent)]
+    Verify(#[from] Box<VerifyError>),
     /// An edit of a pipeline file.
     #[error(transparent)]
     Edit(#[from] Box<EditError>),
@@ -228,6 +232,12 @@ impl From<StageError> for OpError {
     }
 }
 
+impl From<VerifyError> for OpError {
+    fn from(error: VerifyError) -> OpError {
+        OpError::Verify(Box::new(error))
+    }
+}
+
 impl From<EditError> for OpError {
     fn from(error: EditError) -> OpError {
         OpError::Edit(Box::new(error))
@@ -280,6 +290,7 @@ impl OpError {
             OpError::Pipeline(error) => Some(&**error),
             OpError::Lock(error) => Some(&**error),
             OpError::Stage(error) => Some(&**error),
+            OpError::Verify(error) => Some(&**error),
             OpError::Edit(error) => Some(&**error),
             OpError::Merge(error) => Some(&**error),
             OpError::Graph(error) => Some(error),

@@ -1,5 +1,6 @@
 //! `logs`: what the last run of a stage printed.
 
+use crate::fs::file::OutFile;
 use crate::model::path::RepoPath;
 use crate::ops::repro::StageError;
 use crate::ops::targets::{self, TargetOptions};
@@ -67,6 +68,17 @@ pub fn run(repo: &Repo, options: &LogsOptions) -> Result<LogsReport, OpError> {
 /// The file with what the last run of a stage printed, below mlv's own folder.
 pub(super) fn file_of(target: &str) -> RepoPath {
     RepoPath::own(FOLDER).join(&RepoPath::own(&format!("{}.log", leases::file_name(target))))
+}
+
+/// A new file for what the command of `target` prints, instead of that of its last run, and its path
+/// from the root.
+pub(super) fn create(repo: &Repo, target: &str) -> Result<(OutFile, String), OpError> {
+    let (mlv, file) = (repo.mlv(), file_of(target));
+    if let Some(folder) = file.parent() {
+        mlv.create_dir_all(&folder)?;
+    }
+    mlv.remove_file(&file)?;
+    Ok((mlv.create_file(&file, 0o666)?, format!(".mlv/{file}")))
 }
 
 /// The lines of `text`, or the last `most` of them. Of a line that was written over, as progress

@@ -70,6 +70,7 @@ mod tests;
 pub mod tracked;
 pub mod trees;
 pub mod values;
+pub mod verify;
 
 pub use error::OpError;
 pub use output_error::OutputError;

@@ -23,7 +23,7 @@ impl Repo {
     }
 
     /// The cache's options as the configuration has them.
-    fn cache_options(&self) -> Result<CacheOptions, Error> {
+    pub(super) fn cache_options(&self) -> Result<CacheOptions, Error> {
         let mut options = CacheOptions::default();
         if let Some(pack_below) = self.config.pack_below()? {
             options.pack_below = pack_below;

@@ -69,6 +69,7 @@ pub(crate) mod resolve;
 pub(crate) mod root;
 pub(crate) mod stage;
 pub(crate) mod status;
+pub(crate) mod verify;
 pub(crate) mod version;
 
 use crate::cli::context::Context;
@@ -111,6 +112,7 @@ pub(crate) enum Command {
     Stage(stage::StageArgs),
     Status(status::StatusArgs),
     Unfreeze(freeze::UnfreezeArgs),
+    Verify(verify::VerifyArgs),
     Version(version::VersionArgs),
 }
 
@@ -152,6 +154,7 @@ impl Command {
             Command::Stage(args) => args.run(cx),
             Command::Status(args) => finish(cx, status::run(cx, args)),
             Command::Unfreeze(args) => finish(cx, freeze::unfreeze(cx, args)),
+            Command::Verify(args) => finish(cx, verify::run(cx, args)),
             Command::Version(args) => finish(cx, version::run(cx, &args)),
         }
     }

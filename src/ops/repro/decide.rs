@@ -20,7 +20,7 @@ use crate::pipeline::plan::{self, OutChange, Repair, SkipReason, Verdict};
 use crate::report::Event;
 
 /// Waiting is told after so long.
-const TELL_AFTER: Duration = Duration::from_secs(1);
+pub(super) const TELL_AFTER: Duration = Duration::from_secs(1);
 
 /// What became of a stage.
 pub(super) enum Taken {

@@ -36,7 +36,10 @@ use crate::report::{Event, Reporter};
 
 pub use crate::pipeline::schedule::OnFailure;
 pub use error::StageError;
+pub(in crate::ops) use resources::grant_alone;
 pub use resources::{Provided, Provision};
+
+pub(in crate::ops) use run::{check_end, failed_folder};
 
 use locks::Locks;
 use session::Session;
@@ -255,7 +258,7 @@ pub fn dry_run(repo: &Repo, options: &ReproOptions, reporter: &dyn Reporter) -> 
 }
 
 /// What is tracked. A pointer that cannot be used is told; pipelines and locks must be usable.
-fn load(repo: &Repo, reporter: &dyn Reporter) -> Result<Tracked, OpError> {
+pub(in crate::ops) fn load(repo: &Repo, reporter: &dyn Reporter) -> Result<Tracked, OpError> {
     let mut tracked = Tracked::load(repo)?;
     let is_refused_entry = |problem: &Problem| {
         let refused = |one: &crate::ops::tracked::TrackedPipeline| {
@@ -277,7 +280,8 @@ fn load(repo: &Repo, reporter: &dyn Reporter) -> Result<Tracked, OpError> {
     Ok(tracked)
 }
 
-fn graph(tracked: &Tracked) -> Result<Graph, OpError> {
+/// The graph of all stages.
+pub(in crate::ops) fn graph(tracked: &Tracked) -> Result<Graph, OpError> {
     let pipelines = tracked.pipelines().iter().map(|one| (*one.pipeline).clone());
     Ok(Graph::build(pipelines.collect())?)
 }

@@ -5,18 +5,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
+use std::time::Instant;
 
 use crate::fs;
 use crate::fs::lock::StageLease;
 use crate::model::stage::{MAX_RESOURCE, Variables, is_resource_name};
 use crate::ops::present::WorkTreeState;
 use crate::ops::repro::ReproOptions;
+use crate::ops::repro::decide::TELL_AFTER;
 use crate::ops::repro::error::StageError;
 use crate::ops::repro::locks::Locks;
-use crate::ops::repro::session::Session;
+use crate::ops::repro::session::{LOOK_EVERY, Session};
 use crate::ops::{OpError, leases};
 use crate::pipeline::graph::{Graph, StageIndex};
 use crate::pipeline::plan::{self, Verdict};
+use crate::repo::Repo;
+use crate::report::{Event, Reporter, interrupted};
 
 /// The resource whose indices CUDA gets, too.
 const GPU: &str = "gpu";
@@ -91,7 +95,7 @@ impl Provided {
     }
 
     /// Says what the stage `target` wants more of than there is.
-    pub(super) fn check(&self, target: &str, wanted: &[(Box<str>, u32)]) -> Result<(), StageError> {
+    pub(in crate::ops) fn check(&self, target: &str, wanted: &[(Box<str>, u32)]) -> Result<(), StageError> {
         let lacking = wanted.iter().find(|(name, count)| self.indices(name).len() < *count as usize);
         let Some((name, wanted)) = lacking else { return Ok(()) };
         let provided = self.indices(name).len();
@@ -101,7 +105,7 @@ impl Provided {
 
 /// What a stage holds while it runs.
 #[derive(Default)]
-pub(super) struct Grant {
+pub(in crate::ops) struct Grant {
     /// By resource.
     indices: Vec<(Box<str>, Vec<u32>)>,
     /// Held for their drop.
@@ -110,7 +114,7 @@ pub(super) struct Grant {
 
 impl Grant {
     /// The variables that tell the command: `MLV_GPU=2`.
-    pub(super) fn variables(&self) -> Variables {
+    pub(in crate::ops) fn variables(&self) -> Variables {
         let mut variables = Vec::new();
         for (name, indices) in &self.indices {
             let text: Vec<String> = indices.iter().map(ToString::to_string).collect();
@@ -150,45 +154,84 @@ pub(super) fn check_all(
     Ok(())
 }
 
+/// All of what is `wanted` of the indices that `free` tells of each resource; if others hold too much of
+/// it, who does, as far as that is another process.
+///
+/// Never a part: who waits holds nothing, so that two runs never wait for each other.
+fn acquire(
+    repo: &Repo,
+    wanted: &[(Box<str>, u32)],
+    free: impl Fn(&str) -> Vec<u32>,
+) -> Result<Result<Grant, Option<fs::Error>>, OpError> {
+    let mut grant = Grant::default();
+    let mut busy = None;
+    for (name, count) in wanted {
+        let mut got = Vec::new();
+        for number in free(name) {
+            if got.len() == *count as usize {
+                break;
+            }
+            // No stage has such a name.
+            match leases::try_acquire(repo, &format!("{name}={number}")) {
+                Ok(lease) => {
+                    got.push(number);
+                    grant.leases.push(lease);
+                }
+                Err(error @ fs::Error::Busy { .. }) => busy = Some(error),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if got.len() < *count as usize {
+            return Ok(Err(busy));
+        }
+        grant.indices.push((name.clone(), got));
+    }
+    Ok(Ok(grant))
+}
+
+/// What a stage needs that runs while no other of this process does. Waits for other processes, unless
+/// the user does not want to wait.
+pub(in crate::ops) fn grant_alone(
+    repo: &Repo,
+    provided: &Provided,
+    wanted: &[(Box<str>, u32)],
+    reporter: &dyn Reporter,
+) -> Result<Grant, OpError> {
+    let (since, mut is_told) = (Instant::now(), false);
+    loop {
+        match acquire(repo, wanted, |name| provided.indices(name).to_vec())? {
+            Ok(grant) => return Ok(grant),
+            Err(Some(fs::Error::Busy { holder, .. })) if repo.waits() => {
+                if !is_told && since.elapsed() >= TELL_AFTER {
+                    is_told = true;
+                    reporter.event(&Event::Waiting { holder });
+                }
+            }
+            Err(Some(error)) => return Err(error.into()),
+            Err(None) => {}
+        }
+        if interrupted() {
+            return Err(OpError::Interrupted);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
 impl Session<'_> {
     /// What the stage needs to run, all of it; nothing while others hold too much.
-    ///
-    /// Never a part: who waits holds nothing, so that two runs never wait for each other.
     pub(super) fn grant(&mut self, index: StageIndex) -> Result<Option<Grant>, OpError> {
         let graph = self.graph;
         let wanted = &graph.stage(index).resources;
         self.options.resources.check(&self.target(index), wanted)?;
-        let mut grant = Grant::default();
-        let mut busy = None;
-        for (name, count) in wanted {
-            let mut got = Vec::new();
-            for number in self.free(name) {
-                if got.len() == *count as usize {
-                    break;
-                }
-                // No stage has such a name.
-                match leases::try_acquire(self.repo, &format!("{name}={number}")) {
-                    Ok(lease) => {
-                        got.push(number);
-                        grant.leases.push(lease);
-                    }
-                    Err(error @ fs::Error::Busy { .. }) => busy = Some(error),
-                    Err(error) => return Err(error.into()),
-                }
+        match acquire(self.repo, wanted, |name| self.free(name))? {
+            Ok(grant) => return Ok(Some(grant)),
+            Err(Some(fs::Error::Busy { holder, .. })) if self.repo.waits() => {
+                self.tell_of_waiting(index, holder);
             }
-            if got.len() < *count as usize {
-                match busy {
-                    Some(fs::Error::Busy { holder, .. }) if self.repo.waits() => {
-                        self.tell_of_waiting(index, holder);
-                    }
-                    Some(error) => return Err(error.into()),
-                    None => {}
-                }
-                return Ok(None);
-            }
-            grant.indices.push((name.clone(), got));
+            Err(Some(error)) => return Err(error.into()),
+            Err(None) => {}
         }
-        Ok(Some(grant))
+        Ok(None)
     }
 
     /// Whether no stage of this run keeps the stage from getting what it needs.

@@ -6,7 +6,7 @@
 use std::time::{Instant, SystemTime};
 
 use crate::error::{Advice, ErrorKind};
-use crate::fs::file::OutFile;
+use crate::fs::dir::Dir;
 use crate::fs::lock::StageLease;
 use crate::fs::owner::host_name;
 use crate::fs::rescue::time;
@@ -30,6 +30,7 @@ use crate::ops::{OpError, git_files, leases, logs, run_cache};
 use crate::pipeline::exec::{End, ExecError};
 use crate::pipeline::graph::StageIndex;
 use crate::pipeline::plan::State;
+use crate::repo::Repo;
 use crate::report::{Event, interrupted};
 
 /// Most bytes of a log; more is never written.
@@ -88,7 +89,7 @@ impl Session<'_> {
         let aside = Aside::note(repo, &self.state, journal, (&target, stage), known)?;
         let run = journal.name().to_owned();
         let taken = aside.take(repo).and_then(|()| aside.copy_persistent(repo, stage, self.reporter));
-        let started = taken.and_then(|()| self.log(&target)).and_then(|(log, log_path)| {
+        let started = taken.and_then(|()| logs::create(repo, &target)).and_then(|(log, log_path)| {
             let command = stage.command.scripts().join("\n");
             self.reporter.event(&Event::StageStarted { stage: target.clone(), command });
             let (root, mut stage) = (repo.root().to_owned(), stage.clone());
@@ -159,29 +160,7 @@ impl Session<'_> {
     }
 
     fn check_end(&self, index: StageIndex, run: &Run, end: Result<End, ExecError>) -> Result<(), OpError> {
-        let (stage, log) = (self.target(index).into(), run.log.clone());
-        match end.map_err(StageError::from)? {
-            End::Success if interrupted() => Err(OpError::Interrupted),
-            End::Success => Ok(()),
-            End::Code(code) => Err(StageError::Code { stage, code, log }.into()),
-            End::Signal(signal) => Err(StageError::Signal { stage, signal, log }.into()),
-            End::Interrupted => Err(OpError::Interrupted),
-            End::TimedOut => {
-                let limit = Span(self.graph.stage(index).timeout.unwrap_or_default());
-                Err(StageError::TimedOut { stage, limit, log }.into())
-            }
-        }
-    }
-
-    /// The file for all that the stage prints, and its path from the root.
-    fn log(&self, target: &str) -> Result<(OutFile, String), OpError> {
-        let mlv = self.repo.mlv();
-        let file = logs::file_of(target);
-        if let Some(folder) = file.parent() {
-            mlv.create_dir_all(&folder)?;
-        }
-        mlv.remove_file(&file)?;
-        Ok((mlv.create_file(&file, 0o666)?, format!(".mlv/{file}")))
+        check_end((&self.target(index), self.graph.stage(index)), end, &run.log)
     }
 
     /// Checks what the command did, and takes its outputs into the cache.
@@ -290,16 +269,12 @@ impl Session<'_> {
 
     /// Keeps what a command made until it failed, instead of what the last failure left.
     fn keep_made(&mut self, index: StageIndex, aside: &Aside) {
-        let mlv = self.repo.mlv();
-        let folder = RepoPath::own(FAILED).join(&RepoPath::own(&leases::file_name(&self.target(index))));
         let keep = || {
-            mlv.remove_all(&folder)?;
-            mlv.create_dir_all(&folder)?;
-            aside.keep_made(self.repo, &mlv.open_dir(&folder)?)
+            let (folder, shown) = failed_folder(self.repo, &self.target(index))?;
+            Ok::<_, OpError>(aside.keep_made(self.repo, &folder)?.then_some(shown))
         };
         match keep() {
-            Ok(true) => self.line(index).partial_outputs = Some(format!(".mlv/{folder}")),
-            Ok(false) => {}
+            Ok(folder) => self.line(index).partial_outputs = folder,
             Err(error) => {
                 let message = format!("what a failed command made cannot be kept: {error}");
                 self.reporter.event(&Event::Warning { message });
@@ -338,4 +313,34 @@ impl Session<'_> {
         );
         self.reporter.event(&Event::Warning { message });
     }
+}
+
+/// Whether the command of the stage `target` ended well; `log` is the file with what it printed.
+pub(in crate::ops) fn check_end(
+    (target, definition): (&str, &Stage),
+    end: Result<End, ExecError>,
+    log: &str,
+) -> Result<(), OpError> {
+    let (stage, log) = (target.into(), log.to_owned());
+    match end.map_err(StageError::from)? {
+        End::Success if interrupted() => Err(OpError::Interrupted),
+        End::Success => Ok(()),
+        End::Code(code) => Err(StageError::Code { stage, code, log }.into()),
+        End::Signal(signal) => Err(StageError::Signal { stage, signal, log }.into()),
+        End::Interrupted => Err(OpError::Interrupted),
+        End::TimedOut => {
+            let limit = Span(definition.timeout.unwrap_or_default());
+            Err(StageError::TimedOut { stage, limit, log }.into())
+        }
+    }
+}
+
+/// A new folder for what a command made that is wrong, instead of that of the last time, and its path from
+/// the root.
+pub(in crate::ops) fn failed_folder(repo: &Repo, target: &str) -> Result<(Dir, String), OpError> {
+    let mlv = repo.mlv();
+    let folder = RepoPath::own(FAILED).join(&RepoPath::own(&leases::file_name(target)));
+    mlv.remove_all(&folder)?;
+    mlv.create_dir_all(&folder)?;
+    Ok((mlv.open_dir(&folder)?, format!(".mlv/{folder}")))
 }

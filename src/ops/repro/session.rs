@@ -35,7 +35,7 @@ use crate::report::{Event, Reporter, Urgency, interrupted, urgency};
 /// The lock files are replaced at most so often while stages run (docs/formats.md, "In git").
 const FLUSH_EVERY: Duration = Duration::from_secs(2);
 /// How often stages are looked at that another process has.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// All that a run knows.
 pub(super) struct Session<'a> {

@@ -64,4 +64,5 @@ mod templates;
 mod terminal;
 mod usage;
 mod values;
+mod verify;
 mod waiting;
