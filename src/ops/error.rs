@@ -34,6 +34,14 @@ pub enum OpError {
         /// Targets that are near it, nearest first.
         near: Vec<String>,
     },
+    /// A target that is neither a stage nor what one makes, where only stages are meant.
+    #[error("there is no stage `{target}`")]
+    NoSuchStage {
+        /// The target as given.
+        target: String,
+        /// Targets that are near it, nearest first.
+        near: Vec<String>,
+    },
     /// A target that is there, and that nothing tracks.
     #[error("`{target}` is not tracked")]
     NotTracked {
@@ -309,6 +317,7 @@ impl Advice for OpError {
     fn kind(&self) -> ErrorKind {
         match self {
             OpError::NoSuchTarget { .. }
+            | OpError::NoSuchStage { .. }
             | OpError::NotTracked { .. }
             | OpError::MadeByNoStage { .. }
             | OpError::NoMatch { .. }
@@ -329,7 +338,7 @@ impl Advice for OpError {
 
     fn hints(&self) -> Vec<Hint> {
         match self {
-            OpError::NoSuchTarget { near, .. } if !near.is_empty() => {
+            OpError::NoSuchTarget { near, .. } | OpError::NoSuchStage { near, .. } if !near.is_empty() => {
                 vec![Hint::new(format!("did you mean `{}`?", near.join("` or `")))]
             }
             OpError::NotTracked { target } => vec![Hint::new(format!("to track it: mlv add {target}"))],
@@ -337,7 +346,7 @@ impl Advice for OpError {
                 Hint::new("add `--skip-failed` to keep nothing for that file of that commit"),
                 Hint::new("or name the commits that count: `-a`, `-T`, `--rev`"),
             ],
-            OpError::MadeByNoStage { .. } => vec![Hint::new("mlv stage list")],
+            OpError::MadeByNoStage { .. } | OpError::NoSuchStage { .. } => vec![Hint::new("mlv stage list")],
             OpError::NoSuchOperation { .. } => vec![Hint::new("mlv rescue list")],
             OpError::AmbiguousTarget { candidates, .. } => {
                 vec![Hint::new(format!("name one of `{}`", candidates.join("`, `")))]
@@ -359,6 +368,7 @@ impl Advice for OpError {
     fn subject(&self) -> Option<String> {
         match self {
             OpError::NoSuchTarget { target, .. }
+            | OpError::NoSuchStage { target, .. }
             | OpError::NotTracked { target }
             | OpError::MadeByNoStage { target }
             | OpError::NoMatch { target }

@@ -4,12 +4,13 @@
 //! outputs below it, a pipeline file, a stage, or a group of stages (`train` for `train@a` and
 //! `train@b`); always relative to the current folder. One that means nothing is an error (R14).
 
+mod chosen;
 mod expand;
 mod filter;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use globset::GlobMatcher;
@@ -21,9 +22,10 @@ use crate::model::resolve::{ResolveError, resolve};
 use crate::model::stage::Stage;
 use crate::ops::OpError;
 use crate::ops::tracked::{PIPELINE_FILE, Source, Tracked, TrackedOut, TrackedPipeline};
-use crate::pipeline::graph::{Graph, Selection, StageAddress};
+use crate::pipeline::graph::StageAddress;
 use crate::repo::Repo;
 
+use chosen::Chosen;
 pub use expand::{near_there, paths};
 pub use filter::{Filter, FilterOptions};
 
@@ -55,7 +57,7 @@ pub fn outputs<'t>(
     tracked: &'t Tracked,
     options: &TargetOptions,
 ) -> Result<Vec<Selected<'t>>, OpError> {
-    let mut chosen = Chosen { tracked, parts: BTreeMap::new() };
+    let mut chosen = Chosen::new(tracked);
     if options.targets.is_empty() {
         tracked.outs().iter().for_each(|out| chosen.add(out, ""));
         return Ok(chosen.finish());
@@ -78,7 +80,7 @@ pub fn outputs_and_stages<'t>(
     tracked: &'t Tracked,
     options: &TargetOptions,
 ) -> Result<(Vec<Selected<'t>>, Vec<StageAddress>), OpError> {
-    let mut chosen = Chosen { tracked, parts: BTreeMap::new() };
+    let mut chosen = Chosen::new(tracked);
     let mut stages = BTreeSet::new();
     let resolver = Resolver { repo, tracked };
     for target in &options.targets {
@@ -97,7 +99,12 @@ pub fn outputs_and_stages<'t>(
 /// An output means the stage that makes it; what no stage makes is no target here. Where a name
 /// is a path and a stage, the stage counts.
 pub fn stages(repo: &Repo, tracked: &Tracked, options: &TargetOptions) -> Result<Vec<StageAddress>, OpError> {
-    stages_of(repo, tracked, options, &|target| Err(OpError::MadeByNoStage { target: target.to_owned() }))
+    let is_none = |target: &str| Err(OpError::MadeByNoStage { target: target.to_owned() });
+    stages_of(repo, tracked, options, &is_none).map_err(|error| match error {
+        OpError::NoSuchTarget { target, near } => OpError::NoSuchStage { target, near },
+        OpError::NotTracked { target } => OpError::MadeByNoStage { target },
+        error => error,
+    })
 }
 
 /// The same of targets that may mean data of no stage, too.
@@ -403,74 +410,4 @@ fn is_in_group(name: &str, group: &str) -> bool {
 fn addresses(pipeline: &TrackedPipeline) -> impl Iterator<Item = StageAddress> {
     let file = &pipeline.pipeline.file;
     pipeline.pipeline.stages.iter().map(|stage| StageAddress { file: file.clone(), name: stage.name.clone() })
-}
-
-/// Outputs gathered target by target.
-struct Chosen<'t> {
-    tracked: &'t Tracked,
-    /// By output: the parts, or nothing for all of it.
-    parts: BTreeMap<&'t RepoPath, Option<BTreeSet<Box<str>>>>,
-}
-
-impl<'t> Chosen<'t> {
-    fn add(&mut self, out: &'t TrackedOut, inside: &str) {
-        let parts = self.parts.entry(&out.path).or_insert_with(|| Some(BTreeSet::new()));
-        match parts {
-            _ if inside.is_empty() => *parts = None,
-            Some(parts) => drop(parts.insert(inside.into())),
-            None => {}
-        }
-    }
-
-    fn add_meaning(&mut self, meaning: &Meaning<'t>) {
-        let tracked = self.tracked;
-        match meaning {
-            Meaning::Output(out, inside) => self.add(out, inside),
-            Meaning::Folder(folder) => tracked.below(folder).for_each(|out| self.add(out, "")),
-            Meaning::Stage(_, stage) => self.add_outs(stage),
-        }
-    }
-
-    fn add_outs(&mut self, stage: &Stage) {
-        let tracked = self.tracked;
-        stage.outs.iter().filter_map(|out| tracked.out(&out.path)).for_each(|out| self.add(out, ""));
-    }
-
-    /// Adds what the stages of the chosen outputs depend on, all the way up.
-    fn add_upstream(&mut self) -> Result<(), OpError> {
-        let tracked = self.tracked;
-        let pipelines = tracked.pipelines().iter().map(|known| (*known.pipeline).clone());
-        let graph = Graph::build(pipelines.collect())?;
-        let stages = self.parts.keys().filter_map(|path| match &tracked.out(path)?.source {
-            Source::Stage { file, stage } => graph.find(file, stage),
-            Source::Pointer { .. } => None,
-        });
-        let stages: Vec<_> = stages.collect();
-        for index in graph.select(&stages, Selection::WithUpstream) {
-            let stage = graph.stage(index);
-            self.add_outs(stage);
-            for dep in &stage.deps {
-                match tracked.containing(dep) {
-                    Some((out, inside)) => self.add(out, inside),
-                    None => tracked.below(dep).for_each(|out| self.add(out, "")),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Vec<Selected<'t>> {
-        let tracked = self.tracked;
-        let selected = self.parts.into_iter().filter_map(|(path, parts)| {
-            let out = tracked.out(path)?;
-            Some(Selected { out, inside: outermost(parts.unwrap_or_default()) })
-        });
-        selected.collect()
-    }
-}
-
-/// The paths that lie in no other of them, sorted.
-fn outermost(paths: BTreeSet<Box<str>>) -> Vec<Box<str>> {
-    let covered = |path: &str| path.match_indices('/').any(|(end, _)| paths.contains(&path[..end]));
-    paths.iter().filter(|path| !covered(path)).cloned().collect()
 }

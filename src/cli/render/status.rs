@@ -6,7 +6,7 @@ use crate::cli::render::{Viewpoint, count, thousands};
 use crate::cli::ui::Text;
 use crate::ops::compare::ChangeCounts;
 use crate::ops::remote_status::{Unequal, Whereabouts};
-use crate::ops::status::{DataStatus, Differences, Partial, StatusReport};
+use crate::ops::status::{DataStatus, Differences, Makers, Partial, StatusReport};
 
 /// All parts that have something to say.
 pub(crate) fn status(report: &StatusReport, view: &Viewpoint, out: &mut Text) {
@@ -51,7 +51,12 @@ pub(crate) fn data(data: &DataStatus, view: &Viewpoint, out: &mut Text) {
     let mut uncommitted = data.uncommitted.clone();
     // What is recorded came with git; whether anything was changed here shows once its list is here.
     let newer = std::mem::take(&mut uncommitted.unknown);
-    differences("Changed, not recorded", "mlv add, or mlv commit for all", &uncommitted, view, out);
+    let remedy = match uncommitted.makers {
+        Makers { stages: false, .. } => "mlv add, or mlv commit for all",
+        Makers { users: false, stages: true } => "mlv repro makes it again, mlv commit keeps it",
+        Makers { users: true, stages: true } => "mlv add; what a stage made: mlv repro, or mlv commit",
+    };
+    differences("Changed, not recorded", remedy, &uncommitted, view, out);
     if !newer.is_empty() {
         out.strong("Not what is recorded now, which is not downloaded").put(" (mlv pull):").end();
         for path in &newer {

@@ -111,8 +111,10 @@ impl OutputError {
             OutputError::EntangledStage { path, .. } => {
                 format!("take it out of `{path}` in an editor: braces or an anchor tie it to the rest")
             }
-            OutputError::MadeByStage { stage, .. } => {
-                format!("`mlv remove {stage}` removes the stage, with `--outs` what it made too")
+            OutputError::MadeByStage { path, stage } => {
+                // Where both have one name, the path comes first.
+                let colon = if path.as_str() == &**stage { ":" } else { "" };
+                format!("`mlv remove {colon}{stage}` removes the stage, with `--outs` what it made too")
             }
             OutputError::StageOutput { stage, .. } => {
                 format!("run `mlv repro {stage}`, or `mlv commit {stage}` to record it as it is")

@@ -163,13 +163,20 @@ impl Advice for StageError {
     }
 
     fn hints(&self) -> Vec<Hint> {
+        // Often that spares the run.
+        let pull = Hint::new("mlv repro --pull");
         let hint = match self {
+            StageError::PartialInput { path, .. } => {
+                return vec![Hint::new(format!("mlv pull {path}")), pull];
+            }
+            StageError::MissingInputs { remedy: Some(remedy), .. } if remedy.starts_with("mlv pull") => {
+                return vec![Hint::new(remedy.clone()), pull];
+            }
             StageError::Code { stage, .. }
             | StageError::Signal { stage, .. }
             | StageError::TimedOut { stage, .. } => {
                 format!("`mlv logs {stage}` shows all that it printed")
             }
-            StageError::PartialInput { path, .. } => format!("mlv pull {path}"),
             StageError::MissingInputs { remedy: Some(remedy), .. } => remedy.clone(),
             StageError::SymlinkInput { path, link, .. } if path == link => {
                 "name what the link leads to as the dependency".to_owned()

@@ -31,6 +31,18 @@ pub struct Differences {
     /// How many entries differ in each modified directory.
     #[serde(skip)]
     pub counts: BTreeMap<String, ChangeCounts>,
+    /// Whether users, or stages, make the outputs that differ.
+    #[serde(skip)]
+    pub makers: Makers,
+}
+
+/// Who makes outputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Makers {
+    /// Users: pointers record them.
+    pub users: bool,
+    /// Stages: locks record them.
+    pub stages: bool,
 }
 
 /// A path and where it went.

@@ -19,7 +19,7 @@ use crate::store::Presence;
 use crate::store::here::Here;
 use crate::store::statindex::StatIndexUpdate;
 
-pub use data::{DataStatus, Differences, Renamed};
+pub use data::{DataStatus, Differences, Makers, Renamed};
 
 /// Largest file that is taken for a pointer inside a directory, in bytes.
 const MAX_POINTER: u64 = 64 << 10;
@@ -215,6 +215,12 @@ impl Look<'_> {
         report.failed.extend(nested_pointers(self.repo, out, &state));
         let data = &mut report.data;
         data.uncommitted.add_state(&out.path, info, &state, self.options.granular);
+        if state.verdict.is_difference() {
+            match out.source {
+                Source::Pointer { .. } => data.uncommitted.makers.users = true,
+                Source::Stage { .. } => data.uncommitted.makers.stages = true,
+            }
+        }
         if state.left_behind(self.repo, &self.here, (&out.path, info)) > 0 {
             data.not_checked_out.push(data::shown(&out.path, info.id));
         }

@@ -257,3 +257,44 @@ fn pull_is_told_as_pull_and_what_is_in_the_way_of_a_restore_can_be_kept() {
     env.mlv(&["rescue", "restore"]).success();
     assert_eq!(env.read_text("a"), "mine");
 }
+
+#[test]
+fn commands_on_stages_speak_of_stages() {
+    let env = TestEnv::shared();
+    env.write("in", "1");
+    env.write("mlv.yaml", "stages:\n  model:\n    cmd: cp in model\n    deps: [in]\n    outs: [model]\n");
+    env.mlv(&["add", "in"]).success();
+    env.mlv(&["repro"]).success();
+    env.commit("all");
+    env.mlv(&["push"]).success();
+    for command in ["repro", "explain", "logs", "freeze"] {
+        assert_eq!(
+            refused(&env, &[command, "modle"], 2),
+            "error: there is no stage `modle`\nhint: did you mean `model`?\n"
+        );
+        let said = refused(&env, &[command, "far-from-all"], 2);
+        assert_eq!(said, "error: there is no stage `far-from-all`\nhint: mlv stage list\n");
+        let said = refused(&env, &[command, "mlv.lock"], 2);
+        assert_eq!(said, "error: `mlv.lock` is made by no stage\nhint: mlv stage list\n");
+    }
+    // What to do with an edit depends on who made the output.
+    env.write("model", "edited");
+    let changed = |env: &TestEnv| env.mlv(&["status", "--only", "data"]).success().stdout();
+    assert!(changed(&env).contains("(mlv repro makes it again, mlv commit keeps it):\n  modified: model"));
+    env.write("in", "edited");
+    assert!(changed(&env).contains("(mlv add; what a stage made: mlv repro, or mlv commit):"));
+    env.mlv(&["repro"]).success();
+    env.write("in", "1");
+    env.mlv(&["add", "in"]).success();
+    env.mlv(&["repro"]).success();
+    // What is missing in a clone may be an output that was pushed, too.
+    let clone = env.clone_to("clone");
+    let said = refused(&clone, &["repro"], 5);
+    assert!(said.contains("hint: mlv pull in\nhint: mlv repro --pull\n"), "{said}");
+    paste(&clone, &said, "hint: mlv pull in\nhint: ");
+    assert_eq!(clone.read_text("model"), "1");
+    // A stage and its output may have one name: the path comes first.
+    let said = refused(&env, &["remove", "model"], 2);
+    assert!(said.contains("`mlv remove :model` removes the stage"), "{said}");
+    env.mlv(&["remove", ":model"]).success();
+}
