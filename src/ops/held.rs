@@ -91,8 +91,8 @@ pub fn left_behind<'p>(
     (recorded, present): (&[TreeEntry], &'p [TreeEntry]),
 ) -> Vec<&'p TreeEntry> {
     let placed = maybe_placed(repo, here, output);
-    let placed: HashSet<(&str, EntryKind, Digest)> = placed.iter().map(identity).collect();
-    let recorded: HashSet<(&str, EntryKind, Digest)> = recorded.iter().map(identity).collect();
+    let placed: HashSet<Identity<'_>> = placed.iter().map(identity).collect();
+    let recorded: HashSet<Identity<'_>> = recorded.iter().map(identity).collect();
     let is_left =
         |entry: &&TreeEntry| !recorded.contains(&identity(entry)) && placed.contains(&identity(entry));
     present.iter().filter(is_left).collect()
@@ -114,8 +114,7 @@ pub fn check_taken_back(
 ) -> Result<(), OutputError> {
     let left = left_behind(repo, here, output, (old, present));
     let Some(first) = left.first() else { return Ok(()) };
-    let known: HashSet<(&str, EntryKind, Digest)> =
-        old.iter().chain(left.iter().copied()).map(identity).collect();
+    let known: HashSet<Identity<'_>> = old.iter().chain(left.iter().copied()).map(identity).collect();
     let own = present.iter().filter(|entry| !known.contains(&identity(entry)));
     let own: Vec<RepoPath> = own.map(|entry| output.join_entry(&entry.path)).collect();
     Err(OutputError::WouldTakeBack {
@@ -129,7 +128,10 @@ pub fn check_taken_back(
 }
 
 /// What makes two entries the same.
-pub fn identity(entry: &TreeEntry) -> (&str, EntryKind, Digest) {
+pub type Identity<'e> = (&'e str, EntryKind, Digest);
+
+/// The identity of an entry.
+pub fn identity(entry: &TreeEntry) -> Identity<'_> {
     (entry.bare_path(), entry.kind, entry.hash)
 }
 

@@ -20,6 +20,7 @@ mod packed;
 mod presence;
 mod publish;
 pub mod statindex;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod writer;

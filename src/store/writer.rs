@@ -13,7 +13,7 @@ use crate::fs::dir::Dir;
 use crate::fs::file::OutFile;
 use crate::fs::staging::Staging;
 use crate::fs::{self, random_bytes};
-use crate::model::digest::{Digest, ObjectId};
+use crate::model::digest::Digest;
 use crate::model::object::{RecordKey, RecordKind};
 use crate::model::path::RepoPath;
 use crate::pack::format::{Codec, MAX_RAW, TARGET_PACK};
@@ -78,7 +78,7 @@ pub(super) struct Batch {
 }
 
 /// Packs go out in writes of this size.
-const WRITE: usize = 1 << 20;
+pub(super) const WRITE: usize = 1 << 20;
 /// After so many packs what is there is made visible: a crash then loses at most 2 GiB of work.
 const PACKS_A_SEGMENT: usize = 64;
 /// So many loose files, or bytes of them, are published together.
@@ -363,49 +363,6 @@ impl<'c> CacheWriter<'c> {
         state.draft_bytes = 0;
         drop(state);
         self.or_broken(publish::loose(self, drafts)).map(|()| true)
-    }
-
-    /// Stores an object of any size that arrives as a stream, if it hashes to `expected`.
-    ///
-    /// Fails with `WrongBytes` if it does not; false if it is there already (then nothing is
-    /// read).
-    pub fn put_stream(&self, reader: &mut dyn std::io::Read, expected: ObjectId) -> Result<bool, Error> {
-        let key = RecordKey { hash: expected.digest(), kind: RecordKind::File };
-        if self.has(key) {
-            return Ok(false);
-        }
-        let (name, mut file) = self.draft()?;
-        let outcome = self.fill_from(reader, &mut file, &name, key);
-        match outcome {
-            Ok(len) => self.put_draft(Draft { name, key, len, file: Some(file) }),
-            Err(error) => {
-                self.discard(&name);
-                Err(error)
-            }
-        }
-    }
-
-    fn fill_from(
-        &self,
-        reader: &mut dyn std::io::Read,
-        file: &mut OutFile,
-        name: &str,
-        key: RecordKey,
-    ) -> Result<u64, Error> {
-        let (mut hasher, mut buffer, mut len) = (crate::model::digest::Hasher::new(), vec![0; WRITE], 0);
-        loop {
-            let mut reader = &mut *reader;
-            let count =
-                fs::file::read_full(&mut reader, &mut buffer).map_err(self.stage_failed(name, "fill"))?;
-            if count == 0 {
-                break;
-            }
-            hasher.update(&buffer[..count]);
-            file.write_all(&buffer[..count]).map_err(self.stage_failed(name, "write"))?;
-            len += count as u64;
-        }
-        let found = hasher.finish();
-        if found == key.hash { Ok(len) } else { Err(Error::WrongBytes { expected: key.hash, found }) }
     }
 
     /// Makes everything durable and visible. After a failure what was visible before still is,
