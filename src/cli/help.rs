@@ -16,7 +16,10 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Merge branches", &["resolve", "install", "merge-driver"]),
     (
         "Run pipelines",
-        &["repro", "explain", "verify", "stage", "freeze", "unfreeze", "dag", "logs", "metrics", "params"],
+        &[
+            "repro", "explain", "verify", "stage", "freeze", "unfreeze", "dag", "logs", "metrics", "params",
+            "report",
+        ],
     ),
     ("Look and repair", &["root", "fsck", "rescue", "version"]),
 ];

@@ -8,6 +8,7 @@
 
 mod add;
 pub mod conflicts;
+mod entries;
 mod error;
 pub mod ignore;
 pub mod index;
@@ -21,4 +22,5 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use entries::EntryAt;
 pub use error::{Error, NoCommit};

@@ -313,7 +313,7 @@ fn is_file(kind: EntryKind) -> bool {
     matches!(kind, EntryKind::Blob | EntryKind::BlobExecutable)
 }
 
-fn tree_of(repo: &gix::Repository, commit: CommitId) -> Result<gix::Tree<'_>, Error> {
+pub(super) fn tree_of(repo: &gix::Repository, commit: CommitId) -> Result<gix::Tree<'_>, Error> {
     repo.find_commit(commit.0).and_then(|commit| commit.tree()).map_err(Error::object(&commit.0))
 }
 

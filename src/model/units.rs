@@ -43,6 +43,22 @@ impl fmt::Display for ByteSize {
     }
 }
 
+/// Two numbers of bytes, with as many digits as it takes to tell them apart, but three at most behind
+/// the point: `1 GiB → 41 GiB`, `41.00 → 41.03 GiB`.
+pub fn size_change(old: u64, new: u64) -> String {
+    let [before, after] = [old, new].map(|bytes| ByteSize(bytes).to_string());
+    if old == new || before != after {
+        return if old == new { after } else { format!("{before} → {after}") };
+    }
+    let (mut unit, mut scale) = (0, 1.0);
+    while old.max(new) as f64 / scale >= 1023.95 && unit + 1 < BINARY.len() {
+        (unit, scale) = (unit + 1, scale * 1024.0);
+    }
+    let shown = |bytes: u64, digits: usize| format!("{:.digits$}", bytes as f64 / scale);
+    let digits = (1..3).find(|digits| shown(old, *digits) != shown(new, *digits)).unwrap_or(3);
+    format!("{} → {} {}", shown(old, digits), shown(new, digits), BINARY[unit])
+}
+
 impl FromStr for ByteSize {
     type Err = ParseUnitError;
 
@@ -130,6 +146,17 @@ fn scale(number: &str, factor: u64) -> Result<u64, ParseUnitError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_that_differ_a_little_are_told_apart() {
+        let gib = |size: f64| (size * f64::from(1 << 30)) as u64;
+        assert_eq!(size_change(gib(41.0), gib(41.03)), "41.00 → 41.03 GiB");
+        assert_eq!(size_change(gib(1.0), gib(41.0)), "1 GiB → 41 GiB");
+        assert_eq!(size_change(17, 900), "17 B → 900 B");
+        assert_eq!(size_change(17, 2048), "17 B → 2 KiB");
+        assert_eq!(size_change(gib(41.0), gib(41.0) + 1), "41.000 → 41.000 GiB");
+        assert_eq!(size_change(2048, 2048), "2 KiB");
+    }
 
     #[test]
     fn sizes_print_short_and_parse_back() {

@@ -85,6 +85,40 @@ pub struct DiffReport {
     /// The outputs that differ, sorted by path. Not in DVC's form.
     #[serde(skip)]
     pub outputs: Vec<OutputStat>,
+    /// Outputs that differ and whose lists of files are not here, sorted by path.
+    #[serde(skip)]
+    pub unlisted: Vec<Unlisted>,
+}
+
+/// How much an output holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Total {
+    /// Files.
+    pub files: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+}
+
+impl Total {
+    fn of(info: &ContentInfo) -> Total {
+        Total { files: info.nfiles.unwrap_or(1), bytes: info.size }
+    }
+
+    fn of_entries(entries: &[TreeEntry]) -> Total {
+        let files = || entries.iter().filter(|entry| entry.kind.is_file());
+        Total { files: files().count() as u64, bytes: files().map(|entry| entry.size).sum() }
+    }
+}
+
+/// An output that differs in a way that cannot be told here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unlisted {
+    /// The output, relative to the repository's root.
+    pub path: String,
+    /// What the older side has of it.
+    pub before: Option<Total>,
+    /// What the newer side has of it.
+    pub after: Option<Total>,
 }
 
 /// How much of one output differs.
@@ -99,6 +133,10 @@ pub struct OutputStat {
     pub bytes_in: u64,
     /// Bytes of what is gone or had other contents.
     pub bytes_out: u64,
+    /// All that the older side has of it.
+    pub before: Option<Total>,
+    /// All that the newer side has of it.
+    pub after: Option<Total>,
 }
 
 impl DiffReport {
@@ -111,7 +149,12 @@ impl DiffReport {
 }
 
 impl OutputStat {
-    fn of(output: &RepoPath, changes: &[EntryChange], renames: &[Rename]) -> OutputStat {
+    fn of(
+        output: &RepoPath,
+        (before, after): (Option<Total>, Option<Total>),
+        changes: &[EntryChange],
+        renames: &[Rename],
+    ) -> OutputStat {
         let bytes = |side: fn(&EntryChange) -> &Option<TreeEntry>| {
             changes.iter().filter_map(|change| side(change).as_ref()).map(|entry| entry.size).sum()
         };
@@ -120,6 +163,8 @@ impl OutputStat {
             entries: ChangeCounts::of(changes, renames),
             bytes_in: bytes(|change| &change.new),
             bytes_out: bytes(|change| &change.old),
+            before,
+            after,
         }
     }
 }
@@ -220,6 +265,8 @@ impl Diff<'_> {
         old: &Side,
         new: &Side,
     ) -> Result<(), OpError> {
+        let before = old.content(path).as_ref().map(Total::of);
+        let mut after = new.content(path).as_ref().map(Total::of);
         let changes = match (old.content(path), new.content(path), new) {
             (Some(a), Some(b), Side::Revision(_)) if a == b => return Ok(()),
             (
@@ -227,13 +274,14 @@ impl Diff<'_> {
                 Some(ContentInfo { id: ContentId::Tree(b), .. }),
                 Side::Revision(_),
             ) => trees::diff(self.repo, path, a, b),
-            _ => self.both(path, old, new),
+            _ => self.both(path, (old, new), &mut after),
         };
         let mut changes = match changes {
             Ok(changes) => changes,
             Err(error) if error.is_not_downloaded() => {
                 let row = Row { path: RowPath::One(format!("{path}/")), hash: None };
                 self.report.not_in_cache.push(row);
+                self.report.unlisted.push(Unlisted { path: path.to_string(), before, after });
                 return Ok(());
             }
             Err(error) => return Err(error),
@@ -247,7 +295,7 @@ impl Diff<'_> {
             self.add_lost(path, &changes)?;
         }
         if !changes.is_empty() || !renames.is_empty() {
-            self.report.outputs.push(OutputStat::of(path, &changes, &renames));
+            self.report.outputs.push(OutputStat::of(path, (before, after), &changes, &renames));
         }
         for change in &changes {
             self.add_change(path, change);
@@ -258,28 +306,36 @@ impl Diff<'_> {
         Ok(())
     }
 
-    fn both(&self, path: &RepoPath, old: &Side, new: &Side) -> Result<Vec<EntryChange>, OpError> {
-        Ok(compare::compare(&self.entries(path, old)?, &self.entries(path, new)?))
-    }
-
-    /// What a side holds at an output, sorted by path.
-    fn entries(&self, path: &RepoPath, side: &Side) -> Result<Vec<TreeEntry>, OpError> {
-        let Some(info) = side.content(path) else { return Ok(Vec::new()) };
-        if let Side::Revision(_) = side {
-            return trees::read_content(self.repo, &info, path);
-        }
+    /// Compares file by file. `after` becomes what the work tree holds, where that is the newer side.
+    fn both(
+        &self,
+        path: &RepoPath,
+        (old, new): (&Side, &Side),
+        after: &mut Option<Total>,
+    ) -> Result<Vec<EntryChange>, OpError> {
+        let recorded = |side: &Side| match side.content(path) {
+            Some(info) => trees::read_content(self.repo, &info, path),
+            None => Ok(Vec::new()),
+        };
+        let (Side::WorkTree(_), Some(info)) = (new, new.content(path)) else {
+            return Ok(compare::compare(&recorded(old)?, &recorded(new)?));
+        };
         let found = state::examine(self.repo, &self.scanner, &self.here, (path, &info))?;
+        if !found.verdict.is_difference() && old.content(path) == Some(info) {
+            return Ok(Vec::new());
+        }
         let mut entries = found.present.tree_entries();
         match &found.verdict {
             // What never was here counts as it is recorded.
-            Verdict::NotHere => return trees::read_content(self.repo, &info, path),
+            Verdict::NotHere => entries = recorded(new)?,
             Verdict::Directory(directory) => {
                 entries.extend(directory.not_here.iter().cloned());
                 entries.sort_by(|a, b| a.path.cmp(&b.path));
             }
             _ => {}
         }
-        Ok(entries)
+        *after = (!entries.is_empty()).then(|| Total::of_entries(&entries));
+        Ok(compare::compare(&recorded(old)?, &entries))
     }
 
     /// Adds what was deleted and is not in the cache either.

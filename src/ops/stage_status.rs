@@ -10,8 +10,8 @@ use crate::ops::present::{Absent, WorkTreeState};
 use crate::ops::scan::Scanner;
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::Tracked;
-use crate::pipeline::graph::{Graph, StageIndex};
-use crate::pipeline::plan::{self, InputChange, OutChange, PlanOptions, Reason, Verdict};
+use crate::pipeline::graph::{Graph, StageAddress, StageIndex};
+use crate::pipeline::plan::{self, InputChange, OutChange, PlanOptions, Reason, State, Verdict};
 use crate::repo::Repo;
 
 /// The stages that would not be skipped, by name, and what makes them run.
@@ -23,9 +23,27 @@ pub fn run(
     targets: &TargetOptions,
     scanner: Scanner<'_>,
 ) -> Result<BTreeMap<String, Vec<Value>>, OpError> {
+    let state = WorkTreeState::new(repo, tracked, scanner, Absent::AsRecorded);
+    let mut report = BTreeMap::new();
+    for (address, verdict) in verdicts(repo, tracked, targets, &state)? {
+        if let Some(changes) = changes(&verdict) {
+            report.insert(address.to_string(), changes);
+        }
+    }
+    Ok(report)
+}
+
+/// What `repro` would do, in the state `state`, with the stages that the targets mean: in the order of
+/// the graph.
+pub fn verdicts<S: State<Error = OpError>>(
+    repo: &Repo,
+    tracked: &Tracked,
+    targets: &TargetOptions,
+    state: &S,
+) -> Result<Vec<(StageAddress, Verdict)>, OpError> {
     let pipelines: Vec<_> = tracked.pipelines().iter().map(|one| (*one.pipeline).clone()).collect();
     if pipelines.iter().all(|pipeline| pipeline.stages.is_empty()) {
-        return Ok(BTreeMap::new());
+        return Ok(Vec::new());
     }
     let graph = Graph::build(pipelines)?;
     let chosen = targets::stages_among(repo, tracked, targets)?;
@@ -38,21 +56,20 @@ pub fn run(
         let pipeline = tracked.pipelines().iter().find(|one| one.pipeline.file == address.file)?;
         pipeline.lock.stages.get(&address.name)
     };
-    let state = WorkTreeState::new(repo, tracked, scanner, Absent::AsRecorded);
-    let mut report = BTreeMap::new();
-    for action in plan::plan(&graph, &order, lock_of, &state, PlanOptions::default())? {
-        let changes = match action.verdict {
-            Verdict::Run { reasons } | Verdict::Reuse { reasons, .. } => form(&reasons),
-            Verdict::Restore { repairs } => {
-                let outs =
-                    repairs.iter().map(|repair| (repair.path.to_string(), json!(out_word(repair.change))));
-                vec![json!({ "changed outs": outs.collect::<serde_json::Map<_, _>>() })]
-            }
-            Verdict::Skip { .. } | Verdict::Waits { .. } => continue,
-        };
-        report.insert(graph.address(action.stage).to_string(), changes);
+    let actions = plan::plan(&graph, &order, lock_of, state, PlanOptions::default())?;
+    Ok(actions.into_iter().map(|action| (graph.address(action.stage).clone(), action.verdict)).collect())
+}
+
+/// Why a stage with this verdict is not up to date by itself; nothing if it is, or only waits for others.
+pub fn changes(verdict: &Verdict) -> Option<Vec<Value>> {
+    match verdict {
+        Verdict::Run { reasons } | Verdict::Reuse { reasons, .. } => Some(form(reasons)),
+        Verdict::Restore { repairs } => {
+            let outs = repairs.iter().map(|repair| (repair.path.to_string(), json!(out_word(repair.change))));
+            Some(vec![json!({ "changed outs": outs.collect::<serde_json::Map<_, _>>() })])
+        }
+        Verdict::Skip { .. } | Verdict::Waits { .. } => None,
     }
-    Ok(report)
 }
 
 /// Reasons as DVC's list: objects for dependencies, parameters and outputs, words for the rest.

@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 
 use crate::git::repo::CommitId;
 use crate::git::revision::Scope;
-use crate::model::object::{ContentId, RecordKey, RecordKind};
 use crate::model::path::RepoPath;
 use crate::model::stage::Pipeline;
 use crate::model::values::{ChangesByFile, ValuesByFile, changes, read};
 use crate::model::yaml::Limits;
 use crate::ops::revisions::{self, At};
 use crate::ops::tracked::{History, PIPELINE_FILE, Tracked};
-use crate::ops::{OpError, OutputError, targets, trees};
+use crate::ops::{OpError, contents, targets};
 use crate::repo::Repo;
 use crate::report::{Event, Reporter};
 use crate::{metrics, params};
@@ -177,7 +176,9 @@ impl<'a> Side<'a> {
     /// Reads the wanted files. One that is not there has no values.
     fn read(&mut self, wanted: &BTreeSet<RepoPath>, failed: &mut Vec<(RepoPath, OpError)>) {
         for file in wanted.intersection(&self.files.clone()) {
-            let values = self.bytes(file).and_then(|bytes| match bytes {
+            let bytes =
+                contents::read(self.repo, (&self.tracked, self.at), file, Limits::PIPELINE.bytes as u64);
+            let values = bytes.and_then(|bytes| match bytes {
                 Some(bytes) => Ok(Some(read(file, &bytes).map_err(Box::new)?)),
                 None => Ok(None),
             });
@@ -186,48 +187,6 @@ impl<'a> Side<'a> {
                 Err(error) => failed.push((file.clone(), error)),
             }
         }
-    }
-
-    fn bytes(&self, file: &RepoPath) -> Result<Option<Vec<u8>>, OpError> {
-        let limit = Limits::PIPELINE.bytes as u64;
-        match self.at {
-            At::Nothing => Ok(None),
-            At::WorkTree => match self.repo.dir().read_file(file, limit) {
-                Ok(bytes) => Ok(Some(bytes)),
-                Err(error) if error.is_not_found() => Ok(None),
-                Err(error) => Err(error.into()),
-            },
-            At::Commit(commit) => {
-                if let Some(id) = self.cached(file)? {
-                    return self.read_cached(file, id).map(Some);
-                }
-                Ok(self.repo.require_git()?.read_at(commit, file, limit)?)
-            }
-        }
-    }
-
-    /// The contents of a file that mlv keeps, not git.
-    fn cached(&self, file: &RepoPath) -> Result<Option<ContentId>, OpError> {
-        let Some((out, inside)) = self.tracked.containing(file).filter(|(out, _)| out.cache) else {
-            return Ok(None);
-        };
-        match out.content.map(|info| info.id) {
-            Some(ContentId::Tree(tree)) if !inside.is_empty() => {
-                let entries = trees::read(self.repo, tree, &out.path)?;
-                let entry = entries.iter().find(|entry| *entry.path == *inside && entry.kind.is_file());
-                Ok(entry.map(|entry| ContentId::File(entry.hash.into())))
-            }
-            id => Ok(id),
-        }
-    }
-
-    fn read_cached(&self, file: &RepoPath, id: ContentId) -> Result<Vec<u8>, OpError> {
-        let key = RecordKey { hash: id.digest(), kind: RecordKind::File };
-        let cache = self.repo.cache()?;
-        if !cache.has(key) {
-            return Err(OutputError::NotDownloaded { path: file.clone() }.into());
-        }
-        Ok(cache.read_record(key)?)
     }
 }
 

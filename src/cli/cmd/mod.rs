@@ -63,6 +63,7 @@ pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod remote;
 pub(crate) mod remove;
+pub(crate) mod report;
 pub(crate) mod repro;
 pub(crate) mod rescue;
 pub(crate) mod resolve;
@@ -105,6 +106,7 @@ pub(crate) enum Command {
     Push(push::PushArgs),
     Remote(remote::RemoteArgs),
     Remove(remove::RemoveArgs),
+    Report(report::ReportArgs),
     Rescue(rescue::RescueArgs),
     Repro(repro::ReproArgs),
     Resolve(resolve::ResolveArgs),
@@ -147,6 +149,7 @@ impl Command {
             Command::Init(args) => finish(cx, init::run(cx, args)),
             Command::Remote(args) => args.run(cx),
             Command::Remove(args) => finish(cx, remove::run(cx, args)),
+            Command::Report(args) => finish(cx, report::run(cx, args)),
             Command::Rescue(args) => args.run(cx),
             Command::Repro(args) => finish(cx, repro::run(cx, args)),
             Command::Resolve(args) => finish(cx, resolve::run(cx, args)),

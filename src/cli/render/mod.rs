@@ -3,6 +3,7 @@
 
 pub(crate) mod dag;
 mod git_files;
+pub(crate) mod report;
 mod rescued;
 pub(crate) mod status;
 pub(crate) mod values;
@@ -41,15 +42,18 @@ pub(crate) fn thousands(number: u64) -> String {
     text
 }
 
-/// Writes rows in columns two spaces apart, the last one not padded. A row is indented by two.
-pub(crate) fn columns<const N: usize>(rows: &[[String; N]], out: &mut Text) {
-    let width = |row: &[String; N], at: usize| escape(&row[at]).chars().count();
-    let widths: [usize; N] =
-        std::array::from_fn(|at| rows.iter().map(|row| width(row, at)).max().unwrap_or(0));
+/// Writes rows in columns two spaces apart, without spaces at the end; all rows have as many cells as the
+/// first. A row is indented by two.
+pub(crate) fn columns<R: AsRef<[String]>>(rows: &[R], out: &mut Text) {
+    let number = rows.first().map_or(0, |row| row.as_ref().len());
+    let width = |row: &R, at: usize| row.as_ref().get(at).map_or(0, |cell| escape(cell).chars().count());
+    let widths: Vec<usize> =
+        (0..number).map(|at| rows.iter().map(|row| width(row, at)).max().unwrap_or(0)).collect();
     for row in rows {
-        for (at, cell) in row.iter().enumerate() {
+        let filled = row.as_ref().iter().rposition(|cell| !cell.is_empty()).map_or(0, |at| at + 1);
+        for (at, cell) in row.as_ref()[..filled].iter().enumerate() {
             out.put("  ").put(cell);
-            if at + 1 < N {
+            if at + 1 < filled {
                 out.put(" ".repeat(widths[at] - width(row, at)));
             }
         }
@@ -92,7 +96,7 @@ mod tests {
     #[test]
     fn columns_line_up() {
         let mut text = Text::new(false);
-        columns(&[["a".into(), "x".into()], ["long\n".into(), "y".into()]], &mut text);
+        columns(&[["a", "x"].map(str::to_owned), ["long\n", "y"].map(str::to_owned)], &mut text);
         assert_eq!(text.as_str(), "  a       x\n  long\\n  y\n");
     }
 }

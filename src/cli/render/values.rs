@@ -28,14 +28,14 @@ impl Table<'_> {
 
     /// A table in Markdown.
     pub(crate) fn markdown(&self, changes: &ChangesByFile, view: &Viewpoint, out: &mut Text) {
-        let width = if self.has_diff { 5 } else { 4 };
-        markdown(self.rows(changes, view).iter().map(|row| &row[..width]), out);
+        markdown(self.rows(changes, view).iter().map(Vec::as_slice), out);
     }
 
-    fn rows(&self, changes: &ChangesByFile, view: &Viewpoint) -> Vec<[String; 5]> {
+    /// The rows, the first of which is the head: four cells, or five with differences.
+    pub(crate) fn rows(&self, changes: &ChangesByFile, view: &Viewpoint) -> Vec<Vec<String>> {
         let [old, new] = self.sides.clone();
-        let diff = if self.has_diff { "Change" } else { "" };
-        let mut rows = vec![["Path".to_owned(), self.noun.to_owned(), old, new, diff.to_owned()]];
+        let mut rows = vec![vec!["Path".to_owned(), self.noun.to_owned(), old, new]];
+        rows[0].extend(self.has_diff.then(|| "Change".to_owned()));
         for (file, keys) in changes {
             for (key, change) in keys {
                 rows.push(self.row(view.path(file.as_str()), key, change));
@@ -44,27 +44,41 @@ impl Table<'_> {
         rows
     }
 
-    fn row(&self, file: String, key: &str, change: &ValueChange) -> [String; 5] {
+    fn row(&self, file: String, key: &str, change: &ValueChange) -> Vec<String> {
         let show = |value: &Value| if *value == Value::Null { "-".to_owned() } else { (self.show)(value) };
-        let diff = match &change.diff {
-            Some(diff) if self.has_diff => (self.show)(diff),
-            _ if self.has_diff => "-".to_owned(),
-            _ => String::new(),
-        };
-        [file, key.to_owned(), show(&change.old), show(&change.new), diff]
+        let mut row = vec![file, key.to_owned(), show(&change.old), show(&change.new)];
+        row.extend(
+            self.has_diff.then(|| change.diff.as_ref().map_or("-".to_owned(), |diff| (self.show)(diff))),
+        );
+        row
     }
 }
 
 /// A table in Markdown, whose first row is its head.
 pub(crate) fn markdown<'r>(rows: impl Iterator<Item = &'r [String]>, out: &mut Text) {
     for (at, row) in rows.enumerate() {
-        let cells: Vec<String> = row.iter().map(|cell| cell.replace('|', "\\|")).collect();
+        let cells: Vec<String> = row.iter().map(|text| cell(text)).collect();
         out.put(format!("| {} |", cells.join(" | "))).end();
         if at == 0 {
             let lines: Vec<String> = cells.iter().map(|cell| "-".repeat(cell.chars().count() + 2)).collect();
             out.put(format!("|{}|", lines.join("|"))).end();
         }
     }
+}
+
+/// The text for a cell: nothing in it is Markdown or HTML.
+pub(crate) fn cell(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '&' => safe.push_str("&amp;"),
+            '|' | '\\' | '`' | '*' | '[' | ']' => safe.extend(['\\', c]),
+            c => safe.push(c),
+        }
+    }
+    safe
 }
 
 /// What the two states of a comparison are called: as the user named them.

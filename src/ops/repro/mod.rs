@@ -8,6 +8,7 @@
 mod aside;
 mod decide;
 mod error;
+mod last;
 mod locks;
 mod pull;
 mod resources;
@@ -36,6 +37,7 @@ use crate::report::{Event, Reporter};
 
 pub use crate::pipeline::schedule::OnFailure;
 pub use error::StageError;
+pub use last::{Done, LastRepro};
 pub(in crate::ops) use resources::grant_alone;
 pub use resources::{Provided, Provision};
 

@@ -22,7 +22,7 @@ use crate::ops::repro::locks::Locks;
 use crate::ops::repro::run::Run;
 use crate::ops::repro::times::Times;
 use crate::ops::repro::workers::Workers;
-use crate::ops::repro::{Action, ReproOptions, ReproReport, StageReport};
+use crate::ops::repro::{Action, LastRepro, ReproOptions, ReproReport, StageReport};
 use crate::ops::share::NamedRemote;
 use crate::ops::tracked::Tracked;
 use crate::ops::{OpError, git_files, pointers, surroundings};
@@ -320,6 +320,9 @@ impl<'a> Session<'a> {
             let failed = self.failed.remove(index);
             report.failed.extend(failed.map(|error| (self.target(*index), error)));
         }
+        let addresses: BTreeMap<String, _> =
+            self.order.iter().map(|index| (self.target(*index), self.graph.address(*index))).collect();
+        LastRepro::note(self.repo, &report.stages, |stage| self.locks.entry(addresses.get(stage)?));
         report.git = git_files::of_changes(self.repo, self.changed, self.reporter)?;
         Ok(report)
     }

@@ -146,7 +146,8 @@ fn stat_counts_files_and_bytes_of_each_output() {
     files summary: 1 added, 1 deleted, 1 renamed, 1 modified
     ");
     let document = env.json(&["diff", "HEAD~1", "HEAD", "--stat"]);
-    let counts = json!({ "path": "d", "added": 0, "modified": 0, "deleted": 1, "renamed": 1, "bytes_in": 0, "bytes_out": 6 });
+    let counts = json!({ "path": "d", "added": 0, "modified": 0, "deleted": 1, "renamed": 1, "bytes_in": 0, "bytes_out": 6,
+        "before": { "files": 2, "bytes": 11 }, "after": { "files": 1, "bytes": 5 } });
     assert_eq!(document["stat"][2], counts);
     assert_eq!(env.json(&["diff", "HEAD~1", "HEAD"])["stat"], json!(null), "DVC's form has no such key");
     env.mlv(&["diff", "--stat", "--summary"]).code(2);

@@ -45,6 +45,7 @@ mod remedies;
 mod remote;
 mod remove;
 mod remove_parts;
+mod report;
 mod repro;
 mod repro_outputs;
 mod repro_parallel;

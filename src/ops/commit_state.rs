@@ -1,0 +1,130 @@
+//! The state of a commit, as decisions about stages need it: what its pointers and locks record, and
+//! the files that git has. No data is needed, and nothing of the work tree counts.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::git::EntryAt;
+use crate::git::repo::{CommitId, GitRepo};
+use crate::model::digest::Digest;
+use crate::model::lockfile::StageLock;
+use crate::model::object::ContentInfo;
+use crate::model::path::RepoPath;
+use crate::model::stage::Stage;
+use crate::model::tree::TreeEntry;
+use crate::model::values;
+use crate::model::yaml::Limits;
+use crate::ops::revisions::At;
+use crate::ops::tracked::Tracked;
+use crate::ops::{OpError, contents, trees};
+use crate::pipeline::plan::{Current, CurrentParams, State};
+use crate::repo::Repo;
+
+/// Largest file of git's that is hashed, in bytes; a larger one counts as it is recorded.
+const MAX_FILE: u64 = 256 << 20;
+
+/// A commit, looked at as decisions ask for it.
+pub struct CommitState<'a> {
+    repo: &'a Repo,
+    git: &'a GitRepo,
+    commit: CommitId,
+    tracked: &'a Tracked,
+    known: RefCell<HashMap<RepoPath, Current>>,
+}
+
+impl<'a> CommitState<'a> {
+    /// The state of `commit`, in which `tracked` is what mlv owned. Fails with `NeedsGit`.
+    pub fn new(repo: &'a Repo, commit: CommitId, tracked: &'a Tracked) -> Result<CommitState<'a>, OpError> {
+        Ok(CommitState { repo, git: repo.require_git()?, commit, tracked, known: RefCell::default() })
+    }
+
+    fn find(&self, path: &RepoPath) -> Result<Current, OpError> {
+        if let Some((out, inside)) = self.tracked.containing(path).filter(|(out, _)| out.cache)
+            && let Some(info) = &out.content
+        {
+            return if inside.is_empty() {
+                Ok(Current::Present(*info))
+            } else {
+                let entries = trees::read_part(self.repo, info, &out.path, &[inside.into()])?;
+                named(path, trees::relative_to(&entries, inside))
+            };
+        }
+        let mut entries = self.of_git(path)?;
+        for out in self.tracked.below(path).filter(|out| out.cache) {
+            let (Some(info), Some(inside)) = (&out.content, out.path.strip_prefix(path)) else { continue };
+            let recorded = trees::read_content(self.repo, info, &out.path)?;
+            let placed = recorded.into_iter().map(|entry| trees::placed_in(inside, entry)).collect();
+            entries = trees::merge(entries, placed);
+        }
+        named(path, trees::without_filled_folders(entries))
+    }
+
+    /// The files that git has at `path`, hashed as mlv does.
+    fn of_git(&self, path: &RepoPath) -> Result<Vec<TreeEntry>, OpError> {
+        let ignore = self.repo.ignore();
+        let mut entries = Vec::new();
+        for entry in self.git.entries_at(self.commit, path)? {
+            let full = path.join_entry(&entry.path);
+            if entry.path.is_empty() || !ignore.is_below_ignored(&full, false) {
+                entries.push(self.hashed(entry)?);
+            }
+        }
+        Ok(entries)
+    }
+
+    fn hashed(&self, entry: EntryAt) -> Result<TreeEntry, OpError> {
+        let bytes = self.git.read_entry(&entry, MAX_FILE)?;
+        let (size, hash) = (bytes.len() as u64, Digest::of(&bytes));
+        Ok(TreeEntry { path: entry.path.into(), kind: entry.kind, size, hash })
+    }
+}
+
+/// What a lock records of entries at `path`.
+fn named(path: &RepoPath, entries: Vec<TreeEntry>) -> Result<Current, OpError> {
+    Ok(match &entries[..] {
+        [] => Current::Missing,
+        [file] if file.path.is_empty() => Current::Present(trees::file_info(file)),
+        _ => Current::Present(trees::content_info(&trees::build(path, &entries, None)?)),
+    })
+}
+
+impl State for CommitState<'_> {
+    type Error = OpError;
+
+    fn content(&self, path: &RepoPath) -> Result<Current, OpError> {
+        if let Some(known) = self.known.borrow().get(path) {
+            return Ok(*known);
+        }
+        let current = match self.find(path) {
+            Err(OpError::Git(crate::git::Error::TooLarge { .. })) => Current::AsRecorded,
+            Err(error) if error.is_not_downloaded() => Current::AsRecorded,
+            other => other?,
+        };
+        self.known.borrow_mut().insert(path.clone(), current);
+        Ok(current)
+    }
+
+    fn params(&self, file: &RepoPath) -> Result<CurrentParams, OpError> {
+        let at = (self.tracked, At::Commit(self.commit));
+        Ok(match contents::read(self.repo, at, file, Limits::PIPELINE.bytes as u64) {
+            Ok(Some(bytes)) => CurrentParams::Values(Arc::new(values::read(file, &bytes).map_err(Box::new)?)),
+            Ok(None) => CurrentParams::Missing,
+            Err(error) if error.is_not_downloaded() => CurrentParams::Unknown,
+            Err(error) => return Err(error),
+        })
+    }
+
+    fn is_cached(&self, _content: &ContentInfo) -> Result<bool, OpError> {
+        // What is not downloaded is no difference.
+        Ok(true)
+    }
+
+    fn past_run(&self, _stage: &Stage, _inputs: &StageLock) -> Result<Option<StageLock>, OpError> {
+        Ok(None)
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+    }
+}
