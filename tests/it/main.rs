@@ -13,3 +13,4 @@ mod roundtrip;
 mod servers;
 mod support;
 mod together;
+mod workflows;

@@ -34,6 +34,11 @@ pub(crate) fn aws_folder() -> PathBuf {
     tools().join("moto/bin")
 }
 
+/// The program that holds workflows against their schemas, installed beside the servers.
+pub(crate) fn check_jsonschema() -> Option<PathBuf> {
+    installed("check-jsonschema", &[tools().join("check-jsonschema/bin/check-jsonschema")])
+}
+
 /// A program that `tests/run` installed, or that the machine has anyway.
 #[allow(clippy::print_stderr, reason = "what is left out is said where a test speaks")]
 fn installed(server: &str, candidates: &[PathBuf]) -> Option<PathBuf> {
