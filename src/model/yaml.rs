@@ -284,6 +284,16 @@ impl<'a> Node<'a> {
             Data::Scalar { .. } => "a single value",
         }
     }
+
+    /// What it is, a single value as it stands there: "a list", "`3`", "the text `yes`".
+    pub fn description(&self) -> Box<str> {
+        const SHOWN: usize = 40;
+        let Some(text) = self.text().filter(|_| !self.is_null()) else { return self.kind().into() };
+        let is_text = self.bool().is_none() && self.plain().is_none_or(|text| text.parse::<f64>().is_err());
+        let what = if is_text { "the text " } else { "" };
+        let more = if text.chars().nth(SHOWN).is_some() { "…" } else { "" };
+        format!("{what}`{}{more}`", text.chars().take(SHOWN).collect::<String>()).into()
+    }
 }
 
 #[cfg(test)]

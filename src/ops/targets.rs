@@ -356,7 +356,12 @@ impl<'t> Resolver<'_, 't> {
         stage: &Stage,
         is_here: bool,
     ) -> bool {
-        is_here && names.is_match(&*stage.name) || names.is_match(self.shown_stage(pipeline, stage))
+        let shown = self.shown_stage(pipeline, stage);
+        let file = shown.strip_suffix(&*stage.name).unwrap_or_default();
+        // A group is named as without a pattern.
+        let group = stage.name.split_once('@').map(|(group, _)| group);
+        let mut called = std::iter::once(&*stage.name).chain(group);
+        called.any(|name| is_here && names.is_match(name) || names.is_match(format!("{file}{name}")))
     }
 
     /// The stage as a target from the current folder.

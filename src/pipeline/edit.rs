@@ -46,7 +46,17 @@ pub fn without_stages(
     // Values that only these stages used are used no more.
     let stripped = |pipeline| Pipeline { values: Vec::new(), ..without_lines(pipeline) };
     let is_exact = parse(file, new.as_bytes(), files).is_ok_and(|found| stripped(found) == stripped(wanted));
-    Ok(is_exact.then(|| new.into_bytes()))
+    Ok(is_exact.then(|| in_form_of(bytes, &new)))
+}
+
+/// The edited text with the byte order mark of `original`, and with its line ends if all are CR LF.
+fn in_form_of(original: &[u8], edited: &str) -> Vec<u8> {
+    const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+    let mark = if original.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK } else { &[] };
+    let mut lines = original.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
+    let is_crlf = original.contains(&b'\r') && lines.all(|line| line.ends_with(b"\r\n"));
+    let text = if is_crlf { edited.replace("\r\n", "\n").replace('\n', "\r\n") } else { edited.to_owned() };
+    [mark, text.as_bytes()].concat()
 }
 
 /// The definition that makes the stage `name`: its own, or that of its group.
@@ -128,6 +138,14 @@ mod tests {
             without(TEXT, &["a", "b"]).as_deref(),
             Some("# top\nstages:\n  # first\n  # second\nmetrics: [m]\n")
         );
+    }
+
+    #[test]
+    fn form_of_the_lines_stays() {
+        let form = |original: &str| String::from_utf8(in_form_of(original.as_bytes(), "a\nb\n")).unwrap();
+        assert_eq!(form("x\n"), "a\nb\n");
+        assert_eq!(form("\u{feff}x\r\ny"), "\u{feff}a\r\nb\r\n");
+        assert_eq!(form("x\r\ny\n"), "a\nb\n", "a mixture becomes one kind");
     }
 
     #[test]

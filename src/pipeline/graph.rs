@@ -82,7 +82,18 @@ pub enum GraphError {
     Cycle {
         /// Each reads what the one before makes, and the first what the last makes.
         stages: Vec<StageAddress>,
+        /// What makes them wait.
+        #[source]
+        links: CycleLinks,
     },
+}
+
+/// Why each stage of a cycle waits for the one before it.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", links.join("; "))]
+pub struct CycleLinks {
+    /// With the place of the stage: "`train` (mlv.yaml:7) reads `features`".
+    links: Vec<String>,
 }
 
 impl Advice for GraphError {
@@ -148,6 +159,7 @@ impl Graph {
             above.iter().for_each(|&maker| downstream[maker].push(index));
         }
         let order = order(&upstream).map_err(|cycle| GraphError::Cycle {
+            links: cycle_links(&stages, &makers, &cycle),
             stages: cycle.into_iter().map(|index| stages[index].0.clone()).collect(),
         })?;
         let by_address =
@@ -273,14 +285,35 @@ fn links(stages: &[(StageAddress, Stage)], makers: &PathMap<usize>) -> Result<Ve
 
 /// The makers of what `stage` reads, in the order of its inputs.
 fn upstream_of(stage: &Stage, makers: &PathMap<usize>) -> Vec<usize> {
-    let mut found = Vec::new();
-    let inputs = stage.deps.iter().chain(stage.params.iter().map(|params| &params.file));
-    for input in inputs {
-        found.extend(makers.get(input).copied());
-        found.extend(makers.above(input).map(|(_, maker)| *maker));
-        found.extend(makers.below(input).copied());
+    inputs_of(stage).flat_map(|input| makers_of(input, makers)).collect()
+}
+
+fn inputs_of(stage: &Stage) -> impl Iterator<Item = &RepoPath> {
+    stage.deps.iter().chain(stage.params.iter().map(|params| &params.file))
+}
+
+/// Who makes the input, what contains it, and what lies in it.
+fn makers_of(input: &RepoPath, makers: &PathMap<usize>) -> impl Iterator<Item = usize> {
+    let around = makers.get(input).into_iter().chain(makers.above(input).map(|(_, maker)| maker));
+    around.chain(makers.below(input)).copied().collect::<Vec<_>>().into_iter()
+}
+
+/// For each member of the cycle what it takes from the one before it, of long cycles for the first few.
+fn cycle_links(stages: &[(StageAddress, Stage)], makers: &PathMap<usize>, cycle: &[usize]) -> CycleLinks {
+    const SHOWN: usize = 6;
+    let before = cycle.last().into_iter().chain(cycle);
+    let link = |(&index, &maker): (&usize, &usize)| {
+        let (address, stage) = &stages[index];
+        let input = inputs_of(stage).find(|input| makers_of(input, makers).any(|found| found == maker));
+        let takes =
+            input.map_or_else(|| format!("needs `{}`", stages[maker].0), |input| format!("reads `{input}`"));
+        format!("`{address}` ({}:{}) {takes}", address.file, stage.line)
+    };
+    let mut links: Vec<String> = cycle.iter().zip(before).take(SHOWN).map(link).collect();
+    if cycle.len() > SHOWN {
+        links.push(format!("and {} more", cycle.len() - SHOWN));
     }
-    found
+    CycleLinks { links }
 }
 
 /// Depth first, makers before readers; fails with the members of a cycle, each reading what the

@@ -140,11 +140,11 @@ fn refused_name(mark: Mark, path: &str, error: PathError) -> Refusal {
 }
 
 pub(super) fn value(node: &Node<'_>, key: &'static str, expected: &'static str) -> Refusal {
-    (node.mark, PipelineProblem::Value { key, expected, found: node.kind() })
+    (node.mark, PipelineProblem::Value { key, expected, found: node.description() })
 }
 
 pub(super) fn map_of<'a, 'b>(node: &'b Node<'a>, what: &'static str) -> Result<&'b Map<'a>, Refusal> {
-    node.map().ok_or((node.mark, PipelineProblem::NotAMap { what, found: node.kind() }))
+    node.map().ok_or((node.mark, PipelineProblem::NotAMap { what, found: node.description() }))
 }
 
 /// The items of a list that may be missing or empty.

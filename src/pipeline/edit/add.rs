@@ -6,7 +6,7 @@ use crate::model::emit::scalar;
 use crate::model::path::RepoPath;
 use crate::model::stage::Pipeline;
 use crate::model::yaml::{Limits, Map, YamlProblem, load};
-use crate::pipeline::edit::{definitions, end_of_entry, is_made_by, text, without_lines};
+use crate::pipeline::edit::{definitions, end_of_entry, in_form_of, is_made_by, text, without_lines};
 use crate::pipeline::parse::{PipelineError, parse};
 use crate::pipeline::template::ValueFiles;
 
@@ -72,7 +72,7 @@ pub fn with_stage(
         others
     };
     let is_exact = others(&before) == others(&after);
-    Ok(is_exact.then(|| (edited.into_bytes(), after)))
+    Ok(is_exact.then(|| (in_form_of(bytes, &edited), after)))
 }
 
 fn edited(

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::model::path::RepoPath;
 use crate::model::stage::Pipeline;
 use crate::model::yaml::{Map, Node};
-use crate::pipeline::edit::{is_made_by, root, text, without_lines};
+use crate::pipeline::edit::{in_form_of, is_made_by, root, text, without_lines};
 use crate::pipeline::parse::{PipelineError, parse};
 use crate::pipeline::template::ValueFiles;
 
@@ -39,7 +39,7 @@ pub fn with_frozen(
     }
     let is_exact =
         parse(file, new.as_bytes(), files).is_ok_and(|found| without_lines(found) == without_lines(wanted));
-    Ok(is_exact.then(|| new.into_bytes()))
+    Ok(is_exact.then(|| in_form_of(bytes, &new)))
 }
 
 type Edit = (Range<usize>, String);

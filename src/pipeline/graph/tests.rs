@@ -83,6 +83,19 @@ fn contradictions_name_the_stages() {
 }
 
 #[test]
+fn cycle_says_where_each_stage_stands_and_what_it_waits_for() {
+    let causes = |text: &str| {
+        let error = Graph::build(vec![pipeline("mlv.yaml", text)]).unwrap_err();
+        std::error::Error::source(&error).expect("a cause").to_string()
+    };
+    let read = "stages:\n  a: {cmd: x, deps: [d/y], outs: [x]}\n\n  b: {cmd: x, needs: [a], outs: [d]}\n";
+    insta::assert_snapshot!(causes(read), @"`b` (mlv.yaml:4) needs `a`; `a` (mlv.yaml:2) reads `d/y`");
+    let long: String =
+        (0..9).map(|at| format!("  s{at}: {{cmd: x, deps: [o{}], outs: [o{at}]}}\n", (at + 1) % 9)).collect();
+    insta::assert_snapshot!(causes(&format!("stages:\n{long}")), @"`s8` (mlv.yaml:10) reads `o0`; `s7` (mlv.yaml:9) reads `o8`; `s6` (mlv.yaml:8) reads `o7`; `s5` (mlv.yaml:7) reads `o6`; `s4` (mlv.yaml:6) reads `o5`; `s3` (mlv.yaml:5) reads `o4`; and 3 more");
+}
+
+#[test]
 fn ten_thousand_stages_in_a_chain_are_ordered_without_recursion() {
     let lines: Vec<String> =
         (0..10_000).map(|index| format!("s{index}: o{} > o{index}", index + 1)).collect();

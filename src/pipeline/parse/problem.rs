@@ -45,7 +45,7 @@ pub enum PipelineProblem {
         /// What it must be.
         expected: &'static str,
         /// What it is.
-        found: &'static str,
+        found: Box<str>,
     },
     /// A value that must have keys.
     #[error("{what} must be a map, this is {found}")]
@@ -53,7 +53,7 @@ pub enum PipelineProblem {
         /// What must have them.
         what: &'static str,
         /// What it is instead.
-        found: &'static str,
+        found: Box<str>,
     },
     /// A stage name.
     #[error("the stage name `{name}` is refused: {reason}")]
@@ -251,8 +251,13 @@ impl Problem for PipelineProblem {
             }
             PipelineProblem::TemplateSyntax { .. } => Some("for the text itself write `\\${`".into()),
             // `- echo a: b` is a map to YAML.
-            PipelineProblem::Value { key: "cmd", found: "a map", .. } => {
+            PipelineProblem::Value { key: "cmd", found, .. } if **found == *"a map" => {
                 Some("put the command in quotes: YAML takes `: ` for a key".into())
+            }
+            PipelineProblem::Value { expected: "true or false", found, .. }
+                if ["yes", "no", "on", "off"].iter().any(|word| **found == *format!("the text `{word}`")) =>
+            {
+                Some("write `true` or `false`: to YAML 1.2 `yes`, `no`, `on` and `off` are texts".into())
             }
             _ => None,
         }

@@ -197,13 +197,13 @@ vars: [v: one]
     assert_eq!((a.timeout, a.retries), (Some(std::time::Duration::from_secs(5400)), 2));
     assert_eq!((&a.resources[..], &b.needs[..]), (&[("gpu".into(), 1)][..], &["a".into()][..]));
     assert_eq!(a.outs.iter().map(|out| out.optional).collect::<Vec<_>>(), [true, false]);
-    insta::assert_snapshot!(stage_error("    shell: zsh\n"), @"p/mlv.yaml:4:12: `shell` must be `sh` or `bash`, this is a single value");
+    insta::assert_snapshot!(stage_error("    shell: zsh\n"), @"p/mlv.yaml:4:12: `shell` must be `sh` or `bash`, this is the text `zsh`");
     insta::assert_snapshot!(stage_error("    env: {A=B: 1}\n"), @"p/mlv.yaml:4:11: the name `A=B` is refused: one has letters, digits and `_`, starts with no digit and no `MLV_`, and stands once");
     insta::assert_snapshot!(stage_error("    env: {A: [1]}\n"), @"p/mlv.yaml:4:14: `env` must be a map of names to texts, this is a list");
     insta::assert_snapshot!(stage_error("    env_deps: [MLV_ROOT]\n"), @"p/mlv.yaml:4:16: the name `MLV_ROOT` is refused: one has letters, digits and `_`, starts with no digit and no `MLV_`, and stands once");
-    insta::assert_snapshot!(stage_error("    timeout: 0\n"), @"p/mlv.yaml:4:14: `timeout` must be a length of time such as `90s`, `30m` or `2h`, this is a single value");
-    insta::assert_snapshot!(stage_error("    retries: 101\n"), @"p/mlv.yaml:4:14: `retries` must be a whole number from 0 to 100, this is a single value");
-    insta::assert_snapshot!(stage_error("    resources: {gpu: 0}\n"), @"p/mlv.yaml:4:22: `resources` must be a map of names to whole numbers from 1 to 1024, this is a single value");
+    insta::assert_snapshot!(stage_error("    timeout: 0\n"), @"p/mlv.yaml:4:14: `timeout` must be a length of time such as `90s`, `30m` or `2h`, this is `0`");
+    insta::assert_snapshot!(stage_error("    retries: 101\n"), @"p/mlv.yaml:4:14: `retries` must be a whole number from 0 to 100, this is `101`");
+    insta::assert_snapshot!(stage_error("    resources: {gpu: 0}\n"), @"p/mlv.yaml:4:22: `resources` must be a map of names to whole numbers from 1 to 1024, this is `0`");
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn contradictions_within_a_stage_are_refused() {
 fn commands_are_texts() {
     insta::assert_snapshot!(error("stages:\n  s: {}\n"), @"p/mlv.yaml:2:3: `cmd` is missing");
     insta::assert_snapshot!(error("stages:\n  s: {cmd: []}\n"), @"p/mlv.yaml:2:12: `cmd` must be a text or a list of texts, not empty, this is a list");
-    insta::assert_snapshot!(error("stages:\n  s: {cmd: ' '}\n"), @"p/mlv.yaml:2:12: `cmd` must be a text or a list of texts, not empty, this is a single value");
+    insta::assert_snapshot!(error("stages:\n  s: {cmd: ' '}\n"), @"p/mlv.yaml:2:12: `cmd` must be a text or a list of texts, not empty, this is the text ` `");
     insta::assert_snapshot!(error("stages:\n  s: {cmd: \"a\\0\"}\n"), @"p/mlv.yaml:2:12: a command has no NUL character");
     let error = read("stages:\n  s:\n    cmd:\n    - echo a: b\n").unwrap_err();
     insta::assert_snapshot!(error.to_string(), @"p/mlv.yaml:4:7: `cmd` must be a text or a list of texts, not empty, this is a map");

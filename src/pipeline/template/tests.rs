@@ -203,12 +203,12 @@ stages:
 #[test]
 fn groups_that_make_no_sense_are_refused() {
     let group = |lines: &str| error(&format!("stages:\n  b:\n{lines}"));
-    insta::assert_snapshot!(group("    foreach: x\n    do: {cmd: x}\n"), @"p/mlv.yaml:3:14: `foreach` must be a list or a map, this is a single value");
+    insta::assert_snapshot!(group("    foreach: x\n    do: {cmd: x}\n"), @"p/mlv.yaml:3:14: `foreach` must be a list or a map, this is the text `x`");
     insta::assert_snapshot!(group("    foreach: [x]\n"), @"p/mlv.yaml:2:3: `do` is missing");
     insta::assert_snapshot!(group("    foreach: [x]\n    do: {cmd: x}\n    outs: [y]\n"), @"p/mlv.yaml:5:5: a stage with `foreach` has no key `outs`");
     insta::assert_snapshot!(group("    foreach: [x]\n    do: {foreach: [y], do: {cmd: x}}\n"), @"p/mlv.yaml:4:10: a stage has no key `foreach`");
     insta::assert_snapshot!(group("    do: {cmd: x}\n"), @"p/mlv.yaml:3:5: a stage has no key `do`");
-    insta::assert_snapshot!(group("    matrix: {a: x}\n    cmd: x\n"), @"p/mlv.yaml:3:17: `matrix` must be a map of lists, this is a single value");
+    insta::assert_snapshot!(group("    matrix: {a: x}\n    cmd: x\n"), @"p/mlv.yaml:3:17: `matrix` must be a map of lists, this is the text `x`");
     insta::assert_snapshot!(group("    matrix: {}\n    cmd: x\n"), @"p/mlv.yaml:3:13: `matrix` must be a map of lists, not empty, this is a map");
     insta::assert_snapshot!(group("    foreach: [a, a]\n    do: {cmd: x}\n"), @"p/mlv.yaml:3:14: the stage `b@a` is generated twice");
     insta::assert_snapshot!(group("    matrix: {a: [x-y, x], b: [z, y-z]}\n    cmd: x\n"), @"p/mlv.yaml:3:13: the stage `b@x-y-z` is generated twice");

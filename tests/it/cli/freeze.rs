@@ -47,6 +47,19 @@ fn frozen_stage_does_not_run_for_its_inputs() {
 }
 
 #[test]
+fn line_ends_and_byte_order_mark_of_the_file_stay() {
+    let env = TestEnv::shared();
+    env.write("mlv.yaml", "\u{feff}# top\r\nstages:\r\n  a: # why\r\n    cmd: echo a\r\n");
+    env.mlv(&["freeze", "a"]).success();
+    env.mlv(&["stage", "add", "-n", "b", "echo b"]).success();
+    let expected = "\u{feff}# top\r\nstages:\r\n  a: # why\r\n    frozen: true\r\n    cmd: echo a\r\n  b:\r\n    cmd: echo b\r\n";
+    assert_eq!(env.read_text("mlv.yaml"), expected);
+    env.mlv(&["remove", "b"]).success();
+    env.mlv(&["unfreeze", "a"]).success();
+    assert_eq!(env.read_text("mlv.yaml"), "\u{feff}# top\r\nstages:\r\n  a: # why\r\n    cmd: echo a\r\n");
+}
+
+#[test]
 fn groups_are_frozen_as_a_whole() {
     let env = project();
     let (kind, document) = env.json_error(&["freeze", "each@a"], 2);

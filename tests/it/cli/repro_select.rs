@@ -152,3 +152,23 @@ fn dry_run_of_a_fresh_pipeline_tells_all_and_afterwards_how_long_it_took() {
     env.write(".mlv/times", "not json");
     assert!(env.json(&["repro", "--dry", "--force"])["estimate"].is_null());
 }
+
+#[test]
+fn patterns_match_groups_and_stages() {
+    let env = TestEnv::shared();
+    let group = "  train:\n    foreach: [a, b]\n    do: {cmd: 'true'}\n  test: {cmd: 'true'}\n";
+    env.write("mlv.yaml", format!("stages:\n{group}"));
+    env.write("sub/mlv.yaml", format!("stages:\n{group}"));
+    for (pattern, expected) in [
+        ("train", &["train@a", "train@b"][..]),
+        ("t[er]*", &["train@a", "train@b", "test"]),
+        ("train@[b-z]", &["train@b"]),
+        ("sub/mlv.yaml:tr?in", &["sub/mlv.yaml:train@a", "sub/mlv.yaml:train@b"]),
+    ] {
+        let report = env.json(&["repro", "--glob", "--dry", pattern]);
+        let actions = stage_actions(&report);
+        let stages: Vec<&str> = actions.iter().filter_map(|action| action.split(' ').next()).collect();
+        assert_eq!(stages, expected, "{pattern}");
+    }
+    env.mlv(&["repro", "--glob", "--dry", "tra"]).code(2);
+}
