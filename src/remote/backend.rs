@@ -10,6 +10,8 @@ use std::fmt;
 use std::ops::{ControlFlow, Range};
 use std::time::SystemTime;
 
+use bytes::Bytes;
+
 mod error;
 
 pub use error::{Action, BackendError, Situation};
@@ -156,9 +158,10 @@ pub trait Backend: Send + Sync {
 
     /// Writes the concatenation of `parts` as `key`, durably and at once.
     ///
+    /// The parts are shared, not borrowed: a client that sends from another thread needs no copy of them.
     /// A name is used for one content, so the call may be repeated: an object of the same
     /// length under this name may be left as it is, one of another length is replaced.
-    fn put(&self, key: &Key, parts: &[&[u8]]) -> Result<(), BackendError>;
+    fn put(&self, key: &Key, parts: &[Bytes]) -> Result<(), BackendError>;
 
     /// Writes `bytes` as `key` if the name is free.
     ///
@@ -200,7 +203,7 @@ macro_rules! pass_on {
             fn get(&self, key: &Key, range: Option<Range<u64>>, sink: &mut ByteSink<'_>) -> Result<(), BackendError> {
                 (**self).get(key, range, sink)
             }
-            fn put(&self, key: &Key, parts: &[&[u8]]) -> Result<(), BackendError> {
+            fn put(&self, key: &Key, parts: &[Bytes]) -> Result<(), BackendError> {
                 (**self).put(key, parts)
             }
             fn create(&self, key: &Key, bytes: &[u8]) -> Result<Created, BackendError> {
@@ -232,6 +235,11 @@ macro_rules! pass_on {
 }
 
 pass_on!(&B, Box<B>, std::sync::Arc<B>);
+
+/// Writes `bytes`, which are few, as `key`.
+pub fn write(backend: &dyn Backend, key: &Key, bytes: &[u8]) -> Result<(), BackendError> {
+    backend.put(key, &[Bytes::copy_from_slice(bytes)])
+}
 
 /// Reads `key` whole, at most `limit` bytes: a longer object is refused when it passes the limit.
 pub fn read(backend: &dyn Backend, key: &Key, limit: u64) -> Result<Vec<u8>, BackendError> {
@@ -337,7 +345,7 @@ mod tests {
             ) -> Result<(), BackendError> {
                 self.0.get(key, range, sink)
             }
-            fn put(&self, key: &Key, parts: &[&[u8]]) -> Result<(), BackendError> {
+            fn put(&self, key: &Key, parts: &[Bytes]) -> Result<(), BackendError> {
                 self.0.put(key, parts)
             }
             fn create(&self, key: &Key, bytes: &[u8]) -> Result<Created, BackendError> {

@@ -67,6 +67,7 @@ mod tests {
     use crate::model::object::RecordKey;
     use crate::pack::format::Codec;
     use crate::pack::writer::PackWriter;
+    use crate::remote::backend::write;
     use crate::remote::memory::MemoryBackend;
     use crate::remote::names::pack_key;
 
@@ -77,7 +78,7 @@ mod tests {
             writer.push(key, Codec::Raw, bytes.len() as u32, bytes).expect("a vector takes all");
         }
         let (sealed, bytes) = writer.finish().expect("a vector takes all");
-        backend.put(&pack_key(sealed.id), &[&bytes]).expect("memory takes all");
+        write(&backend, &pack_key(sealed.id), &bytes).expect("memory takes all");
         bytes.len() as u64
     }
 
@@ -98,7 +99,7 @@ mod tests {
         put(&backend, 1, &[(RecordKind::File, b"a")]);
         let pack = list_sorted(&backend, PACKS).expect("a listing").remove(0);
         backend.delete(&pack.key).expect("it was there");
-        backend.put(&pack.key, &[b"short"]).expect("memory takes all");
+        write(&backend, &pack.key, b"short").expect("memory takes all");
         assert!(take(&backend).is_err());
     }
 }

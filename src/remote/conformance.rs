@@ -6,7 +6,9 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use crate::remote::backend::{Backend, Created, Key, Situation, list_sorted, read, read_range};
+use bytes::Bytes;
+
+use crate::remote::backend::{Backend, Created, Key, Situation, list_sorted, read, read_range, write};
 #[cfg(test)]
 use crate::remote::memory::MemoryBackend;
 
@@ -35,9 +37,9 @@ pub fn check(backend: &dyn Backend) {
 pub fn check_reading(writer: &dyn Backend, reader: &dyn Backend, publish: &dyn Fn()) {
     let name = key("pk/00/big");
     let bytes: Vec<u8> = (0..300_000u32).map(|number| (number * 7) as u8).collect();
-    writer.put(&name, &[&bytes]).expect("writes");
+    write(writer, &name, &bytes).expect("writes");
     writer.put(&key("pk/00/empty"), &[]).expect("writes");
-    writer.put(&key("gc/1"), &[b"x"]).expect("writes");
+    write(writer, &key("gc/1"), b"x").expect("writes");
     publish();
     assert_eq!(keys(reader, ""), ["gc/1", "pk/00/big", "pk/00/empty"]);
     assert_eq!(keys(reader, "pk/00/b"), ["pk/00/big"]);
@@ -78,7 +80,9 @@ fn objects_come_back_whole_and_in_parts(backend: &dyn Backend) {
     let name = key("pk/00/big");
     let bytes: Vec<u8> = (0..3_000_000u32).map(|number| (number * 7) as u8).collect();
     let before = backend.now().expect("a clock");
-    backend.put(&name, &[&bytes[..10], &[], &bytes[10..]]).expect("writes");
+    backend
+        .put(&name, &[bytes[..10].to_vec().into(), Bytes::new(), bytes[10..].to_vec().into()])
+        .expect("writes");
     let after = backend.now().expect("a clock");
     assert!(read(backend, &name, 3_000_000).expect("reads") == bytes);
     assert_eq!(
@@ -106,18 +110,20 @@ fn a_name_is_used_once(backend: &dyn Backend) {
     assert_eq!(backend.create(&name, b"second one").expect("no error"), Created::Existed);
     assert_eq!(read(backend, &name, 10).expect("reads"), b"first");
     let torn = key("ix/torn");
-    backend.put(&torn, &[b"half"]).expect("writes");
-    backend.put(&torn, &[b"half", b" and half"]).expect("a repeated write heals a torn one");
+    write(backend, &torn, b"half").expect("writes");
+    backend
+        .put(&torn, &[Bytes::from("half"), Bytes::from(" and half")])
+        .expect("a repeated write heals a torn one");
     assert_eq!(read(backend, &torn, 20).expect("reads"), b"half and half");
-    backend.put(&torn, &[b"half and half"]).expect("a repeated write is no error");
+    write(backend, &torn, b"half and half").expect("a repeated write is no error");
     backend.delete(&torn).expect("deletes");
     assert_eq!(backend.head(&torn).expect("no error"), None);
 }
 
 fn listings_are_complete(backend: &dyn Backend) {
     for number in 0..25 {
-        backend.put(&key(&format!("gc/{number:02}")), &[b"x"]).expect("writes");
-        backend.put(&key(&format!("rt/{number:02}/deep")), &[b"xy"]).expect("writes");
+        write(backend, &key(&format!("gc/{number:02}")), b"x").expect("writes");
+        write(backend, &key(&format!("rt/{number:02}/deep")), b"xy").expect("writes");
     }
     assert_eq!(keys(backend, "gc/").len(), 25);
     assert_eq!(keys(backend, "gc/1").len(), 10);
@@ -147,7 +153,7 @@ fn many_threads_write_at_once(backend: &dyn Backend) {
                 for number in 0..10 {
                     // Two threads write each name, as a repeated write does.
                     let name = key(&format!("pk/{:02}/{number}", thread / 2));
-                    backend.put(&name, &[body]).expect("writes");
+                    write(backend, &name, body).expect("writes");
                 }
             });
         }

@@ -4,6 +4,8 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use bytes::Bytes;
+
 use crate::remote::backend::{Backend, BackendError, ByteSink, Created, Key, ListSink, RoundTrip, Stat};
 
 /// How many keys one LIST request brings at S3, GCS and Azure (5,000 there).
@@ -104,7 +106,7 @@ impl<B: Backend> Backend for CountingBackend<B> {
         })
     }
 
-    fn put(&self, key: &Key, parts: &[&[u8]]) -> Result<(), BackendError> {
+    fn put(&self, key: &Key, parts: &[Bytes]) -> Result<(), BackendError> {
         add(&self.counters.put, 1);
         add(&self.counters.bytes_out, parts.iter().map(|part| part.len() as u64).sum());
         self.inner.put(key, parts)

@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
+
 use crate::fs::dir::{Dir, DirEntry};
 use crate::fs::file::OutFile;
 use crate::fs::staging::Staging;
@@ -121,7 +123,7 @@ impl FolderBackend {
     }
 
     /// Writes `parts` to a new durable file in the staging folder; returns its path.
-    fn stage(&self, parts: &[&[u8]]) -> Result<RepoPath, fs::Error> {
+    fn stage(&self, parts: &[impl AsRef<[u8]>]) -> Result<RepoPath, fs::Error> {
         let staging = self.staging()?;
         let name = staging.next_name();
         let path = RepoPath::own(&format!("{STAGE}/{}/{name}", staging.name()));
@@ -233,8 +235,8 @@ fn entry_key(folder: &RepoPath, entry: &DirEntry) -> Option<(Key, RepoPath)> {
     Some((Key::parse(path.as_str()).ok()?, path))
 }
 
-fn write_all(file: &mut OutFile, parts: &[&[u8]]) -> std::io::Result<()> {
-    parts.iter().try_for_each(|part| file.write_all(part))
+fn write_all(file: &mut OutFile, parts: &[impl AsRef<[u8]>]) -> std::io::Result<()> {
+    parts.iter().try_for_each(|part| file.write_all(part.as_ref()))
 }
 
 fn situation_of(error: &fs::Error) -> Situation {
@@ -296,7 +298,7 @@ impl Backend for FolderBackend {
         }
     }
 
-    fn put(&self, key: &Key, parts: &[&[u8]]) -> Result<(), BackendError> {
+    fn put(&self, key: &Key, parts: &[Bytes]) -> Result<(), BackendError> {
         self.make_root()?;
         let size: u64 = parts.iter().map(|part| part.len() as u64).sum();
         let put = || {

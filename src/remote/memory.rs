@@ -5,6 +5,8 @@ use std::ops::{ControlFlow, Range};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
+
 use crate::remote::backend::{
     Action, Backend, BackendError, ByteSink, Created, Key, ListSink, Listed, RoundTrip, Situation, Stat,
     check_prefix,
@@ -84,8 +86,8 @@ impl Backend for MemoryBackend {
         Ok(())
     }
 
-    fn put(&self, key: &Key, parts: &[&[u8]]) -> Result<(), BackendError> {
-        let bytes = parts.concat();
+    fn put(&self, key: &Key, parts: &[Bytes]) -> Result<(), BackendError> {
+        let bytes: Vec<u8> = parts.concat();
         let mut state = self.state();
         let modified = state.clock;
         let object = state.objects.entry(key.clone()).or_insert(Object { bytes: Vec::new(), modified });

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashSet};
 use crate::model::digest::PackId;
 use crate::model::object::RecordKey;
 use crate::pack::segment::{Segment, SegmentBuilder, SegmentName};
-use crate::remote::backend::list_sorted;
+use crate::remote::backend::{list_sorted, write};
 use crate::remote::census;
 use crate::remote::error::{Cause, Error};
 use crate::remote::merge::MAX_PUT_ENTRIES;
@@ -42,7 +42,7 @@ pub(crate) fn index_unknown_packs(remote: &mut Remote) -> Result<bool, Error> {
         let built = builder.build(0, (0, 0), crate::fs::random_bytes()).map_err(own_fault)?;
         let Some((name, bytes)) = built else { continue };
         if remote.may_be_written()
-            && let Err(error) = remote.backend().put(&segment_key(&name), &[&bytes])
+            && let Err(error) = write(remote.backend(), &segment_key(&name), &bytes)
         {
             tracing::debug!(%error, "cannot write the index that was made again");
         }
@@ -147,7 +147,7 @@ pub(crate) fn note_damage(remote: &Remote, bad: &BTreeSet<(RecordKey, PackId)>) 
     for (key, pack) in bad.iter().filter(|(key, _)| !is_good(*key)).take(MAX_NOTES) {
         let ShortId(start) = ShortId::of(pack.digest());
         let note = NoteName { hash: key.hash, nonce: Nonce((start >> 64) as u64) };
-        if let Err(error) = remote.backend().put(&note.key(), &[NOTE.as_bytes()]) {
+        if let Err(error) = write(remote.backend(), &note.key(), NOTE.as_bytes()) {
             tracing::debug!(%error, "cannot leave a note of damage");
             return;
         }

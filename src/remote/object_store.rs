@@ -215,8 +215,13 @@ fn line_options(spec: &RemoteSpec, bundle: Option<String>) -> Result<LineOptions
     Ok(options)
 }
 
-fn payload(parts: &[&[u8]]) -> PutPayload {
-    parts.iter().flat_map(|part| part.chunks(PIECE)).map(Bytes::copy_from_slice).collect()
+/// The parts, cut into pieces that share their memory.
+fn payload(parts: &[Bytes]) -> PutPayload {
+    let pieces = |part: &Bytes| {
+        let part = part.clone();
+        (0..part.len()).step_by(PIECE).map(move |at| part.slice(at..part.len().min(at + PIECE)))
+    };
+    parts.iter().flat_map(pieces).collect()
 }
 
 impl Backend for BucketBackend {
@@ -248,12 +253,12 @@ impl Backend for BucketBackend {
         if left == 0 { Ok(()) } else { Err(self.error(Situation::Unreachable, Action::Read, key.as_str())) }
     }
 
-    fn put(&self, key: &Key, parts: &[&[u8]]) -> Result<(), BackendError> {
+    fn put(&self, key: &Key, parts: &[Bytes]) -> Result<(), BackendError> {
         self.put_as(key, &payload(parts), &PutMode::Overwrite)
     }
 
     fn create(&self, key: &Key, bytes: &[u8]) -> Result<Created, BackendError> {
-        let payload = payload(&[bytes]);
+        let payload = payload(&[Bytes::copy_from_slice(bytes)]);
         match self.put_as(key, &payload, &PutMode::Create) {
             Ok(()) => Ok(Created::New),
             Err(error) if error.situation == Situation::Taken => Ok(Created::Existed),
@@ -331,5 +336,24 @@ impl Backend for BucketBackend {
 
     fn credentials(&self) -> Option<String> {
         Some(self.access.source())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // R13: a pack that is being sent is in memory once.
+    #[test]
+    fn what_is_sent_shares_the_memory_of_what_was_given() {
+        let part = Bytes::from(vec![7; 3 * PIECE + 5]);
+        let sent = payload(&[Bytes::new(), part.clone()]);
+        assert_eq!(sent.content_length(), part.len());
+        let mut at = 0;
+        for piece in &sent {
+            assert!(piece.len() <= PIECE);
+            assert_eq!(piece.as_ptr(), part[at..].as_ptr());
+            at += piece.len();
+        }
     }
 }

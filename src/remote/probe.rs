@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::fs;
 use crate::remote::backend::{
-    Action, Backend, BackendError, Created, Key, Situation, list_sorted, read, read_range,
+    self, Action, Backend, BackendError, Created, Key, Situation, list_sorted, read, read_range,
 };
 use crate::remote::names::{ROOTS, format_key};
 use crate::remote::records::{MAX_FORMAT, RemoteFormat};
@@ -189,7 +189,7 @@ fn rate(start: Instant) -> Option<u64> {
 
 fn write(backend: &dyn Backend, key: &Key, bytes: &[u8], probe: &mut Probe) -> bool {
     let start = Instant::now();
-    match backend.put(key, &[bytes]) {
+    match backend::write(backend, key, bytes) {
         Ok(()) => {
             probe.write_rate = rate(start);
             probe.note("write", Outcome::Ok, "an object was written");
@@ -237,7 +237,7 @@ fn written(backend: &dyn Backend, key: &Key, bytes: &[u8], probe: &mut Probe) {
 }
 
 fn repeat(backend: &dyn Backend, key: &Key, bytes: &[u8], probe: &mut Probe) {
-    let again = backend.put(key, &[bytes]).map(|()| "a write can be repeated".to_owned());
+    let again = backend::write(backend, key, bytes).map(|()| "a write can be repeated".to_owned());
     if !probe.needs("write_again", again) {
         probe.advise("a write whose answer was lost cannot be repeated: take the lock off the objects");
     }

@@ -7,6 +7,8 @@
 use std::ops::{ControlFlow, Range};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
+
 use crate::remote::backend::{
     Backend, BackendError, ByteSink, Created, Key, ListSink, RoundTrip, Situation, Stat, list_sorted,
 };
@@ -86,7 +88,7 @@ impl<B: Backend> Backend for Retrying<B> {
         })
     }
 
-    fn put(&self, key: &Key, parts: &[&[u8]]) -> Result<(), BackendError> {
+    fn put(&self, key: &Key, parts: &[Bytes]) -> Result<(), BackendError> {
         self.repeat(|| self.inner.put(key, parts))
     }
 
@@ -128,7 +130,7 @@ impl<B: Backend> Backend for Retrying<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::remote::backend::read;
+    use crate::remote::backend::{read, write};
     use crate::remote::conformance::faulty::{Fault, FaultyBackend};
     use crate::remote::memory::MemoryBackend;
 
@@ -139,7 +141,7 @@ mod tests {
         let store = MemoryBackend::new();
         let key = Key::parse("a").expect("a key");
         let bytes: Vec<u8> = (0..5_000_000u32).map(|number| number as u8).collect();
-        store.put(&key, &[&bytes]).expect("memory");
+        write(&store, &key, &bytes).expect("memory");
         for range in [None, Some(3..4_999_999u64)] {
             let faulty = FaultyBackend::new(&store, 1, Fault::Torn);
             let retrying = Retrying::new(faulty, HASTE);
@@ -160,7 +162,7 @@ mod tests {
         let store = MemoryBackend::new();
         let key = Key::parse("a").expect("a key");
         let retrying = Retrying::new(FaultyBackend::new(&store, 1, Fault::Lost), HASTE);
-        retrying.put(&key, &[b"x", b"y"]).expect("repeated");
+        retrying.put(&key, &[Bytes::from("x"), Bytes::from("y")]).expect("repeated");
         assert_eq!(read(&store, &key, 10).expect("there"), b"xy");
         let dead = Retrying::new(FaultyBackend::dead_from(&store, 1), HASTE);
         assert!(dead.head(&key).is_err());

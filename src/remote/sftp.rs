@@ -11,6 +11,8 @@ use std::process::Command;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
+
 use crate::fs;
 use crate::remote::backend::{
     Action, Backend, BackendError, ByteSink, Created, Key, ListSink, Listed, RoundTrip, Situation, Stat,
@@ -121,7 +123,7 @@ impl SftpBackend {
     }
 
     /// Writes `parts` to a new durable file beside the keys; returns its path.
-    fn stage(&self, files: &mut Files<'_>, parts: &[&[u8]]) -> Result<String, SftpError> {
+    fn stage(&self, files: &mut Files<'_>, parts: &[impl AsRef<[u8]>]) -> Result<String, SftpError> {
         let stage = self.path(STAGE);
         let path = format!("{stage}/{:032x}", u128::from_le_bytes(fs::random_bytes()));
         let handle = match files.create(&path) {
@@ -201,7 +203,7 @@ impl Backend for SftpBackend {
         if is_whole { Ok(()) } else { Err(self.error(about, Situation::Invalid)) }
     }
 
-    fn put(&self, key: &Key, parts: &[&[u8]]) -> Result<(), BackendError> {
+    fn put(&self, key: &Key, parts: &[Bytes]) -> Result<(), BackendError> {
         let size: u64 = parts.iter().map(|part| part.len() as u64).sum();
         self.with(About(Action::Write, key.as_str()), |files| {
             let staged = self.stage(files, parts)?;
@@ -269,7 +271,7 @@ impl Backend for SftpBackend {
     /// The server's file system's clock (R22): the time that it gives to a new file.
     fn now(&self) -> Result<SystemTime, BackendError> {
         self.with(About(Action::Read, ""), |files| {
-            let path = self.stage(files, &[])?;
+            let path = self.stage(files, &[b""])?;
             let found = files.stat(&path)?;
             files.remove(&path)?;
             found.map(time_of).ok_or(SftpError::Nonsense)

@@ -3,6 +3,7 @@ use crate::model::digest::Digest;
 use crate::model::object::RecordKind;
 use crate::pack::format::TableEntry;
 use crate::pack::segment::SegmentBuilder;
+use crate::remote::backend::write;
 use crate::remote::conformance::faulty::Interposed;
 use crate::remote::memory::MemoryBackend;
 
@@ -40,7 +41,7 @@ fn segment(
 }
 
 fn put(backend: &dyn Backend, (name, bytes): &(SegmentName, Vec<u8>)) {
-    backend.put(&segment_key(name), &[bytes]).expect("memory");
+    write(backend, &segment_key(name), bytes).expect("memory");
 }
 
 fn sorted(numbers: impl Iterator<Item = u32>) -> SortedKeys {
@@ -102,7 +103,7 @@ fn a_segment_counts_until_readable_ones_cover_all_of_it() {
     assert_eq!(names(&catalog), [old.0, low.0], "half covered is not covered");
 
     let damaged: Vec<u8> = high.1.iter().map(|byte| byte ^ 1).collect();
-    backend.put(&segment_key(&high.0), &[&damaged]).expect("memory");
+    write(&backend, &segment_key(&high.0), &damaged).expect("memory");
     let refreshed = catalog.refresh(&backend, &state).expect("memory");
     assert_eq!(refreshed.unreadable, [high.0]);
     assert_eq!(names(&catalog), [old.0, low.0], "an unreadable segment covers nothing");

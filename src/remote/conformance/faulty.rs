@@ -4,8 +4,10 @@ use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use bytes::Bytes;
+
 use crate::remote::backend::{
-    Action, Backend, BackendError, ByteSink, Created, Key, ListSink, RoundTrip, Situation, Stat,
+    Action, Backend, BackendError, ByteSink, Created, Key, ListSink, RoundTrip, Situation, Stat, write,
 };
 
 /// How a call fails.
@@ -70,13 +72,13 @@ impl<B: Backend> Backend for FaultyBackend<B> {
         }
     }
 
-    fn put(&self, key: &Key, parts: &[&[u8]]) -> Result<(), BackendError> {
+    fn put(&self, key: &Key, parts: &[Bytes]) -> Result<(), BackendError> {
         let Some(fault) = self.fault() else { return self.inner.put(key, parts) };
         match fault {
             Fault::Error => {}
             Fault::Torn => {
                 let whole = parts.concat();
-                self.inner.put(key, &[&whole[..whole.len() / 2]])?;
+                write(&self.inner, key, &whole[..whole.len() / 2])?;
             }
             Fault::Lost => self.inner.put(key, parts)?,
         }
@@ -158,7 +160,7 @@ impl<B: Backend, F: Fn(&B, u64) + Send + Sync> Backend for Interposed<B, F> {
         self.inner().get(key, range, sink)
     }
 
-    fn put(&self, key: &Key, parts: &[&[u8]]) -> Result<(), BackendError> {
+    fn put(&self, key: &Key, parts: &[Bytes]) -> Result<(), BackendError> {
         self.inner().put(key, parts)
     }
 

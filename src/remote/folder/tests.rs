@@ -2,7 +2,7 @@ use std::os::unix::fs::symlink;
 
 use super::*;
 use crate::fs::fault;
-use crate::remote::backend::{list_sorted, read};
+use crate::remote::backend::{list_sorted, read, write};
 use crate::remote::conformance;
 
 fn key(text: &str) -> Key {
@@ -42,7 +42,7 @@ fn reading_makes_nothing_and_a_missing_folder_is_no_empty_remote() {
     assert!(list_sorted(&backend, "pk/").is_err(), "R9: perhaps the share is not mounted");
     assert!(backend.head(&key("mlv-remote")).is_err());
     assert!(!root.path().join("a").exists());
-    backend.put(&key("pk/00/a"), &[b"x"]).expect("makes the folder");
+    write(&backend, &key("pk/00/a"), b"x").expect("makes the folder");
     assert_eq!(list_sorted(&backend, "pk/").expect("lists").len(), 1);
 }
 
@@ -50,7 +50,7 @@ fn reading_makes_nothing_and_a_missing_folder_is_no_empty_remote() {
 fn foreign_files_are_left_out_and_symlinks_refused() {
     let root = tempfile::tempdir().expect("a folder");
     let backend = FolderBackend::new(root.path());
-    backend.put(&key("pk/00/a"), &[b"x"]).expect("writes");
+    write(&backend, &key("pk/00/a"), b"x").expect("writes");
     std::fs::write(root.path().join("pk/README.txt"), "not a key: upper case").expect("writes");
     std::fs::write(root.path().join("pk/.hidden"), "").expect("writes");
     std::fs::create_dir(root.path().join("pk/UPPER")).expect("makes");
@@ -67,7 +67,7 @@ fn foreign_files_are_left_out_and_symlinks_refused() {
     };
     refused(read(&backend, &key("pk/01/secret"), 10).map(drop));
     refused(read(&backend, &key("pk/00/b"), 10).map(drop));
-    refused(backend.put(&key("pk/01/x"), &[b"x"]));
+    refused(write(&backend, &key("pk/01/x"), b"x"));
     refused(backend.head(&key("pk/00/b")).map(drop));
     refused(list_sorted(&backend, "pk/").map(drop));
     assert_eq!(std::fs::read_dir(elsewhere.path()).expect("a folder").count(), 1);
@@ -83,7 +83,7 @@ fn a_failing_step_leaves_whole_objects_only() {
         let plan = fault::Plan::Fail(at, 28, false);
         let (outcome, steps) = fault::with_plan(plan, || {
             let backend = FolderBackend::new(root.path());
-            backend.put(&key("pk/00/a"), &[&body])
+            write(&backend, &key("pk/00/a"), &body)
         });
         let backend = FolderBackend::new(root.path());
         let listed = list_sorted(&backend, "pk/").expect("lists");
@@ -95,7 +95,7 @@ fn a_failing_step_leaves_whole_objects_only() {
                 assert_eq!(error.situation, Situation::NoSpace, "step {at}");
             }
         }
-        backend.put(&key("pk/00/a"), &[&body]).expect("the same again succeeds");
+        write(&backend, &key("pk/00/a"), &body).expect("the same again succeeds");
         assert!(read(&backend, &key("pk/00/a"), 100_000).expect("reads") == body);
         if at > steps {
             break;

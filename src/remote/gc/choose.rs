@@ -6,6 +6,7 @@ use super::{Fate, Reason, Run, age};
 use crate::model::digest::PackId;
 use crate::model::object::RecordKey;
 use crate::pack::format::{ENTRY_LEN, HEADER_LEN, RECORD_LEN, TRAILER_LEN};
+use crate::remote::backend::write;
 use crate::remote::catalog::Place;
 use crate::remote::error::Error;
 use crate::remote::gc::look::{Look, SeenMark};
@@ -83,7 +84,7 @@ impl Run<'_> {
         let mark = Mark { client: self.options.client, packs };
         let bytes = mark.encode();
         let name = Mark::name(&bytes, Nonce(u64::from_le_bytes(crate::fs::random_bytes())));
-        self.remote.backend().put(&name.key(), &[&bytes])?;
+        write(self.remote.backend(), &name.key(), &bytes)?;
         self.own_marks.push(name);
         look.marks.push(SeenMark { name, packs: mark.packs, put: look.now });
         Ok(())

@@ -70,7 +70,7 @@ impl Run<'_> {
             return Ok(None);
         }
         let (sealed, bytes) = writer.finish().map_err(own_fault)?;
-        self.remote.backend().put(&pack_key(sealed.id), &[&bytes])?;
+        self.remote.backend().put(&pack_key(sealed.id), &[bytes.into()])?;
         Ok(Some(sealed))
     }
 

@@ -7,6 +7,7 @@
 use std::ops::{ControlFlow, Range};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderName, HeaderValue, RANGE};
 use http_body_util::BodyExt;
 use object_store::client::{HttpRequestBody, HttpResponse};
@@ -211,7 +212,7 @@ impl Backend for WebBackend {
         Ok(())
     }
 
-    fn put(&self, key: &Key, _: &[&[u8]]) -> Result<(), BackendError> {
+    fn put(&self, key: &Key, _: &[Bytes]) -> Result<(), BackendError> {
         Err(self.error(Situation::ReadOnly, Action::Write, key.as_str()))
     }
 

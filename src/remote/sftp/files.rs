@@ -109,11 +109,11 @@ impl Files<'_> {
     }
 
     /// Writes the concatenation of `parts` from the start of an open file.
-    pub(super) fn write(&mut self, handle: &[u8], parts: &[&[u8]]) -> Result<(), SftpError> {
+    pub(super) fn write(&mut self, handle: &[u8], parts: &[impl AsRef<[u8]>]) -> Result<(), SftpError> {
         let mut ahead = VecDeque::new();
         let mut at = 0;
         let mut first_error = None;
-        for piece in parts.iter().flat_map(|part| part.chunks(PIECE)) {
+        for piece in parts.iter().flat_map(|part| part.as_ref().chunks(PIECE)) {
             ahead.push_back(self.0.send(Ask::Write, |packet| packet.text(handle).long(at).text(piece))?);
             at += piece.len() as u64;
             if ahead.len() == WINDOW {

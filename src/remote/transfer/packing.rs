@@ -278,15 +278,15 @@ impl<'a> Shared<'a> {
     }
 
     fn send(&self, ready: &Receiver<Ready<'_>>) {
-        for pack in ready {
+        for mut pack in ready {
             if self.stopped() {
                 continue;
             }
-            if let Err(error) = self.on.backend.put(&pack_key(pack.sealed.id), &pack.parts()) {
+            if let Err(error) = self.on.backend.put(&pack_key(pack.sealed.id), &pack.parts) {
                 self.fail(error.into());
                 continue;
             }
-            let files = pack.files();
+            let files = std::mem::take(&mut pack.files);
             let sealed = pack.into_sealed(&self.buffers);
             lock(&self.state).note(sealed, &files);
         }

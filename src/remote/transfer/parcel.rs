@@ -2,9 +2,11 @@
 //!
 //! Workers fill parcels of about a megabyte; a pack is a header, some parcels and a table,
 //! written by one vectored call. So workers need no turn-taking, and no byte is copied
-//! from a parcel to a pack.
+//! from a parcel to a pack, nor from there to the client that sends it.
 
 use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
 
 use crate::model::object::RecordKey;
 use crate::pack::format::{
@@ -25,12 +27,12 @@ pub(super) struct Parcel<'b> {
     pub(super) entries: Vec<TableEntry>,
     /// The large files that have a chunk in here, by their position in the list of wants; sorted.
     pub(super) files: Vec<u32>,
-    _permit: Permit<'b>,
+    permit: Permit<'b>,
 }
 
 impl<'b> Parcel<'b> {
     pub(super) fn new(buffer: Vec<u8>, permit: Permit<'b>) -> Parcel<'b> {
-        Parcel { bytes: buffer, entries: Vec::new(), files: Vec::new(), _permit: permit }
+        Parcel { bytes: buffer, entries: Vec::new(), files: Vec::new(), permit }
     }
 
     pub(super) fn push(&mut self, key: RecordKey, codec: Codec, raw_len: u32, stored: &[u8]) {
@@ -92,9 +94,11 @@ pub(super) struct Building<'b> {
 /// A pack that is ready to go.
 pub(super) struct Ready<'b> {
     pub(super) sealed: SealedPack,
-    header: [u8; HEADER_LEN],
-    tail: Vec<u8>,
-    parcels: Vec<Parcel<'b>>,
+    /// The pack's bytes: header, parcels, table.
+    pub(super) parts: Vec<Bytes>,
+    /// The large files that have a chunk in here; sorted, each once.
+    pub(super) files: Vec<u32>,
+    _permits: Vec<Permit<'b>>,
 }
 
 impl<'b> Building<'b> {
@@ -130,30 +134,30 @@ impl<'b> Building<'b> {
     pub(super) fn seal(self, nonce: [u8; 16]) -> Result<Ready<'b>, crate::pack::Error> {
         let header = format::encode_header(nonce);
         let (sealed, tail) = seal(&header, self.entries)?;
-        Ok(Ready { sealed, header, tail, parcels: self.parcels })
+        let mut parts = vec![Bytes::copy_from_slice(&header)];
+        let (mut files, mut permits) = (Vec::new(), Vec::new());
+        for parcel in self.parcels {
+            parts.push(parcel.bytes.into());
+            files.extend(parcel.files);
+            permits.push(parcel.permit);
+        }
+        parts.push(tail.into());
+        files.sort_unstable();
+        files.dedup();
+        Ok(Ready { sealed, parts, files, _permits: permits })
     }
 }
 
 impl Ready<'_> {
-    /// The pack's bytes, piece by piece.
-    pub(super) fn parts(&self) -> Vec<&[u8]> {
-        let parcels = self.parcels.iter().map(|parcel| parcel.bytes.as_slice());
-        std::iter::once(self.header.as_slice()).chain(parcels).chain([self.tail.as_slice()]).collect()
-    }
-
-    /// The large files that have a chunk in here; sorted, each once.
-    pub(super) fn files(&self) -> Vec<u32> {
-        let mut files: Vec<u32> =
-            self.parcels.iter().flat_map(|parcel| parcel.files.iter().copied()).collect();
-        files.sort_unstable();
-        files.dedup();
-        files
-    }
-
     /// Frees the memory and gives the buffers back; keeps what a segment needs.
-    pub(super) fn into_sealed(self, buffers: &Buffers) -> SealedPack {
-        for parcel in self.parcels {
-            buffers.give_back(parcel.bytes);
+    pub(super) fn into_sealed(mut self, buffers: &Buffers) -> SealedPack {
+        // Neither header nor table is a buffer.
+        self.parts.pop();
+        for part in self.parts.drain(1..) {
+            // A client that was left behind by its server may hold on to a part for a while.
+            if part.is_unique() {
+                buffers.give_back(part.into());
+            }
         }
         self.sealed
     }
@@ -162,4 +166,30 @@ impl Ready<'_> {
 /// The bytes that a record of `raw_len` bytes takes in a parcel at most.
 pub(super) fn framed_len(raw_len: u64) -> u64 {
     raw_len + RECORD_LEN as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::digest::Digest;
+    use crate::model::object::RecordKind;
+    use crate::par::Budget;
+
+    // R13: what the budget counts is all there is.
+    #[test]
+    fn parcels_become_the_parts_of_a_pack_and_buffers_again_without_a_copy() {
+        let (budget, buffers) = (Budget::new(1 << 20), Buffers::default());
+        let mut parcel = Parcel::new(buffers.take(), budget.take(1));
+        let key = RecordKey { hash: Digest::of(b"x"), kind: RecordKind::File };
+        parcel.push(key, Codec::Raw, 1, b"x");
+        let place = parcel.bytes.as_ptr();
+        let mut building = Building::new();
+        building.add(parcel);
+        let ready = building.seal([0; 16]).expect("a pack");
+        assert_eq!(ready.parts[1].as_ptr(), place);
+        ready.into_sealed(&buffers);
+        let again = buffers.take();
+        assert_eq!((again.as_ptr(), again.len()), (place, 0));
+        assert_ne!(buffers.take().as_ptr(), place);
+    }
 }

@@ -13,7 +13,7 @@ use crate::model::digest::{ObjectId, PackId};
 use crate::model::object::RecordKey;
 use crate::pack::segment::{Segment, SegmentBuilder, SegmentName};
 use crate::pack::writer::SealedPack;
-use crate::remote::backend::{Backend, list_sorted};
+use crate::remote::backend::{Backend, list_sorted, write};
 use crate::remote::catalog::SortedKeys;
 use crate::remote::error::{Cause, Error};
 use crate::remote::merge::{MAX_PUT_ENTRIES, merge_tiers};
@@ -254,7 +254,7 @@ impl Push<'_> {
             }
         }
         let (name, bytes) = record(last.map_or(1, |(seq, _)| seq.saturating_add(1)));
-        Ok(backend.put(&name.key(), &[&bytes])?)
+        Ok(write(backend, &name.key(), &bytes)?)
     }
 
     /// Looks whether all that is relied on is there now (P5); if not, what to do about it.
@@ -304,7 +304,7 @@ impl Push<'_> {
         for name in orphaned {
             let held = self.remote.catalog.held().find(|(held, _)| *held == name);
             if let Some((_, segment)) = held {
-                self.remote.backend().put(&segment_key(name), &[segment.as_bytes()])?;
+                write(self.remote.backend(), &segment_key(name), segment.as_bytes())?;
             }
         }
         Ok(orphaned.is_empty())
@@ -381,6 +381,6 @@ pub(crate) fn put_segment(
     let own_fault = |error| Error::Source(Cause::new(error));
     let built = builder.build(tier, range, crate::fs::random_bytes()).map_err(own_fault)?;
     let Some((name, bytes)) = built else { return Ok(None) };
-    backend.put(&segment_key(&name), &[&bytes])?;
+    write(backend, &segment_key(&name), &bytes)?;
     Ok(Some((name, Segment::parse(bytes).map_err(own_fault)?)))
 }

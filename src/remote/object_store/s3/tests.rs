@@ -3,7 +3,7 @@ use std::net::TcpListener;
 use std::ops::ControlFlow;
 
 use super::*;
-use crate::remote::backend::{Backend, Key, Situation};
+use crate::remote::backend::{Backend, Key, Situation, write};
 use crate::remote::registry::SpecOption;
 
 fn spec(url: &str, options: &[(&str, &str)]) -> RemoteSpec {
@@ -184,7 +184,7 @@ fn transfers_that_stall_are_given_up() {
     let store = open_s3(&spec("s3://data", &options)).unwrap_or_else(|error| panic!("{error}"));
     let key = Key::parse("a").expect("a key");
     assert_eq!(store.head(&key).expect_err("silence").situation, Situation::TimedOut);
-    let upload = store.put(&key, &[&vec![0; 32 << 20]]);
+    let upload = write(&store, &key, &vec![0; 32 << 20]);
     assert_eq!(upload.expect_err("silence").situation, Situation::TimedOut);
     silent.thread().unpark();
     drop(silent.join());

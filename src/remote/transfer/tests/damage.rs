@@ -1,7 +1,7 @@
 //! O1: every object of a remote in turn removed, truncated, changed, replaced, emptied.
 
 use super::*;
-use crate::remote::backend::{Key, read};
+use crate::remote::backend::{Key, read, write};
 use crate::remote::conformance::faulty::{Fault, FaultyBackend};
 
 /// What is done to an object.
@@ -110,7 +110,7 @@ fn the_other_copy_serves_where_one_is_damaged() {
     let blind = memory();
     first.push(&blind).expect("pushes");
     for key in blind.keys().into_iter().filter(|key| key.as_str() != "mlv-remote") {
-        backend.put(&key, &[&read(&blind, &key, u64::MAX).expect("reads")]).expect("memory");
+        backend.put(&key, &[read(&blind, &key, u64::MAX).expect("reads").into()]).expect("memory");
     }
     for key in blind.keys().into_iter().filter(|key| key.as_str().starts_with("pk/")) {
         for how in harms() {
@@ -190,7 +190,7 @@ fn an_index_that_points_elsewhere_is_seen_through() {
         builder.add_pack(location.pack, location.pack_len, &[entry]);
     }
     let (name, bytes) = builder.build(0, (0, 0), [3; 8]).expect("builds").expect("entries");
-    backend.put(&segment_key(&name), &[&bytes]).expect("memory");
+    write(&backend, &segment_key(&name), &bytes).expect("memory");
     let fresh = Clone::new(4);
     // A record wrongly placed in its only pack is blamed on the pack: told as damaged, or found by the true index.
     let (report, _) = fresh.fetch(&backend, &clone.wants).expect("fetches");
@@ -219,11 +219,11 @@ fn plant(backend: &MemoryBackend, records: &[(RecordKey, Vec<u8>)]) {
         writer.push(*key, Codec::Raw, bytes.len() as u32, bytes).expect("fits");
     }
     let (sealed, bytes) = writer.finish().expect("a pack");
-    backend.put(&pack_key(sealed.id), &[&bytes]).expect("memory");
+    write(&backend, &pack_key(sealed.id), &bytes).expect("memory");
     let mut builder = SegmentBuilder::new();
     builder.add_pack(sealed.id, sealed.len, &sealed.entries);
     let (name, bytes) = builder.build(0, (0, 0), [7; 8]).expect("builds").expect("entries");
-    backend.put(&segment_key(&name), &[&bytes]).expect("memory");
+    write(&backend, &segment_key(&name), &bytes).expect("memory");
 }
 
 /// Recipes that are well formed and lie: about the length, the chunks, their lengths, their number.

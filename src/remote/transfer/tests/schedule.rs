@@ -11,10 +11,12 @@ use std::ops::Range;
 use std::sync::{Condvar, MutexGuard};
 use std::time::SystemTime;
 
+use bytes::Bytes;
+
 use super::*;
 use crate::fs::{fault, with_seed};
 use crate::remote::backend::{
-    Action, BackendError, ByteSink, Created, Key, ListSink, RoundTrip, Situation, Stat, list_sorted,
+    Action, BackendError, ByteSink, Created, Key, ListSink, RoundTrip, Situation, Stat, list_sorted, write,
 };
 use crate::remote::gc::{self, GcOptions, GcReport, Rules};
 use crate::remote::names::{Nonce, PACKS, parse_pack_key};
@@ -123,7 +125,7 @@ impl Backend for Gated {
     fn get(&self, key: &Key, range: Option<Range<u64>>, sink: &mut ByteSink<'_>) -> Result<(), BackendError> {
         self.turn(|store| store.get(key, range, sink))
     }
-    fn put(&self, key: &Key, parts: &[&[u8]]) -> Result<(), BackendError> {
+    fn put(&self, key: &Key, parts: &[Bytes]) -> Result<(), BackendError> {
         self.turn(|store| store.put(key, parts))
     }
     fn create(&self, key: &Key, bytes: &[u8]) -> Result<Created, BackendError> {
@@ -231,7 +233,7 @@ fn begin(random: &mut Random, store: &Arc<MemoryBackend>) -> Vec<u64> {
     let packs = packs.iter().filter_map(|line| parse_pack_key(&line.key));
     let mark = Mark { client: ClientId(9), packs: packs.filter(|_| random.below(2) == 0).collect() };
     let bytes = mark.encode();
-    store.put(&Mark::name(&bytes, Nonce(1)).key(), &[&bytes]).expect("memory");
+    write(&store, &Mark::name(&bytes, Nonce(1)).key(), &bytes).expect("memory");
     chosen
 }
 

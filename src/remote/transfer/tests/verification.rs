@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::digest::PackId;
-use crate::remote::backend::{Key, list_sorted, read};
+use crate::remote::backend::{Key, list_sorted, read, write};
 use crate::remote::conformance::faulty::Interposed;
 use crate::remote::names::{Nonce, NoteName, parse_pack_key};
 use crate::remote::records::{Mark, NOTE};
@@ -14,7 +14,7 @@ fn packs(store: &MemoryBackend) -> Vec<PackId> {
 fn mark(store: &MemoryBackend, packs: Vec<PackId>) -> Key {
     let bytes = Mark { client: ClientId(9), packs }.encode();
     let key = Mark::name(&bytes, Nonce(1)).key();
-    store.put(&key, &[&bytes]).expect("memory");
+    write(&store, &key, &bytes).expect("memory");
     key
 }
 
@@ -143,7 +143,7 @@ fn noted_damage_is_healed_by_who_has_the_bytes() {
     backend.advance(Duration::from_secs(10));
     let note = |hash: Digest| {
         let name = NoteName { hash, nonce: Nonce(1) };
-        backend.put(&name.key(), &[NOTE.as_bytes()]).expect("memory");
+        write(&backend, &name.key(), NOTE.as_bytes()).expect("memory");
     };
     note(small.digest());
     backend.advance(Duration::from_secs(10));
