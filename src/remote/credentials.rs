@@ -49,6 +49,19 @@ impl Found {
             Found::Instance => "the instance's endpoint".to_owned(),
         }
     }
+
+    /// What to look at where an endpoint that was named gives nothing; a machine may be none of Amazon's.
+    pub(crate) fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Found::WebIdentity { .. } => Some(
+                "check the role's trust policy, and the file that `AWS_WEB_IDENTITY_TOKEN_FILE` or the profile names",
+            ),
+            Found::Container => Some(
+                "check `AWS_CONTAINER_CREDENTIALS_FULL_URI` (or `_RELATIVE_URI`) and the token that it wants",
+            ),
+            Found::Keys { .. } | Found::Instance => None,
+        }
+    }
 }
 
 /// Why there are no credentials.

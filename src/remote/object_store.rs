@@ -23,14 +23,14 @@ use crate::remote::backend::{
     Action, Backend, BackendError, ByteSink, Created, Key, ListSink, Listed, RoundTrip, Situation, Stat,
     check_prefix,
 };
-use crate::remote::credentials::read_file;
 use crate::remote::names::format_key;
 use crate::remote::registry::{RemoteSpec, SpecError};
 use crate::report::interrupted;
-use line::{Line, LineOptions};
+use line::{Bundle, Line, LineOptions};
 
 mod access;
 mod azure;
+mod container;
 mod failure;
 mod gcs;
 mod line;
@@ -192,27 +192,30 @@ fn bucket_and_prefix(spec: &RemoteSpec) -> Result<(String, String), SpecError> {
     }
 }
 
-/// What the remote's options say of connections; `bundle` is a file of certificates.
-fn line_options(spec: &RemoteSpec, bundle: Option<String>) -> Result<LineOptions, SpecError> {
+/// What the remote's options say of connections; `bundle` is what else is trusted.
+fn line_options(spec: &RemoteSpec, bundle: Option<Bundle>) -> LineOptions {
     let mut options = LineOptions::default();
     let seconds = |name: &str| spec.option(name).and_then(|text| text.parse().ok()).map(Duration::from_secs);
     options.connect = seconds("connect_timeout").unwrap_or(options.connect);
     options.stall = seconds("read_timeout").unwrap_or(options.stall);
-    let file = match spec.option("ssl_verify") {
+    options.bundle = match spec.option("ssl_verify") {
         Some("false") => {
             options.verify = false;
             None
         }
         Some("true") | None => bundle,
-        Some(file) => Some(file.to_owned()),
+        Some(file) => Some(Bundle { named_by: "`ssl_verify`", file: file.to_owned() }),
     };
-    if let Some(file) = file {
-        let text = read_file(std::path::Path::new(&file))
-            .map_err(|error| spec.unusable("ssl_verify", error.to_string()))?;
-        let missing = || spec.unusable("ssl_verify", format!("there is no file `{file}`"));
-        options.bundle = Some(text.ok_or_else(missing)?.into_bytes());
-    }
-    Ok(options)
+    options
+}
+
+fn open_line(spec: &RemoteSpec, options: &LineOptions) -> Result<Line, SpecError> {
+    Line::new(options).map_err(|bad| SpecError::Certificates {
+        name: spec.name.clone(),
+        named_by: bad.bundle.named_by,
+        file: bad.bundle.file,
+        reason: bad.reason,
+    })
 }
 
 /// The parts, cut into pieces that share their memory.

@@ -92,6 +92,18 @@ pub enum SpecError {
         /// Why.
         reason: String,
     },
+    /// A file of certificates that cannot be used.
+    #[error("the certificates that {named_by} names for remote `{name}` cannot be used: `{file}`: {reason}")]
+    Certificates {
+        /// The remote's name.
+        name: String,
+        /// The variable or option: `AWS_CA_BUNDLE`.
+        named_by: &'static str,
+        /// The file.
+        file: String,
+        /// Why.
+        reason: String,
+    },
     /// An option that may not stand in a tracked file for what it would lead to.
     #[error("the option `{option}` of remote `{name}` may not stand in a tracked file")]
     Tracked {
@@ -129,6 +141,9 @@ impl Advice for SpecError {
             SpecError::Unusable { name, option, .. } => {
                 vec![Hint::new(format!("`mlv remote modify {name} {option} VALUE`"))]
             }
+            SpecError::Certificates { named_by, .. } => {
+                vec![Hint::new(format!("let {named_by} name a file of PEM certificates, or remove it"))]
+            }
             SpecError::Tracked { name, option } => {
                 vec![Hint::new(format!("`mlv remote modify --local {name} {option} VALUE`"))]
             }
@@ -140,6 +155,7 @@ impl Advice for SpecError {
             SpecError::Scheme { name, .. }
             | SpecError::Option { name, .. }
             | SpecError::Unusable { name, .. }
+            | SpecError::Certificates { name, .. }
             | SpecError::Tracked { name, .. }
             | SpecError::Empty { name }
             | SpecError::FileUrl { name } => Some(name.clone()),

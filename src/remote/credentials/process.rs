@@ -14,6 +14,9 @@ use crate::model::secret::Secret;
 /// The most of a command's complaint that is repeated, in characters.
 const MAX_REASON: usize = 300;
 
+/// What version 1 of the `aws` command says of subcommands that it lacks.
+const TOO_OLD: &str = "Invalid choice";
+
 /// Runs the profile's `credential_process` by the shell, as Amazon's SDKs do.
 pub(super) fn run(profile: &Profile, command: &str) -> Result<AwsKeys, CredentialsError> {
     let kind = "credential_process";
@@ -35,25 +38,30 @@ pub(super) fn export(
     credentials: &Path,
 ) -> Result<AwsKeys, CredentialsError> {
     let name = profile.name();
-    let failed = |reason: String, remedy: String| CredentialsError::Process {
+    let failed = |kind, reason: String, remedy: String| CredentialsError::Process {
         profile: name.to_owned(),
         kind,
         reason,
         remedy: Some(remedy),
     };
+    let lacking = |reason: &str| {
+        failed("the `aws` command", reason.to_owned(), "install the AWS CLI, version 2".to_owned())
+    };
     let Some(aws) = in_path("aws") else {
-        let reason = "the `aws` command, which knows how to log in, is not in PATH".to_owned();
-        return Err(failed(reason, "install the AWS CLI, version 2".to_owned()));
+        return Err(lacking("it is what knows how to log in, and is not in PATH"));
     };
     let mut command = Command::new(aws);
     command.args(["configure", "export-credentials", "--format", "process", "--profile", name]);
     command.env("AWS_CONFIG_FILE", config).env("AWS_SHARED_CREDENTIALS_FILE", credentials);
     printed_keys(command, |reason| {
+        if reason == TOO_OLD {
+            return lacking("it is too old to tell keys");
+        }
         let remedy = match kind {
             "SSO" => format!("aws sso login --profile {name}"),
             _ => format!("aws configure export-credentials --profile {name}"),
         };
-        failed(reason, remedy)
+        failed(kind, reason, remedy)
     })
 }
 
@@ -72,7 +80,8 @@ fn printed_keys(
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let last = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it failed");
-        return Err(failed(last.chars().take(MAX_REASON).collect()));
+        let reason = if said.contains(TOO_OLD) { TOO_OLD } else { last };
+        return Err(failed(reason.chars().take(MAX_REASON).collect()));
     }
     // What it printed is never shown: it may hold keys.
     parse(&output.stdout).ok_or_else(|| failed("it printed no credentials".to_owned()))

@@ -1,6 +1,7 @@
 //! Who asks: credentials at hand, renewed in time.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -8,8 +9,9 @@ use async_trait::async_trait;
 use object_store::CredentialProvider;
 use object_store::aws::{AwsCredential, AwsCredentialProvider};
 
-use super::refusal::broken_below;
-use super::wait;
+use super::line::{Line, LineOptions};
+use super::refusal::{Broken, broken_below};
+use super::{container, wait};
 use crate::remote::backend::Situation;
 use crate::remote::credentials::{AwsKeys, AwsSearch, CredentialsError, Found};
 
@@ -64,30 +66,84 @@ impl Access for Unmanaged {
     }
 }
 
-/// Credentials that the vendor's client fetches and renews by itself; asked beforehand, so that
-/// a missing one is told as such.
+/// Makes the vendor's client for credentials, which has fetched nothing yet.
+pub(super) type Maker<C> = Box<dyn Fn() -> Option<Provider<C>> + Send + Sync>;
+type Provider<C> = Arc<dyn CredentialProvider<Credential = C>>;
+
+/// A vendor's client for credentials that can be made to forget what it has.
+pub(super) struct Renewable<C> {
+    make: Maker<C>,
+    at_hand: RwLock<Provider<C>>,
+}
+
+impl<C> Renewable<C> {
+    /// `None` where `make` has nothing to make a client of.
+    pub(super) fn new(make: Maker<C>) -> Option<Arc<Renewable<C>>> {
+        let at_hand = RwLock::new(make()?);
+        Some(Arc::new(Renewable { make, at_hand }))
+    }
+
+    fn forget(&self) {
+        if let Some(fresh) = (self.make)() {
+            *self.at_hand.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        }
+    }
+}
+
+impl<C> fmt::Debug for Renewable<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Renewable")
+    }
+}
+
+#[async_trait]
+impl<C: Send + Sync> CredentialProvider for Renewable<C> {
+    type Credential = C;
+
+    async fn get_credential(&self) -> object_store::Result<Arc<C>> {
+        let at_hand = Arc::clone(&self.at_hand.read().unwrap_or_else(PoisonError::into_inner));
+        at_hand.get_credential().await
+    }
+}
+
+/// Credentials that the vendor's client fetches, and fetches again before their end; asked
+/// beforehand, so that a missing one is told as such.
 pub(super) struct Asked<C> {
-    pub(super) provider: Arc<dyn CredentialProvider<Credential = C>>,
-    pub(super) source: &'static str,
+    provider: Arc<Renewable<C>>,
+    source: &'static str,
     /// What the user can do where there are none.
-    pub(super) hint: String,
+    hint: String,
+    /// Whether there were some already.
+    had: AtomicBool,
+}
+
+impl<C> Asked<C> {
+    pub(super) fn new(provider: Arc<Renewable<C>>, source: &'static str, hint: String) -> Asked<C> {
+        Asked { provider, source, hint, had: AtomicBool::new(false) }
+    }
 }
 
 impl<C: Send + Sync> Access for Asked<C> {
     fn prepare(&self) -> Result<(), AccessError> {
         match wait(self.provider.get_credential()) {
-            Ok(Ok(_)) => Ok(()),
+            Ok(Ok(_)) => {
+                self.had.store(true, Ordering::Relaxed);
+                Ok(())
+            }
             Ok(Err(error)) => {
-                let reason = broken_below(&error).map(|broken| format!(": {broken}")).unwrap_or_default();
+                let broken = broken_below(&error);
+                let reason = broken.as_ref().map(|broken| format!(": {broken}")).unwrap_or_default();
                 let text = format!("{}{reason}", self.source);
-                let situation = Situation::CredentialsMissing;
+                let situation = missing(broken.as_ref(), self.had.load(Ordering::Relaxed));
                 Err(AccessError { situation, text, remedy: Some(self.hint.clone()) })
             }
             Err(situation) => Err(AccessError { situation, text: situation.to_string(), remedy: None }),
         }
     }
 
-    fn renew(&self) {}
+    fn renew(&self) {
+        self.provider.forget();
+    }
 
     fn source(&self) -> String {
         self.source.to_owned()
@@ -96,6 +152,13 @@ impl<C: Send + Sync> Access for Asked<C> {
     fn remedy(&self) -> Option<String> {
         Some(self.hint.clone())
     }
+}
+
+/// What it means that credentials cannot be fetched: where there were some, or are some for sure, a
+/// failure that may pass is only that, and the call is repeated.
+fn missing(broken: Option<&Broken>, is_sure: bool) -> Situation {
+    let situation = broken.map(Broken::situation).filter(|situation| is_sure && situation.is_transient());
+    situation.unwrap_or(Situation::CredentialsMissing)
 }
 
 /// What signs the requests at this moment.
@@ -135,7 +198,9 @@ struct Held {
     /// When keys that end are fetched again; none while there are none.
     until: Option<Until>,
     expires: Option<SystemTime>,
-    source: Option<String>,
+    found: Option<Found>,
+    /// Whether there were some already.
+    had: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -177,15 +242,34 @@ impl AwsAccess {
     }
 
     fn fetch(&self, held: &mut Held) -> Result<(), AccessError> {
-        let found = self.search.find()?;
-        held.source = Some(found.source());
+        let found = held.found.insert(self.search.find()?);
         tracing::debug!(source = %found.source(), "credentials");
-        if let Found::Keys { keys, .. } = &found {
-            self.use_keys(held, keys);
-            return Ok(());
+        match found {
+            Found::Keys { keys, .. } => {
+                let keys = keys.clone();
+                self.use_keys(held, &keys);
+                Ok(())
+            }
+            Found::Container => self.ask_container(held),
+            found => {
+                held.endpoint = (self.ask)(found);
+                self.ask_endpoint(held)
+            }
         }
-        held.endpoint = (self.ask)(&found);
-        self.ask_endpoint(held)
+    }
+
+    fn ask_container(&self, held: &mut Held) -> Result<(), AccessError> {
+        let options = LineOptions { proxy: false, ..LineOptions::default() };
+        let Ok(line) = Line::new(&options) else { return Err(self.search.nothing().into()) };
+        match wait(container::ask(&line)) {
+            Ok(Ok(keys)) => {
+                held.had = true;
+                self.use_keys(held, &keys);
+                Ok(())
+            }
+            Ok(Err(broken)) => Err(self.refused(held, Some(&broken))),
+            Err(situation) => Err(AccessError { situation, text: situation.to_string(), remedy: None }),
+        }
     }
 
     /// The endpoint's client keeps what it got until five minutes before its end.
@@ -193,15 +277,34 @@ impl AwsAccess {
         let Some(endpoint) = &held.endpoint else { return Err(self.search.nothing().into()) };
         match wait(endpoint.get_credential()) {
             Ok(Ok(credential)) => {
+                held.had = true;
                 self.sign_with(credential);
                 Ok(())
             }
-            Ok(Err(error)) => {
-                let source = held.source.clone().unwrap_or_default();
-                tracing::debug!(source, reason = ?broken_below(&error), "no credentials");
-                Err(self.search.nothing().into())
-            }
+            Ok(Err(error)) => Err(self.refused(held, broken_below(&error).as_ref())),
             Err(situation) => Err(AccessError { situation, text: situation.to_string(), remedy: None }),
+        }
+    }
+
+    /// That an endpoint gave nothing: told by its name if it is there for sure.
+    fn refused(&self, held: &Held, broken: Option<&Broken>) -> AccessError {
+        let Some(found) = &held.found else { return self.search.nothing().into() };
+        let reason = match (broken, found) {
+            (Some(broken), _) => broken.to_string(),
+            (None, Found::WebIdentity { token, .. }) if !token.is_file() => {
+                format!("there is no file `{}`", token.display())
+            }
+            (None, _) => "its answer holds no credentials".to_owned(),
+        };
+        let source = found.source();
+        tracing::debug!(source, reason, "no credentials");
+        match found.remedy() {
+            None if !held.had => self.search.nothing().into(),
+            remedy => AccessError {
+                situation: missing(broken, true),
+                text: format!("{source}: {reason}"),
+                remedy: remedy.map(str::to_owned),
+            },
         }
     }
 }
@@ -225,11 +328,12 @@ impl Access for AwsAccess {
     }
 
     fn renew(&self) {
-        *self.held() = Held::default();
+        let mut held = self.held();
+        *held = Held { had: held.had, ..Held::default() };
     }
 
     fn source(&self) -> String {
-        self.held().source.clone().unwrap_or_else(|| "none".to_owned())
+        self.held().found.as_ref().map_or_else(|| "none".to_owned(), Found::source)
     }
 
     fn remedy(&self) -> Option<String> {

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use object_store::azure::MicrosoftAzureBuilder;
 
-use super::access::{Access, Asked, Unmanaged};
-use super::line::Line;
+use super::access::{Access, Asked, Renewable, Unmanaged};
 use super::s3::no_retry;
-use super::{BucketBackend, bucket_and_prefix, line_options};
+use super::{BucketBackend, bucket_and_prefix, line_options, open_line};
 use crate::remote::credentials::{in_path, variable};
 use crate::remote::registry::{RemoteSpec, SpecError};
 
@@ -46,8 +45,7 @@ struct Account {
 pub(crate) fn open_azure(spec: &RemoteSpec) -> Result<BucketBackend, SpecError> {
     spec.check_options("Azure", OPTIONS)?;
     let (container, prefix) = bucket_and_prefix(spec)?;
-    let line =
-        Line::new(&line_options(spec, None)?).map_err(|error| spec.unusable("url", error.to_string()))?;
+    let line = open_line(spec, &line_options(spec, None))?;
     let account = account(spec)?;
     let name = account
         .name
@@ -67,16 +65,20 @@ pub(crate) fn open_azure(spec: &RemoteSpec) -> Result<BucketBackend, SpecError> 
         return Err(spec.only_private("endpointurl"));
     }
     let (builder, source) = log_in(spec, builder, &account);
-    let store =
-        builder.build().map_err(|_| spec.unusable("account_key", "the credentials have no such form"))?;
-    let access: Box<dyn Access> = match spec.flag("allow_anonymous_login") {
-        true => Box::new(Unmanaged(source)),
+    let unusable = || spec.unusable("account_key", "the credentials have no such form");
+    let (store, access): (_, Box<dyn Access>) = match spec.flag("allow_anonymous_login") {
+        true => (builder.build().map_err(|_| unusable())?, Box::new(Unmanaged(source))),
         false => {
             let hint = format!(
                 "log in with `az login`, or `mlv remote modify --local {} account_key KEY`",
                 spec.name
             );
-            Box::new(Asked { provider: Arc::clone(store.credentials()), source, hint })
+            let plain = builder.clone();
+            let make = move || Some(Arc::clone(plain.clone().build().ok()?.credentials()));
+            let provider = Renewable::new(Box::new(make)).ok_or_else(unusable)?;
+            let store =
+                builder.with_credentials(Arc::clone(&provider) as _).build().map_err(|_| unusable())?;
+            (store, Box::new(Asked::new(provider, source, hint)))
         }
     };
     Ok(BucketBackend::new(Box::new(store), line, access, prefix, spec))
@@ -161,11 +163,11 @@ fn log_in(
     if let Some(file) = variable("AZURE_FEDERATED_TOKEN_FILE") {
         return (builder.with_federated_token_file(file), "workload identity");
     }
-    let on_azure = variable("IDENTITY_ENDPOINT").or_else(|| variable("MSI_ENDPOINT")).is_some();
-    if !on_azure && in_path("az").is_some() {
-        return (builder.with_use_azure_cli(true), "the `az` command");
+    match variable("IDENTITY_ENDPOINT").or_else(|| variable("MSI_ENDPOINT")) {
+        Some(endpoint) => (builder.with_msi_endpoint(endpoint), "managed identity"),
+        None if in_path("az").is_some() => (builder.with_use_azure_cli(true), "the `az` command"),
+        None => (builder, "managed identity"),
     }
-    (builder, "managed identity")
 }
 
 /// A signature comes percent-encoded, and is encoded again when it is sent.

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use object_store::gcp::GoogleCloudStorageBuilder;
 
-use super::access::{Access, Asked, Unmanaged};
-use super::line::Line;
+use super::access::{Access, Asked, Renewable, Unmanaged};
 use super::s3::no_retry;
-use super::{BucketBackend, bucket_and_prefix, line_options};
+use super::{BucketBackend, bucket_and_prefix, line_options, open_line};
 use crate::remote::credentials::variable;
 use crate::remote::registry::{RemoteSpec, SpecError};
 
@@ -26,8 +25,7 @@ const OPTIONS: &[&str] = &[
 pub(crate) fn open_gcs(spec: &RemoteSpec) -> Result<BucketBackend, SpecError> {
     spec.check_options("GCS", OPTIONS)?;
     let (bucket, prefix) = bucket_and_prefix(spec)?;
-    let line =
-        Line::new(&line_options(spec, None)?).map_err(|error| spec.unusable("url", error.to_string()))?;
+    let line = open_line(spec, &line_options(spec, None))?;
     let is_anonymous = spec.flag("allow_anonymous_login");
     // R12: tokens open everything that their owner may do, so no repository may say who gets them.
     if spec.is_tracked("endpointurl") && !is_anonymous {
@@ -53,13 +51,17 @@ pub(crate) fn open_gcs(spec: &RemoteSpec) -> Result<BucketBackend, SpecError> {
         },
     };
     // The crate's message may quote the file, which is a private key.
-    let store =
-        builder.build().map_err(|_| spec.unusable("credentialpath", "the credentials cannot be read"))?;
-    let access: Box<dyn Access> = match is_anonymous {
-        true => Box::new(Unmanaged(source)),
+    let unreadable = || spec.unusable("credentialpath", "the credentials cannot be read");
+    let (store, access): (_, Box<dyn Access>) = match is_anonymous {
+        true => (builder.build().map_err(|_| unreadable())?, Box::new(Unmanaged(source))),
         false => {
             let hint = "log in with `gcloud auth application-default login`".to_owned();
-            Box::new(Asked { provider: Arc::clone(store.credentials()), source, hint })
+            let plain = builder.clone();
+            let make = move || Some(Arc::clone(plain.clone().build().ok()?.credentials()));
+            let provider = Renewable::new(Box::new(make)).ok_or_else(unreadable)?;
+            let store =
+                builder.with_credentials(Arc::clone(&provider) as _).build().map_err(|_| unreadable())?;
+            (store, Box::new(Asked::new(provider, source, hint)))
         }
     };
     Ok(BucketBackend::new(Box::new(store), line, access, prefix, spec))

@@ -23,9 +23,40 @@ use object_store::client::{
 use tokio::time::Sleep;
 
 use super::refusal::{Broken, Refusal};
+use crate::remote::credentials::{read_file, variable};
 
 /// The most of an error's text that is read, in bytes.
 const MAX_ERROR: usize = 64 << 10;
+
+/// A file of certificates, as PEM, and who names it.
+#[derive(Clone, Debug)]
+pub(super) struct Bundle {
+    pub(super) named_by: &'static str,
+    pub(super) file: String,
+}
+
+/// Certificates that cannot be used.
+#[derive(Debug)]
+pub(super) struct BadBundle {
+    pub(super) bundle: Bundle,
+    pub(super) reason: String,
+}
+
+impl Bundle {
+    fn read(&self) -> Result<Vec<reqwest::Certificate>, BadBundle> {
+        let bad = |reason: String| BadBundle { bundle: self.clone(), reason };
+        let text = match read_file(std::path::Path::new(&self.file)) {
+            Ok(Some(text)) => text,
+            Ok(None) => return Err(bad("there is no such file".to_owned())),
+            Err(error) => return Err(bad(error.to_string())),
+        };
+        match reqwest::Certificate::from_pem_bundle(text.as_bytes()) {
+            Ok(certificates) if certificates.is_empty() => Err(bad("it holds no certificate".to_owned())),
+            Ok(certificates) => Ok(certificates),
+            Err(error) => Err(bad(Broken::of_reqwest(error).to_string())),
+        }
+    }
+}
 
 /// How a line is made.
 #[derive(Clone, Debug)]
@@ -36,8 +67,8 @@ pub(super) struct LineOptions {
     pub(super) stall: Duration,
     /// Whether certificates are checked.
     pub(super) verify: bool,
-    /// Certificates that are trusted besides the system's, as PEM.
-    pub(super) bundle: Option<Vec<u8>>,
+    /// Authorities that are trusted besides the system's.
+    pub(super) bundle: Option<Bundle>,
     /// Whether redirections are followed: to the same scheme, or from HTTP to HTTPS.
     pub(super) follow: bool,
     /// Whether the proxies that the environment names are used.
@@ -67,28 +98,26 @@ pub(super) struct Line {
 
 impl Line {
     /// A line that opens its first connection with its first request.
-    pub(super) fn new(options: &LineOptions) -> Result<Line, Broken> {
+    pub(super) fn new(options: &LineOptions) -> Result<Line, BadBundle> {
         // Fails if there is one already, which is the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let redirects = match options.follow {
-            true => reqwest::redirect::Policy::custom(follow),
-            false => reqwest::redirect::Policy::none(),
+        let more = options.bundle.as_ref().map_or(Ok(Vec::new()), Bundle::read)?;
+        let client = match client_of(options).tls_certs_merge(more).build() {
+            Ok(client) => client,
+            Err(error) => {
+                let environment = variable("SSL_CERT_FILE");
+                let environment = environment.map(|file| Bundle { named_by: "SSL_CERT_FILE", file });
+                if let Some(bundle) = options.bundle.clone().or(environment) {
+                    let reason = Broken::of_reqwest(error).to_string();
+                    return Err(bundle.read().err().unwrap_or(BadBundle { bundle, reason }));
+                }
+                // A machine without any authority: what needs none goes on, HTTPS is refused.
+                let system = || Bundle { named_by: "the system", file: String::new() };
+                let unusable =
+                    |error| BadBundle { bundle: system(), reason: Broken::of_reqwest(error).to_string() };
+                client_of(options).tls_certs_only([]).build().map_err(unusable)?
+            }
         };
-        let mut builder = reqwest::Client::builder()
-            .connect_timeout(options.connect)
-            .redirect(redirects)
-            .http1_only()
-            .tcp_nodelay(true)
-            .user_agent(concat!("mlv/", env!("CARGO_PKG_VERSION")))
-            .tls_danger_accept_invalid_certs(!options.verify);
-        if let Some(bundle) = &options.bundle {
-            let certificates = reqwest::Certificate::from_pem_bundle(bundle).map_err(Broken::of_reqwest)?;
-            builder = builder.tls_certs_merge(certificates);
-        }
-        if !options.proxy {
-            builder = builder.no_proxy();
-        }
-        let client = builder.build().map_err(Broken::of_reqwest)?;
         Ok(Line { client, clock: Arc::default(), stall: options.stall })
     }
 
@@ -121,6 +150,21 @@ impl Line {
         self.learn_time(response.headers());
         Ok(response.map(|body| HttpResponseBody::new(Receiving::new(body, self.stall))))
     }
+}
+
+fn client_of(options: &LineOptions) -> reqwest::ClientBuilder {
+    let redirects = match options.follow {
+        true => reqwest::redirect::Policy::custom(follow),
+        false => reqwest::redirect::Policy::none(),
+    };
+    let builder = reqwest::Client::builder()
+        .connect_timeout(options.connect)
+        .redirect(redirects)
+        .http1_only()
+        .tcp_nodelay(true)
+        .user_agent(concat!("mlv/", env!("CARGO_PKG_VERSION")))
+        .tls_danger_accept_invalid_certs(!options.verify);
+    if options.proxy { builder } else { builder.no_proxy() }
 }
 
 /// Where an answer may send a reader on: to the same or a safer scheme, a few times.

@@ -6,8 +6,8 @@ use object_store::RetryConfig;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvider};
 
 use super::access::{Access, AwsAccess, Unmanaged};
-use super::line::{Line, LineOptions};
-use super::{BucketBackend, bucket_and_prefix, line_options};
+use super::line::{Bundle, Line, LineOptions};
+use super::{BucketBackend, bucket_and_prefix, line_options, open_line};
 use crate::model::secret::Secret;
 use crate::remote::credentials::{AwsKeys, AwsSearch, Found, variable};
 use crate::remote::registry::{RemoteSpec, SpecError};
@@ -41,9 +41,8 @@ pub(crate) fn open_s3(spec: &RemoteSpec) -> Result<BucketBackend, SpecError> {
     spec.check_options("S3", OPTIONS)?;
     let (bucket, prefix) = bucket_and_prefix(spec)?;
     let search = search(spec)?;
-    let bundle = variable("AWS_CA_BUNDLE").or_else(|| search.setting("ca_bundle"));
-    let line =
-        Line::new(&line_options(spec, bundle)?).map_err(|error| spec.unusable("url", error.to_string()))?;
+    let bundle = bundle(&search);
+    let line = open_line(spec, &line_options(spec, bundle.clone()))?;
     let region = region(spec, &search);
     let endpoint = endpoint(spec, &search, &region, &bucket);
     let mut builder = AmazonS3Builder::new()
@@ -63,12 +62,22 @@ pub(crate) fn open_s3(spec: &RemoteSpec) -> Result<BucketBackend, SpecError> {
     let (builder, access): (_, Box<dyn Access>) = match spec.flag("allow_anonymous_login") {
         true => (builder.with_skip_signature(true), Box::new(Unmanaged("none: anonymous"))),
         false => {
-            let access = AwsAccess::new(search, Box::new(move |found| endpoint_client(found, &region)));
+            let access = AwsAccess::new(
+                search,
+                Box::new(move |found| endpoint_client(found, &region, bundle.as_ref())),
+            );
             (builder.with_credentials(Arc::clone(&access.signer) as AwsCredentialProvider), Box::new(access))
         }
     };
     let store = builder.build().map_err(|error| spec.unusable("url", error.to_string()))?;
     Ok(BucketBackend::new(Box::new(store), line, access, prefix, spec))
+}
+
+/// The authorities that Amazon's tools trust besides the system's.
+fn bundle(search: &AwsSearch) -> Option<Bundle> {
+    let environment = variable("AWS_CA_BUNDLE").map(|file| Bundle { named_by: "AWS_CA_BUNDLE", file });
+    let of_profile = |file| Bundle { named_by: "`ca_bundle` of the profile", file };
+    environment.or_else(|| search.setting("ca_bundle").map(of_profile))
 }
 
 /// What is repeated is decided in one place, and not here.
@@ -156,21 +165,15 @@ fn set(builder: AmazonS3Builder, key: &str, value: &str) -> AmazonS3Builder {
 }
 
 /// The client that asks one of Amazon's endpoints; `None` if it lacks what that takes.
-fn endpoint_client(found: &Found, region: &str) -> Option<AwsCredentialProvider> {
+fn endpoint_client(found: &Found, region: &str, bundle: Option<&Bundle>) -> Option<AwsCredentialProvider> {
     let builder = AmazonS3Builder::new().with_bucket_name("none").with_region(region).with_retry(no_retry());
     let options = match found {
-        Found::WebIdentity { .. } => LineOptions::default(),
+        Found::WebIdentity { .. } => LineOptions { bundle: bundle.cloned(), ..LineOptions::default() },
         // Local, or not there at all.
         _ => LineOptions { connect: super::NEAR, stall: super::NEAR, proxy: false, ..LineOptions::default() },
     };
-    let from_environment = |builder: AmazonS3Builder, names: &[&str]| {
-        names.iter().fold(builder, |builder, name| match variable(name) {
-            Some(value) => set(builder, &name.to_ascii_lowercase(), &value),
-            None => builder,
-        })
-    };
     let builder = match found {
-        Found::Keys { .. } => return None,
+        Found::Keys { .. } | Found::Container => return None,
         Found::WebIdentity { role, token, session } => {
             let builder = set(builder, "aws_web_identity_token_file", token.to_str()?);
             let builder = set(builder, "aws_role_arn", role);
@@ -178,16 +181,11 @@ fn endpoint_client(found: &Found, region: &str) -> Option<AwsCredentialProvider>
                 Some(session) => set(builder, "aws_role_session_name", session),
                 None => builder,
             };
-            from_environment(builder, &["AWS_ENDPOINT_URL_STS"])
+            match variable("AWS_ENDPOINT_URL_STS") {
+                Some(endpoint) => set(builder, "aws_endpoint_url_sts", &endpoint),
+                None => builder,
+            }
         }
-        Found::Container => from_environment(
-            builder,
-            &[
-                "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-                "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-                "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-            ],
-        ),
         Found::Instance => match variable("AWS_EC2_METADATA_SERVICE_ENDPOINT") {
             Some(endpoint) => builder.with_metadata_endpoint(endpoint),
             None => builder,

@@ -14,7 +14,7 @@ use object_store::client::{HttpRequestBody, HttpResponse};
 
 use super::line::Line;
 use super::refusal::{Broken, Refusal};
-use super::{line_options, wait};
+use super::{line_options, open_line, wait};
 use crate::remote::backend::{
     Action, Backend, BackendError, ByteSink, Created, Key, ListSink, Listed, RoundTrip, Situation, Stat,
     check_prefix, read,
@@ -52,10 +52,10 @@ pub(crate) fn open_web(spec: &RemoteSpec) -> Result<WebBackend, SpecError> {
     let path = path.trim_matches('/');
     let slash = if path.is_empty() { "" } else { "/" };
     let headers = headers(spec, login)?;
-    let mut options = line_options(spec, None)?;
+    let mut options = line_options(spec, None);
     // A header of the user's own would go wherever an answer points to.
     options.follow = spec.option("custom_auth_header").is_none();
-    let line = Line::new(&options).map_err(|error| spec.unusable("url", error.to_string()))?;
+    let line = open_line(spec, &options)?;
     Ok(WebBackend {
         line,
         base: format!("{scheme}://{host}/{path}{slash}"),

@@ -9,7 +9,7 @@ use mlv::remote::folder::FolderBackend;
 use mlv::remote::registry::{RemoteSpec, SpecOption};
 use mlv::remote::retry::{Patience, Retrying};
 
-use crate::support::servers::{Azurite, Gcs, Moto, Nginx, Sshd, azurite};
+use crate::support::servers::{Azurite, Gcs, Moto, Nginx, S3sFs, Sshd, azurite, s3sfs};
 
 fn spec(url: &str, options: &[(&str, &str)]) -> RemoteSpec {
     let option = |(name, value): &(&str, &str)| SpecOption {
@@ -45,6 +45,25 @@ fn s3_conforms() {
     ];
     conforms(&spec("s3://data", &[&options[..], &[("checksum", "sha256")]].concat()));
     conforms(&spec("s3://data/a/prefix", &options));
+}
+
+// Another implementation, so that nothing is relied on that only one has; and without any login.
+#[test]
+fn a_second_s3_conforms() {
+    let (Some(server), Some(public)) = (S3sFs::start(), S3sFs::public()) else { return };
+    let endpoint = server.url();
+    let key = s3sfs::KEY;
+    let options = [("endpointurl", endpoint.as_str()), ("access_key_id", key), ("secret_access_key", key)];
+    conforms(&spec("s3://data", &options));
+    let wrong = [("endpointurl", endpoint.as_str()), ("access_key_id", key), ("secret_access_key", "CANARY")];
+    let refused = match spec("s3://data", &wrong).open(Path::new("/")) {
+        Ok(backend) => backend.head(&Key::parse("mlv-remote").expect("a key")).expect_err("refused"),
+        Err(error) => panic!("{error}"),
+    };
+    assert_eq!(refused.situation, Situation::Denied, "signatures count there: {refused:?}");
+    let endpoint = public.url();
+    let anonymous = [("endpointurl", endpoint.as_str()), ("allow_anonymous_login", "true")];
+    conforms(&spec("s3://data/a/prefix", &anonymous));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::support::servers::{Moto, aws_folder};
+use crate::support::servers::Moto;
 use crate::support::{Output, TestEnv};
 
 /// A project with something to push, and no credentials yet.
@@ -83,34 +83,6 @@ fn commands_print_keys_and_run_again_before_these_end() {
     env.mlv(&["add", "a"]).success();
     let failed = push(&env, profile("ml")).code(7);
     assert!(failed.stderr().contains("profile `ml`, credential_process: the vault is sealed"), "{failed}");
-}
-
-#[test]
-fn roles_are_taken_by_the_aws_command() {
-    let Some(moto) = Moto::start() else { return };
-    let env = project(&moto);
-    let keys = &moto.users[0];
-    let home = env.beside("home");
-    home.write(
-        ".aws/config",
-        format!(
-            "[profile base]\naws_access_key_id = {}\naws_secret_access_key = {}\n\
-             [profile ml]\nrole_arn = arn:aws:iam::123456789012:role/mlv\nsource_profile = base\n",
-            keys.id, keys.secret
-        ),
-    );
-    env.mlv(&["remote", "modify", "s3", "profile", "ml"]).success();
-    let path = format!("{}:{}", aws_folder().display(), std::env::var("PATH").expect("a path"));
-    let output = push(&env, |command| {
-        command
-            .env("PATH", path)
-            .env("AWS_ENDPOINT_URL_STS", moto.server.url())
-            .env("AWS_REGION", "us-east-1");
-    });
-    no_secret(&moto, &output);
-    // The role exists in name only: what counts is that its keys arrived, and whom they belong to.
-    assert!(output.stderr().contains("profile `ml`, assumed role"), "{output}");
-    assert!(moto.requests().iter().any(|line| line == "POST / HTTP/1.1"), "asked for the role");
 }
 
 #[test]

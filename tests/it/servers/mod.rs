@@ -2,6 +2,9 @@
 
 mod conformance;
 mod credentials;
+mod endpoints;
 mod http;
+mod proxied;
 mod s3;
 mod ssh;
+mod tls;

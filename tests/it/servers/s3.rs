@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::http::{Request, forward, serve};
 use crate::support::servers::{Keys, Moto, S3rver, s3rver};
 use crate::support::{Rng, TestEnv, seed};
 
@@ -119,6 +120,58 @@ fn remote_test_tells_what_a_user_may_do() {
     moto.log_in(&env, &Keys { id: moto.users[0].id.clone(), secret: "CANARY".to_owned() });
     let refused = env.mlv(&["remote", "test"]).code(7);
     assert!(!refused.to_string().contains("CANARY"), "{refused}");
+}
+
+/// What a clone pushes and another pulls, through a front that sees each request.
+fn through(moto: &Moto, options: &[(&str, &str)], seen: impl Fn(&Request) + Send + Sync + 'static) {
+    let port = moto.server.port;
+    let front = serve(move |request: &Request| {
+        seen(request);
+        forward(port, request)
+    });
+    let env = TestEnv::ready();
+    moto.add_remote(&env);
+    let set = |env: &TestEnv, option: &str, value: &str| {
+        env.mlv(&["remote", "modify", "--local", "s3", option, value]).success();
+    };
+    set(&env, "endpointurl", &front);
+    options.iter().for_each(|(option, value)| set(&env, option, value));
+    env.write("a", "one");
+    env.mlv(&["add", "a"]).success();
+    env.commit("add data");
+    env.mlv(&["push"]).success();
+    let clone = env.clone_to("clone");
+    moto.log_in(&clone, &moto.users[0]);
+    set(&clone, "endpointurl", &front);
+    options.iter().for_each(|(option, value)| set(&clone, option, value));
+    clone.mlv(&["pull"]).success();
+    assert_eq!(clone.snapshot(), env.snapshot());
+}
+
+#[test]
+fn encryption_is_asked_for_with_each_object() {
+    let Some(moto) = Moto::start() else { return };
+    let prefix = "x-amz-server-side-encryption";
+    through(&moto, &[("sse", "aws:kms"), ("sse_kms_key_id", "key-of-ours")], move |request| {
+        if request.method == "PUT" {
+            assert_eq!(request.header(prefix), "aws:kms");
+            assert_eq!(request.header(&format!("{prefix}-aws-kms-key-id")), "key-of-ours");
+        }
+    });
+}
+
+// A key of the customer's own is needed to read as well.
+#[test]
+fn key_of_the_customer_is_shown_with_each_object() {
+    let Some(moto) = Moto::start() else { return };
+    let key = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+    through(&moto, &[("sse_customer_key", key)], move |request| {
+        let is_object = !request.target.contains("list-type") && request.target.contains("/project/");
+        if is_object {
+            let header = request.header("x-amz-server-side-encryption-customer-key");
+            assert_eq!(header, key, "{} {}", request.method, request.target);
+        }
+    });
 }
 
 // A store that ignores `If-None-Match` without a word.

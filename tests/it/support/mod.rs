@@ -13,6 +13,8 @@
 #![allow(dead_code, unused_imports)]
 
 mod env;
+pub(crate) mod http;
+pub(crate) mod http_proxy;
 mod project;
 pub(crate) mod proxy;
 mod rng;

@@ -10,18 +10,22 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+mod authority;
 pub(crate) mod azurite;
 mod gcs;
 mod moto;
 mod nginx;
 pub(crate) mod s3rver;
+pub(crate) mod s3sfs;
 mod sshd;
 
+pub(crate) use authority::Authority;
 pub(crate) use azurite::Azurite;
 pub(crate) use gcs::Gcs;
 pub(crate) use moto::{Keys, Moto};
 pub(crate) use nginx::Nginx;
 pub(crate) use s3rver::S3rver;
+pub(crate) use s3sfs::S3sFs;
 pub(crate) use sshd::Sshd;
 
 /// The folder that `tests/run` installs servers into.

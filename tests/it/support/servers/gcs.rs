@@ -4,9 +4,9 @@
 //! documentation has it, not that Google answers so.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
+
+use crate::support::http::{self, Answer};
 
 /// Keys in one answer to a listing, fewer than Google's thousand, so that there are pages.
 const PAGE: usize = 10;
@@ -23,89 +23,46 @@ pub(crate) struct Gcs {
     pub(crate) url: String,
 }
 
-type Objects = Arc<Mutex<BTreeMap<String, Object>>>;
+type Objects = BTreeMap<String, Object>;
 
 impl Gcs {
     /// With one empty bucket, of any name.
     pub(crate) fn start() -> Gcs {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
-        let objects = Objects::default();
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let objects = Arc::clone(&objects);
-                std::thread::spawn(move || serve(stream.expect("a connection"), &objects));
-            }
-        });
-        Gcs { url }
+        let objects = Mutex::new(Objects::new());
+        let answered = move |request: &http::Request| {
+            let mut answer = answer(&Request::new(request), &objects);
+            answer.headers.push(("Date".to_owned(), now().format(DATE).to_string()));
+            answer
+        };
+        Gcs { url: http::serve(answered) }
     }
 }
 
-struct Request {
-    method: String,
+struct Request<'a> {
+    method: &'a str,
     path: String,
     query: BTreeMap<String, String>,
-    headers: BTreeMap<String, String>,
-    body: Vec<u8>,
+    headers: &'a BTreeMap<String, String>,
+    body: &'a [u8],
 }
 
-struct Answer {
-    status: &'static str,
-    headers: Vec<(&'static str, String)>,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn new(status: &'static str) -> Answer {
-        Answer { status, headers: Vec::new(), body: Vec::new() }
-    }
-}
-
-fn serve(stream: TcpStream, objects: &Objects) {
-    let mut reader = BufReader::new(stream.try_clone().expect("a handle"));
-    let mut stream = stream;
-    while let Some(request) = read_request(&mut reader) {
-        let answer = answer(&request, objects);
-        let is_head = request.method == "HEAD";
-        let mut head = format!("HTTP/1.1 {}\r\nDate: {}\r\n", answer.status, now().format(DATE));
-        for (name, value) in &answer.headers {
-            head += &format!("{name}: {value}\r\n");
-        }
-        if !is_head {
-            head += &format!("Content-Length: {}\r\n", answer.body.len());
-        }
-        let body = if is_head { &[][..] } else { &answer.body };
-        if stream.write_all(&[head.as_bytes(), b"\r\n", body].concat()).is_err() {
-            return;
+impl Request<'_> {
+    fn new(request: &http::Request) -> Request<'_> {
+        let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        Request {
+            method: &request.method,
+            // `/bucket/key`
+            path: path.trim_start_matches('/').split_once('/').map_or(String::new(), |(_, key)| decoded(key)),
+            query: pairs.map(|(name, value)| (name.to_owned(), decoded(value))).collect(),
+            headers: &request.headers,
+            body: &request.body,
         }
     }
 }
 
 fn now() -> chrono::DateTime<chrono::Utc> {
     std::time::SystemTime::now().into()
-}
-
-fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Request> {
-    let mut line = String::new();
-    reader.read_line(&mut line).ok().filter(|count| *count > 0)?;
-    let mut words = line.split(' ');
-    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let mut headers = BTreeMap::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
-        headers.insert(name.to_ascii_lowercase(), value.to_owned());
-    }
-    let len = headers.get("content-length").map_or(0, |len| len.parse().expect("a number"));
-    let mut body = vec![0; len];
-    reader.read_exact(&mut body).ok()?;
-    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    let query = pairs.map(|(name, value)| (name.to_owned(), decoded(value))).collect();
-    // `/bucket/key`
-    let path = path.trim_start_matches('/').split_once('/').map_or(String::new(), |(_, key)| decoded(key));
-    Some(Request { method, path, query, headers, body })
 }
 
 /// Google's client escapes more than it must.
@@ -119,9 +76,9 @@ fn decoded(text: &str) -> String {
     plain
 }
 
-fn answer(request: &Request, objects: &Objects) -> Answer {
+fn answer(request: &Request<'_>, objects: &Mutex<Objects>) -> Answer {
     let mut objects = objects.lock().expect("no thread panics");
-    match request.method.as_str() {
+    match request.method {
         "PUT" => put(request, &mut objects),
         "GET" if request.query.contains_key("list-type") => list(request, &objects),
         "GET" | "HEAD" => get(request, &objects),
@@ -131,14 +88,14 @@ fn answer(request: &Request, objects: &Objects) -> Answer {
     }
 }
 
-fn put(request: &Request, objects: &mut BTreeMap<String, Object>) -> Answer {
+fn put(request: &Request<'_>, objects: &mut Objects) -> Answer {
     let before = objects.get(&request.path).map_or(0, |object| object.generation);
     let wanted = request.headers.get("x-goog-if-generation-match");
     if wanted.is_some_and(|wanted| *wanted != before.to_string()) {
         return Answer::new("412 Precondition Failed");
     }
     let object = Object {
-        bytes: request.body.clone(),
+        bytes: request.body.to_vec(),
         modified: now().format(DATE).to_string(),
         generation: before + 1,
     };
@@ -147,15 +104,16 @@ fn put(request: &Request, objects: &mut BTreeMap<String, Object>) -> Answer {
     answer
 }
 
-fn properties(object: &Object) -> Vec<(&'static str, String)> {
-    vec![
+fn properties(object: &Object) -> Vec<(String, String)> {
+    let properties = [
         ("ETag", format!("\"{}\"", object.generation)),
         ("x-goog-generation", object.generation.to_string()),
         ("Last-Modified", object.modified.clone()),
-    ]
+    ];
+    properties.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
-fn get(request: &Request, objects: &BTreeMap<String, Object>) -> Answer {
+fn get(request: &Request<'_>, objects: &Objects) -> Answer {
     let Some(object) = objects.get(&request.path) else { return Answer::new("404 Not Found") };
     let len = object.bytes.len();
     let mut answer = Answer { headers: properties(object), ..Answer::new("200 OK") };
@@ -167,17 +125,17 @@ fn get(request: &Request, objects: &BTreeMap<String, Object>) -> Answer {
         if start >= len {
             return Answer::new("416 Range Not Satisfiable");
         }
-        answer.status = "206 Partial Content";
-        answer.headers.push(("Content-Range", format!("bytes {start}-{}/{len}", end - 1)));
+        answer.status = "206 Partial Content".to_owned();
+        answer.headers.push(("Content-Range".to_owned(), format!("bytes {start}-{}/{len}", end - 1)));
         answer.body = object.bytes[start..end].to_vec();
     }
     if request.method == "HEAD" {
-        answer.headers.push(("Content-Length", len.to_string()));
+        answer.headers.push(("Content-Length".to_owned(), len.to_string()));
     }
     answer
 }
 
-fn list(request: &Request, objects: &BTreeMap<String, Object>) -> Answer {
+fn list(request: &Request<'_>, objects: &Objects) -> Answer {
     let prefix = request.query.get("prefix").map_or("", String::as_str);
     let after = request.query.get("continuation-token").cloned().unwrap_or_default();
     let mut found = objects.iter().filter(|(key, _)| key.starts_with(prefix) && **key > after);
