@@ -23,6 +23,10 @@ use super::{copy, fault, sys};
 use crate::model::digest::Digest;
 use crate::model::path::RepoPath;
 
+mod new_folder;
+
+pub use new_folder::NewFolder;
+
 /// What the caller found at a path that is to be replaced or removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Examined {
@@ -40,6 +44,8 @@ pub struct Draft {
     name: String,
     /// Open for writing; nothing for links.
     file: Option<OutFile>,
+    /// Whether it has its name already, in a folder that is to get its own.
+    is_named: bool,
 }
 
 impl Draft {
@@ -47,6 +53,15 @@ impl Draft {
     pub fn file(&mut self) -> Option<&mut OutFile> {
         self.file.as_mut()
     }
+}
+
+/// Where a draft is made.
+#[derive(Clone, Copy, Debug)]
+pub enum Spot<'s> {
+    /// By itself: it gets a name when it is put into place.
+    Alone,
+    /// In a folder that gets its name when it is complete, as what becomes this path.
+    In(&'s NewFolder, &'s RepoPath),
 }
 
 /// Puts files into one work tree; one for each thread.
@@ -94,29 +109,42 @@ impl<'a> Placer<'a> {
     }
 
     /// A new empty file. Its mode is what the umask leaves of rw for all, and x if asked for.
-    pub fn draft(&mut self, executable: bool) -> Result<Draft, Error> {
-        let name = self.staging.next_name();
+    pub fn draft(&mut self, at: Spot<'_>, executable: bool) -> Result<Draft, Error> {
+        let (name, is_named) = self.name(at);
         let mode = if executable { 0o777 } else { 0o666 };
         let file = sys::create_new(self.staging.dir(), &name, mode);
         let file = file.map_err(|error| self.staging.dir().failed(&name, "create", error))?;
-        Ok(Draft { name, file: Some(OutFile::new(file)) })
+        Ok(Draft { name, file: Some(OutFile::new(file)), is_named })
     }
 
     /// A symlink with this target text.
-    pub fn draft_symlink(&mut self, target: &str) -> Result<Draft, Error> {
-        let name = self.staging.next_name();
+    pub fn draft_symlink(&mut self, at: Spot<'_>, target: &str) -> Result<Draft, Error> {
+        let (name, is_named) = self.name(at);
         sys::symlink(target, self.staging.dir(), &name)
             .map_err(|error| self.staging.dir().failed(&name, "create", error))?;
-        Ok(Draft { name, file: None })
+        Ok(Draft { name, file: None, is_named })
     }
 
     /// A second name of the file `path` of `cache`.
-    pub fn draft_hardlink(&mut self, cache: &Dir, path: &RepoPath) -> Result<Draft, Error> {
+    pub fn draft_hardlink(&mut self, at: Spot<'_>, cache: &Dir, path: &RepoPath) -> Result<Draft, Error> {
         let failed = |error| cache.failed(path.as_str(), "link", error);
-        let name = self.staging.next_name();
+        let (name, is_named) = self.name(at);
         let from = cache.place(path).map_err(failed)?;
         sys::hard_link((from.fd(), from.name), (self.staging.dir(), &name)).map_err(failed)?;
-        Ok(Draft { name, file: None })
+        Ok(Draft { name, file: None, is_named })
+    }
+
+    /// The name of a draft in the staging folder, and whether it keeps its last part.
+    fn name(&self, at: Spot<'_>) -> (String, bool) {
+        match at {
+            Spot::Alone => (self.staging.next_name(), false),
+            Spot::In(folder, path) => (folder.file(path), true),
+        }
+    }
+
+    /// Takes the file `path` out of a new folder, and puts it into place by itself.
+    pub fn put_from(&mut self, folder: &NewFolder, path: &RepoPath) -> Result<FileStamp, Error> {
+        self.put_new(Draft { name: folder.file(path), file: None, is_named: false }, path)
     }
 
     /// Throws a draft away.
@@ -125,10 +153,14 @@ impl<'a> Placer<'a> {
     }
 
     /// Gives the draft the name `path`, which must be free, making folders where they are
-    /// missing; returns the new file's stamp. Fails with `Exists` if the name is taken.
+    /// missing; returns the new file's stamp. Fails with `Exists` if the name is taken. Of a draft in a
+    /// [`NewFolder`] it tells the stamp: the folder gets the name.
     pub fn put_new(&mut self, draft: Draft, path: &RepoPath) -> Result<FileStamp, Error> {
         let failed = |error| self.work.failed(path.as_str(), "write", error);
         let staging = self.staging.dir();
+        if draft.is_named {
+            return stamp(&draft, &Place::named(staging.as_fd(), &draft.name)).map_err(failed);
+        }
         let to = match self.folders.place(self.work, path.as_str(), true) {
             Ok(to) => to,
             Err(error) => {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::fs;
 use crate::fs::dir::Dir;
-use crate::fs::place::{Draft, Examined, Placer};
+use crate::fs::place::{Draft, Examined, Placer, Spot};
 use crate::fs::rescue::Rescue;
 use crate::fs::staging::Staging;
 use crate::fs::stamp::{FileKind, FileStamp};
@@ -161,13 +161,13 @@ impl Copying<'_> {
     }
 
     fn symlink(&mut self, target: &str, to: &RepoPath) -> Result<(), OpError> {
-        let draft = self.placer.draft_symlink(target)?;
+        let draft = self.placer.draft_symlink(Spot::Alone, target)?;
         self.put(draft, to)
     }
 
     fn file(&mut self, dir: &Dir, from: &RepoPath, to: &RepoPath) -> Result<(), OpError> {
         let (mut file, stamp) = dir.open_file_stamped(from)?;
-        let mut draft = self.placer.draft(stamp.mode_x)?;
+        let mut draft = self.placer.draft(Spot::Alone, stamp.mode_x)?;
         let copied = match draft.file() {
             Some(out) => copy_bytes(&mut file, out, &dir.full(from), self.meter),
             None => Ok(()),

@@ -62,13 +62,13 @@ fn each_file_of_a_directory_takes_few_calls() {
     check(&env, &["add", "data"], 80);
     check(&env, &["status"], 13);
     env.remove("data");
-    check(&env, &["checkout"], 60);
+    check(&env, &["checkout"], 50);
     check(&env, &["status"], 13);
     check(&env, &["push"], 10);
     check(&env, &["push"], 1);
     env.commit("data");
     // A fetch stores packs; what comes to it is a checkout.
-    check(&env.clone_to("clone"), &["pull"], 60);
+    check(&env.clone_to("clone"), &["pull"], 50);
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn path(text: &str) -> RepoPath {
 }
 
 fn draft(placer: &mut Placer<'_>, text: &str) -> Draft {
-    let mut draft = placer.draft(false).unwrap();
+    let mut draft = placer.draft(Spot::Alone, false).unwrap();
     draft.file().unwrap().write_all(text.as_bytes()).unwrap();
     draft
 }
@@ -65,9 +65,9 @@ fn new_files_get_their_name_and_stamp_but_replace_nothing() {
     let second = draft(&mut placer, "second");
     assert!(matches!(placer.put_new(second, &path("a/b/c")), Err(Error::Exists { .. })));
     assert_eq!(project.read("a/b/c"), "new");
-    let executable = placer.draft(true).unwrap();
+    let executable = placer.draft(Spot::Alone, true).unwrap();
     assert!(placer.put_new(executable, &path("run")).unwrap().mode_x);
-    let link = placer.draft_symlink("a/b/c").unwrap();
+    let link = placer.draft_symlink(Spot::Alone, "a/b/c").unwrap();
     assert_eq!(placer.put_new(link, &path("link")).unwrap().kind, FileKind::Symlink);
     assert_eq!(fs::read_dir(project.staging.dir().path()).unwrap().count(), 1, "its lock alone");
 }
@@ -203,7 +203,7 @@ fn a_failure_at_any_step_loses_nothing() {
             let rescue = project.rescue();
             let mut placer = Placer::new(&project.work, &project.staging, &rescue);
             let (outcome, steps) = with_plan(Plan::Fail(at, 5, false), || -> Result<(), Error> {
-                let mut draft = placer.draft(false)?;
+                let mut draft = placer.draft(Spot::Alone, false)?;
                 let file = draft.file().unwrap();
                 file.write_all(b"new").map_err(crate::fs::at(Path::new("f"), "write"))?;
                 placer.put_over(draft, &path("f"), &examined).map(drop)

@@ -57,7 +57,8 @@ pub struct Renamed {
 impl Differences {
     /// Whether nothing differs.
     pub fn is_empty(&self) -> bool {
-        *self == Differences::default()
+        let lists = [&self.added, &self.modified, &self.deleted, &self.unknown];
+        lists.iter().all(|list| list.is_empty()) && self.renamed.is_empty()
     }
 
     fn list(&mut self, kind: ChangeKind) -> &mut Vec<String> {

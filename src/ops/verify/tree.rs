@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::fs::dir::Dir;
 use crate::fs::ignore::IGNORE_FILE;
-use crate::fs::place::Placer;
+use crate::fs::place::{Placer, Spot};
 use crate::fs::rescue::Rescue;
 use crate::fs::staging::Staging;
 use crate::fs::stamp::FileKind;
@@ -119,7 +119,7 @@ impl Copying<'_> {
         match stamp.kind {
             FileKind::File => self.copy_file(path),
             FileKind::Symlink => {
-                let draft = self.placer.draft_symlink(&self.from.read_link(path)?)?;
+                let draft = self.placer.draft_symlink(Spot::Alone, &self.from.read_link(path)?)?;
                 self.placer.put_new(draft, path)?;
                 Ok(())
             }
@@ -136,7 +136,7 @@ impl Copying<'_> {
 
     fn copy_file(&mut self, path: &RepoPath) -> Result<(), OpError> {
         let (mut source, stamp) = self.from.open_file_stamped(path)?;
-        let mut draft = self.placer.draft(stamp.mode_x)?;
+        let mut draft = self.placer.draft(Spot::Alone, stamp.mode_x)?;
         if let Some(target) = draft.file() {
             self.can_clone = self.can_clone && (stamp.size == 0 || target.clone_from(&source).is_ok());
             if !self.can_clone {

@@ -1,6 +1,11 @@
+mod folders;
+
 use super::*;
+use crate::error::{Advice, ErrorKind};
 use crate::fs::fault::{Plan, with_plan};
+use crate::model::object::{RecordKey, RecordKind};
 use crate::report::{NoReport, Reporter, Task as Work, Unit};
+use crate::store::layout::loose_path;
 use crate::store::{Cache, CacheOptions};
 use std::fs as os;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};

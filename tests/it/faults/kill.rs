@@ -14,7 +14,7 @@ fn kill_at_every_step(name: &str, at_least: usize) {
             // A stage writes its outputs in place; the command again puts them right.
             assert_eq!(unharmed.torn(env), Vec::<String>::new(), "{place}");
         }
-        if ["checkout", "pull"].contains(&name) {
+        if ["checkout", "checkout of many", "pull"].contains(&name) {
             assert_eq!(unharmed.foreign(env), Vec::<String>::new(), "{place}");
         }
         check_sound(env, scenario, place);
@@ -95,6 +95,12 @@ fn commit_killed_anywhere_loses_nothing_and_is_finished_by_commit() {
 #[test]
 fn checkout_killed_anywhere_loses_nothing_and_is_finished_by_checkout() {
     kill_at_every_step("checkout", 10);
+}
+
+// K1, R1, R2, R15
+#[test]
+fn checkout_of_a_new_folder_killed_anywhere_is_finished_by_checkout() {
+    kill_at_every_step("checkout of many", 40);
 }
 
 // K1, R1, R15

@@ -20,6 +20,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "add of many", args: &["add", "many"], prepare: many },
     Scenario { name: "commit", args: &["commit", "--force"], prepare: edited },
     Scenario { name: "checkout", args: &["checkout", "--force"], prepare: at_other_commit },
+    Scenario { name: "checkout of many", args: &["checkout", "many"], prepare: many_gone },
     Scenario { name: "push", args: &["push"], prepare: unpushed },
     Scenario { name: "gc", args: &["gc", "-c", "-w", "--now", "--keep", "0d"], prepare: pushed_again },
     Scenario { name: "pull", args: &["pull", "--force"], prepare: behind },
@@ -66,6 +67,18 @@ fn many() -> TestEnv {
     for at in 0..80 {
         env.write(format!("many/{at}"), format!("small file number {at}."));
     }
+    env
+}
+
+/// Enough files for a folder that is put into place as a whole.
+fn many_gone() -> TestEnv {
+    let env = base();
+    for at in 0..18 {
+        env.write(format!("many/deep/{at}"), format!("small file number {at}."));
+    }
+    env.mlv(&["add", "many"]).success();
+    env.commit("many");
+    env.remove("many");
     env
 }
 
