@@ -7,7 +7,8 @@ use gix::index::entry::Mode;
 
 use super::Error;
 use super::repo::GitRepo;
-use crate::fs::dir::OWN_FOLDER;
+use crate::fs::dir::{Dir, OWN_FOLDER};
+use crate::fs::stamp::{FileKind, FileStamp};
 use crate::model::path::RepoPath;
 
 impl GitRepo {
@@ -46,6 +47,78 @@ impl GitRepo {
         let Some(entry) = index.entry_by_path(full.as_str().as_bytes().as_bstr()) else { return Ok(false) };
         let id = gix::objs::compute_hash(self.local().object_hash(), gix::objs::Kind::Blob, bytes);
         Ok(id.is_ok_and(|id| id == entry.id))
+    }
+
+    /// Whether a file that git tracks differs from the commit that is checked out, in the index or in the work
+    /// tree. Files that nobody tracks do not count, nor what is inside of submodules.
+    ///
+    /// Costs a look at each file; one is read where its times do not tell.
+    pub fn has_changes(&self) -> Result<bool, Error> {
+        let Some(work_dir) = self.work_dir() else { return Ok(false) };
+        Ok(self.has_staged_changes()? || self.differs_from_index(&Dir::open(work_dir)?)?)
+    }
+
+    fn has_staged_changes(&self) -> Result<bool, Error> {
+        let (repo, index) = (self.local(), self.tracked_entries()?);
+        let Some(head) = self.head()? else { return Ok(!index.entries().is_empty()) };
+        let commit = repo.find_commit(head.0).map_err(Error::object(&head.0))?;
+        let tree = commit.tree_id().map_err(Error::object(&head.0))?.detach();
+        // What git remembers of the tree that the index makes.
+        if index.tree().is_some_and(|known| known.num_entries.is_some() && known.id == tree) {
+            return Ok(false);
+        }
+        let committed = repo.index_from_tree(&tree).map_err(Error::object(&tree))?;
+        let entries = |index: &gix::index::File| -> Vec<_> {
+            let of = |entry: &gix::index::Entry| (entry.path(index).to_owned(), entry.id, entry.mode);
+            index.entries().iter().map(of).collect()
+        };
+        Ok(entries(index) != entries(&committed))
+    }
+
+    fn differs_from_index(&self, root: &Dir) -> Result<bool, Error> {
+        let index = self.tracked_entries()?;
+        let is_file = |mode: Mode| matches!(mode, Mode::FILE | Mode::FILE_EXECUTABLE | Mode::SYMLINK);
+        let flags = gix::index::entry::Flags::SKIP_WORKTREE;
+        for entry in
+            index.entries().iter().filter(|entry| is_file(entry.mode) && !entry.flags.contains(flags))
+        {
+            let Some(path) = entry.path(index).to_str().ok().and_then(|path| RepoPath::parse(path).ok())
+            else {
+                // A name that mlv does not look at: its own folder's, or one that it could not store.
+                continue;
+            };
+            let Some(stamp) = root.stat(&path)? else { return Ok(true) };
+            let mtime = i64::from(entry.stat.mtime.secs) * 1_000_000_000 + i64::from(entry.stat.mtime.nsecs);
+            // As young as the index: it may have been written to since it was looked at.
+            let is_settled = entry.stat.mtime.secs < index.timestamp().unix_seconds() as u32;
+            if is_settled && stamp.mtime_ns == mtime && stamp.size == u64::from(entry.stat.size) {
+                continue;
+            }
+            if self.differs(root, &path, (entry.id, entry.mode), stamp)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn differs(
+        &self,
+        root: &Dir,
+        path: &RepoPath,
+        (id, mode): (gix::ObjectId, Mode),
+        stamp: FileStamp,
+    ) -> Result<bool, Error> {
+        let bytes = match (mode, stamp.kind) {
+            (Mode::SYMLINK, FileKind::Symlink) => root.read_link(path)?.into_bytes(),
+            (Mode::FILE | Mode::FILE_EXECUTABLE, FileKind::File)
+                if stamp.mode_x == (mode == Mode::FILE_EXECUTABLE) =>
+            {
+                root.read_file(path, u64::MAX)?
+            }
+            _ => return Ok(true),
+        };
+        let hash = gix::objs::compute_hash(self.local().object_hash(), gix::objs::Kind::Blob, &bytes);
+        Ok(hash.map_or(true, |hash| hash != id))
     }
 
     /// Whether git tracks the file `name` in mlv's own folder.

@@ -59,7 +59,7 @@ struct OutLine {
 /// Where and when it was, for lineage and audit: nothing depends on it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct RunFacts {
-    /// How the record came about: `run`.
+    /// How the record came about: `run`, or `commit` where somebody said that a run would make this.
     pub kind: String,
     /// When the command was started, RFC 3339 UTC.
     pub start: String,
@@ -75,6 +75,9 @@ pub struct RunFacts {
     pub mlv: String,
     /// The commit that was checked out, if any.
     pub commit: Option<String>,
+    /// Whether files that git tracks differed from that commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub differed: Option<bool>,
     /// The BLAKE3 of all that the command printed.
     pub log: Option<String>,
 }

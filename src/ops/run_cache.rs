@@ -3,9 +3,13 @@
 //! Records are claims and hints (R10): one that is damaged, of another form, or whose outputs cannot be
 //! had is as good as none.
 
+use std::time::SystemTime;
+
 use crate::fs::link::LinkMode;
+use crate::fs::owner::host_name;
+use crate::fs::rescue::time;
 use crate::model::lockfile::{LockOut, StageLock};
-use crate::model::run::{RunInputs, RunRecord};
+use crate::model::run::{RunFacts, RunInputs, RunRecord};
 use crate::model::stage::Stage;
 use crate::ops::OpError;
 use crate::ops::record::Recording;
@@ -31,6 +35,28 @@ pub fn find(
     let mut outs = claims.filter_map(|claim| claim.lock_outs(stage));
     let outs = outs.find(|outs| outs.iter().all(&has));
     Ok(outs.map(|outs| StageLock { outs, ..inputs.clone() }))
+}
+
+/// Where and when it is now, of a record that comes about by `kind`.
+pub fn facts(repo: &Repo, kind: &str, start: SystemTime) -> RunFacts {
+    let head = repo.git().and_then(|git| git.head().ok().flatten());
+    RunFacts {
+        kind: kind.to_owned(),
+        start: time(start),
+        millis: 0,
+        host: host_name(),
+        os: std::env::consts::OS.to_owned(),
+        arch: std::env::consts::ARCH.to_owned(),
+        mlv: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: head.map(|head| head.to_string()),
+        differed: None,
+        log: None,
+    }
+}
+
+/// The record of the run that the lock entry `entry` tells of.
+pub fn record(entry: &StageLock, facts: RunFacts) -> RunRecord {
+    RunRecord { outs: entry.outs.iter().map(|out| (out.path.clone(), out.content)).collect(), facts }
 }
 
 /// Adds the record of a run, of two with the same inputs the newer. It is durable once the recording is

@@ -82,11 +82,24 @@ impl Schedule {
         Some(self.stages[place].stage)
     }
 
-    /// Takes back a stage that cannot be begun before [`Self::resume`].
+    /// Takes back a stage that cannot be begun before [`Self::resume`], or before those that it builds on
+    /// are done [again](Self::again).
     pub fn put_off(&mut self, stage: StageIndex) {
-        if let Some(place) = self.release(stage, Phase::Ahead) {
+        if let Some(place) = self.release(stage, Phase::Ahead)
+            && self.stages[place].open == 0
+        {
             self.put_off.insert(place);
         }
+    }
+
+    /// Whether a stage in hand must be put off, because one that it builds on is not done after all.
+    pub fn is_held_up(&self, stage: StageIndex) -> bool {
+        self.places[stage.0].is_some_and(|place| self.stages[place].open > 0)
+    }
+
+    /// Whether a stage may be begun.
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
     }
 
     /// Whether stages were put off.
@@ -120,6 +133,27 @@ impl Schedule {
                     self.open_below(place);
                 }
                 Vec::new()
+            }
+        }
+    }
+
+    /// The stage was not done after all: it is to be begun again, and so is what was done on top of it.
+    pub fn again(&mut self, stage: StageIndex) {
+        let Some(place) = self.places[stage.0] else { return };
+        let mut undone = vec![place];
+        while let Some(place) = undone.pop() {
+            if self.stages[place].phase != Phase::Done {
+                continue;
+            }
+            self.stages[place].phase = Phase::Ahead;
+            for below in self.stages[place].below.clone() {
+                self.stages[below].open += 1;
+                self.ready.remove(&below);
+                self.put_off.remove(&below);
+                undone.push(below);
+            }
+            if self.stages[place].open == 0 {
+                self.ready.insert(place);
             }
         }
     }

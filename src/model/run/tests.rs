@@ -68,6 +68,7 @@ fn record() -> RunRecord {
         arch: "x86_64".into(),
         mlv: "0.1.0".into(),
         commit: None,
+        differed: None,
         log: Some(Digest::of(b"log").to_string()),
     };
     RunRecord { outs, facts }

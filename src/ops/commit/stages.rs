@@ -1,8 +1,12 @@
 //! Stages whose files were changed or made by hand: their lock entries say what is there now.
 
+use std::cell::OnceCell;
+use std::time::SystemTime;
+
 use crate::fs::lock::StageLease;
 use crate::model::lockfile::{LockOut, StageLock};
 use crate::model::path::RepoPath;
+use crate::model::run::{RunFacts, RunInputs, is_reusable};
 use crate::model::stage::{Out, Stage};
 use crate::ops::commit::{CommitOptions, CommitReport};
 use crate::ops::lock_entries::{self, Updates};
@@ -12,7 +16,7 @@ use crate::ops::scan::Scanner;
 use crate::ops::stage_inputs::Inputs;
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{Source, Tracked, TrackedOut, TrackedPipeline};
-use crate::ops::{OpError, git_files, leases, pointers, surroundings};
+use crate::ops::{OpError, git_files, leases, pointers, run_cache, surroundings};
 use crate::pipeline::graph::StageAddress;
 use crate::pipeline::plan::{self, PlanOptions, State, Verdict};
 use crate::repo::Repo;
@@ -78,6 +82,8 @@ pub(super) struct Accepted<'a> {
     /// Of the stages that are accepted, until their entries are written; none in a dry run.
     leases: Vec<StageLease>,
     options: CommitOptions,
+    /// Whether tracked files differed from the commit, once that was asked.
+    differed: OnceCell<Option<bool>>,
 }
 
 impl<'a> Accepted<'a> {
@@ -90,8 +96,8 @@ impl<'a> Accepted<'a> {
     ) -> Accepted<'a> {
         let scanner = Scanner::new(repo, index, reporter);
         let state = WorkTreeState::new(repo, tracked, scanner, Absent::AsRecorded);
-        let (updates, outs, kept_by_git, leases) = Default::default();
-        Accepted { repo, tracked, reporter, state, updates, outs, kept_by_git, leases, options }
+        let (updates, outs, kept_by_git, leases, differed) = Default::default();
+        Accepted { repo, tracked, reporter, state, updates, outs, kept_by_git, leases, options, differed }
     }
 
     /// Takes a stage as it is, and what became of it into the report.
@@ -158,8 +164,9 @@ impl<'a> Accepted<'a> {
                 continue;
             }
             let known = lock.as_ref().and_then(|lock| lock.out(&out.path)).map(|known| &known.content);
-            let request =
-                Request { output: &out.path, known, inside: &[], store: out.cache, take_back: true };
+            // What git keeps goes to the cache too where a later run may bring it back.
+            let store = out.cache || inputs.is_some() && is_reusable(stage);
+            let request = Request { output: &out.path, known, inside: &[], store, take_back: true };
             outs.push(LockOut::new(out, recording.output(request)?.info));
         }
         let entry = inputs.map(|read| {
@@ -168,9 +175,21 @@ impl<'a> Accepted<'a> {
         });
         let entry = entry.filter(|entry| lock.as_ref() != Some(entry));
         if let Some(entry) = &entry {
+            self.remember(stage, entry, recording);
             self.kept_by_git.extend(git_files::kept_by_git(self.repo, (lock.as_ref(), entry))?);
         }
         Ok(entry)
+    }
+
+    /// Has `repro` bring the outputs back where the inputs are these again, as if a run had made them: that is
+    /// what was accepted. Without it a later run only takes longer.
+    fn remember(&self, stage: &Stage, entry: &StageLock, recording: &Recording<'_>) {
+        let Some(inputs) = RunInputs::of(stage, entry).filter(|_| !self.options.dry_run) else { return };
+        let ask = || self.repo.git().and_then(|git| git.has_changes().ok());
+        let differed = *self.differed.get_or_init(ask);
+        let facts = RunFacts { differed, ..run_cache::facts(self.repo, "commit", SystemTime::now()) };
+        let record = run_cache::record(entry, facts);
+        let _ = run_cache::remember(self.repo, recording, &inputs, &record);
     }
 
     /// Whether outputs of the stage are not here; counts them.

@@ -1,18 +1,20 @@
 //! What is done with one stage when those above it are done: nothing, bringing its outputs back,
 //! or a run.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use crate::error::{Advice, ErrorKind};
 use crate::fs;
 use crate::fs::lock::StageLease;
 use crate::model::lockfile::StageLock;
 use crate::model::path::RepoPath;
 use crate::ops::place::{Manner, Planner, Wanted};
 use crate::ops::record::Request;
-use crate::ops::repro::Action;
 use crate::ops::repro::run::Hold;
 use crate::ops::repro::session::Session;
 use crate::ops::repro::workers::Workers;
+use crate::ops::repro::{Action, OnFailure};
 use crate::ops::stage_status::form;
 use crate::ops::{OpError, leases};
 use crate::pipeline::graph::StageIndex;
@@ -51,6 +53,9 @@ impl Session<'_> {
         if self.reads_pending(index) {
             self.place_pending()?;
             self.state.forget_work_tree();
+            if self.schedule.is_held_up(index) {
+                return Ok(Taken::PutOff);
+            }
         }
         if self.options.pull {
             self.pull_lists(index)?;
@@ -72,6 +77,12 @@ impl Session<'_> {
             self.place_pending()?;
             self.state.forget_all();
             verdict = self.decide(index)?;
+        }
+        if matches!(verdict, Verdict::Run { .. }) {
+            self.place_pending()?;
+        }
+        if self.schedule.is_held_up(index) {
+            return Ok(Taken::PutOff);
         }
         match verdict {
             Verdict::Skip { why } => Ok(self.skip(index, why)),
@@ -176,6 +187,9 @@ impl Session<'_> {
                 self.state.set(&repair.path, repair.content);
             }
         }
+        if !wanted.is_empty() {
+            self.prepare(index)?;
+        }
         self.update_flags(index);
         let from = if wanted.is_empty() { "work tree" } else { "cache" };
         let event = Event::StageRestored { stage: self.target(index), from: from.to_owned() };
@@ -224,7 +238,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Brings outputs back that the cache has.
+    /// Brings outputs back that the cache has. What it has not, or has wrong, after all is decided again.
     pub(super) fn place_pending(&mut self) -> Result<(), OpError> {
         let pending = std::mem::take(&mut self.pending);
         if pending.is_empty() {
@@ -250,19 +264,39 @@ impl Session<'_> {
             let output = placed.output;
             failed.extend(placed.failed.into_iter().map(|(_, error)| (output.clone(), error)));
         }
+        let mut undone = BTreeSet::new();
         for (path, error) in failed {
             self.state.forget_work_tree();
-            if let Some(stage) = owner(&path) {
+            let Some(stage) = owner(&path).filter(|stage| !undone.contains(stage)) else { continue };
+            if self.is_undone(stage, &error) {
+                undone.insert(stage);
+            } else {
                 self.fail(stage, error);
             }
         }
         // Only now: an entry tells what is in place.
         for Pending { stage, entry, .. } in pending {
-            if let Some(entry) = entry.filter(|_| !self.has_failed(stage)) {
+            if let Some(entry) = entry.filter(|_| !self.has_failed(stage) && !undone.contains(&stage)) {
                 self.put_entry(stage, entry);
             }
         }
         Ok(())
+    }
+
+    /// Has a stage decided again whose outputs the cache turns out to lack: they can be made. Once: what
+    /// cannot be put aside would be found again.
+    fn is_undone(&mut self, stage: StageIndex, error: &OpError) -> bool {
+        let is_lacking = matches!(error.kind(), ErrorKind::Damaged | ErrorKind::NotDownloaded);
+        let is_stopped = self.options.on_failure == OnFailure::Stop && self.has_failures();
+        if !is_lacking || is_stopped || self.has_failed(stage) || !self.undone.insert(stage) {
+            return false;
+        }
+        let target = self.target(stage);
+        let message = format!("what stage `{target}` made cannot be brought back: {error}");
+        self.reporter.event(&Event::Warning { message });
+        self.state.forget_all();
+        self.schedule.again(stage);
+        true
     }
 }
 

@@ -8,12 +8,10 @@ use std::time::{Instant, SystemTime};
 use crate::error::{Advice, ErrorKind};
 use crate::fs::dir::Dir;
 use crate::fs::lock::StageLease;
-use crate::fs::owner::host_name;
-use crate::fs::rescue::time;
 use crate::model::digest::Digest;
 use crate::model::lockfile::{LockOut, StageLock};
 use crate::model::path::RepoPath;
-use crate::model::run::{RunFacts, RunInputs, RunRecord, is_reusable};
+use crate::model::run::{RunFacts, RunInputs, is_reusable};
 use crate::model::stage::{Shell, Stage};
 use crate::model::units::Span;
 use crate::ops::lock_entries::Record;
@@ -145,10 +143,14 @@ impl Session<'_> {
                 if self.options.keep_failed {
                     self.keep_made(index, &run.aside);
                 }
-                self.put_back(index, run.aside);
                 let (retries, tries) = (self.graph.stage(index).retries, run.hold.tries + 1);
                 let has_failed = error.kind() == ErrorKind::StageFailed;
-                if !has_failed || tries > retries || self.is_journal_kept || interrupted() {
+                let is_last = !has_failed || tries > retries || interrupted();
+                if !is_last {
+                    self.discard_made(&run.aside)?;
+                }
+                self.put_back(index, run.aside);
+                if is_last || self.is_journal_kept {
                     return Err(error);
                 }
                 let message = format!("{error}; trying again ({tries} of {retries})");
@@ -242,6 +244,13 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Whether files that git tracks differed from the commit when this run began; nothing if that is not
+    /// known. Asked for once: it looks at each file.
+    fn differed(&mut self) -> Option<bool> {
+        let git = self.repo.git()?;
+        *self.differed.get_or_insert_with(|| git.has_changes().ok())
+    }
+
     /// Adds a run to the run cache. Without it a later one only takes longer.
     fn remember(&mut self, index: StageIndex, entry: &StageLock, run: &Run) {
         let (repo, stage) = (self.repo, self.graph.stage(index));
@@ -249,22 +258,22 @@ impl Session<'_> {
             return;
         }
         let Some(inputs) = RunInputs::of(stage, entry) else { return };
-        let head = repo.git().and_then(|git| git.head().ok().flatten());
         let log = self.repo.mlv().read_file(&logs::file_of(&self.target(index)), MAX_LOG).ok();
         let facts = RunFacts {
-            kind: "run".to_owned(),
-            start: time(run.began),
             millis: u64::try_from(run.started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            host: host_name(),
-            os: std::env::consts::OS.to_owned(),
-            arch: std::env::consts::ARCH.to_owned(),
-            mlv: env!("CARGO_PKG_VERSION").to_owned(),
-            commit: head.map(|head| head.to_string()),
+            differed: self.differed(),
             log: log.map(|bytes| Digest::of(&bytes).to_string()),
+            ..run_cache::facts(repo, "run", run.began)
         };
-        let outs = entry.outs.iter().map(|out| (out.path.clone(), out.content)).collect();
-        let record = RunRecord { outs, facts };
+        let record = run_cache::record(entry, facts);
         let _ = self.recording().and_then(|recording| run_cache::remember(repo, recording, &inputs, &record));
+    }
+
+    /// Takes away what a try made that is followed by another: of several that fail the last one counts.
+    fn discard_made(&mut self, aside: &Aside) -> Result<(), OpError> {
+        let folder = self.journal()?.scratch()?;
+        aside.keep_made(self.repo, &folder)?;
+        Ok(())
     }
 
     /// Keeps what a command made until it failed, instead of what the last failure left.

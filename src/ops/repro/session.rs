@@ -62,6 +62,10 @@ pub(super) struct Session<'a> {
     pub(super) starved: BTreeSet<StageIndex>,
     /// Stages that run whether anything changed or not, because one that they build on ran.
     pub(super) forced: BTreeSet<StageIndex>,
+    /// Whether tracked files differed from the commit, once that was asked.
+    pub(super) differed: Option<Option<bool>>,
+    /// Stages whose outputs the cache was to bring back and could not.
+    pub(super) undone: BTreeSet<StageIndex>,
     /// The remotes that were asked so far; nothing for one that cannot be opened.
     pub(super) remotes: BTreeMap<Option<String>, Option<NamedRemote>>,
     /// How many milliseconds stages took, by name, since the last [`Session::write`].
@@ -102,6 +106,8 @@ impl<'a> Session<'a> {
             waits: BTreeMap::new(),
             starved: BTreeSet::new(),
             forced: BTreeSet::new(),
+            undone: BTreeSet::new(),
+            differed: None,
             remotes: BTreeMap::new(),
             measured: BTreeMap::new(),
             lines: BTreeMap::new(),
@@ -142,6 +148,10 @@ impl<'a> Session<'a> {
             self.begin_ready(workers);
             // Who waits holds nothing that others wait for: two runs never wait for each other.
             self.place_pending()?;
+            if self.schedule.has_ready() && self.running.len() < self.options.jobs() {
+                // Some of it could not be brought back.
+                continue;
+            }
             if self.schedule.is_finished() {
                 return Ok(());
             }
@@ -237,6 +247,10 @@ impl<'a> Session<'a> {
         self.leave(&dropped);
     }
 
+    pub(super) fn has_failures(&self) -> bool {
+        !self.failed.is_empty()
+    }
+
     pub(super) fn has_failed(&self, index: StageIndex) -> bool {
         self.failed.contains_key(&index)
     }
@@ -252,15 +266,17 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Before the command of a stage: git must not take what it will make. Does so for all stages at
+    /// Before the outputs of a stage are there: git must not take them. Does so for all stages at
     /// once, but for those whose folder is not there yet: it would be made by that.
     pub(super) fn prepare(&mut self, index: StageIndex) -> Result<(), OpError> {
         if self.prepared.contains(&index) {
             return Ok(());
         }
         let (graph, root) = (self.graph, self.repo.dir());
-        let has_folder = |index: &&StageIndex| root.full(&graph.stage(**index).wdir).is_dir();
-        let stages: Vec<StageIndex> = self.order.iter().filter(has_folder).copied().collect();
+        let has_folder = |index: &StageIndex| root.full(&graph.stage(*index).wdir).is_dir();
+        // That of the stage itself is there, or is made by what is brought back.
+        let is_meant = |one: &&StageIndex| **one == index || has_folder(one);
+        let stages: Vec<StageIndex> = self.order.iter().filter(is_meant).copied().collect();
         let outs: Vec<&Out> = stages.iter().flat_map(|index| &graph.stage(*index).outs).collect();
         let held = surroundings::lock(self.repo, self.reporter)?;
         let changed = pointers::ignore_stage_outputs(self.repo, &outs, &held)?;

@@ -56,6 +56,34 @@ fn stages_are_handed_out_in_order_once_what_they_read_is_done() {
 }
 
 #[test]
+fn what_was_not_done_after_all_comes_again_and_with_it_what_builds_on_it() {
+    let (_, mut schedule) = schedule(&joined(), OnFailure::Stop);
+    assert_eq!(take_all(&mut schedule), at(&[0, 2]));
+    schedule.done(StageIndex(0));
+    assert_eq!(take_all(&mut schedule), at(&[1]));
+    schedule.done(StageIndex(1));
+    schedule.done(StageIndex(2));
+    assert_eq!(schedule.take(), Some(StageIndex(3)));
+    assert!(!schedule.is_held_up(StageIndex(3)));
+    schedule.again(StageIndex(0));
+    schedule.again(StageIndex(2));
+    assert!(schedule.is_held_up(StageIndex(3)));
+    schedule.put_off(StageIndex(3));
+    schedule.resume();
+    assert_eq!(take_all(&mut schedule), at(&[0, 2]), "what builds on them waits");
+    for done in [0, 2] {
+        schedule.done(StageIndex(done));
+    }
+    assert_eq!(take_all(&mut schedule), at(&[1, 3]));
+    for done in [1, 3] {
+        schedule.done(StageIndex(done));
+    }
+    assert_eq!(take_all(&mut schedule), at(&[4]));
+    schedule.done(StageIndex(4));
+    assert!(schedule.is_finished());
+}
+
+#[test]
 fn what_is_put_off_comes_again_when_asked_for_and_holds_up_what_builds_on_it() {
     let (_, mut schedule) = schedule(&joined(), OnFailure::Stop);
     assert_eq!(take_all(&mut schedule), at(&[0, 2]));
