@@ -6,6 +6,7 @@ pub mod lockfile;
 pub mod merge;
 pub mod object;
 pub mod path;
+pub mod pattern;
 pub mod place;
 pub mod pointer;
 pub mod recipe;

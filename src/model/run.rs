@@ -123,10 +123,9 @@ impl RunInputs {
 /// Whether what a stage makes depends on what it declares, and on nothing else: so that its outputs
 /// may be had without a run of it.
 pub fn is_reusable(stage: &Stage) -> bool {
-    let has_inputs = !stage.deps.is_empty() || !stage.params.is_empty() || !stage.env_deps.is_empty();
     // What nobody keeps cannot be brought back; metrics and plots are small, and kept for this.
     let is_kept = |role: &Role, cache: bool| cache || *role != Role::Data;
-    has_inputs
+    stage.has_inputs()
         && !stage.frozen
         && !stage.always_changed
         && !stage.outs.is_empty()

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::model::digest::Digest;
 use crate::model::path::RepoPath;
+use crate::model::pattern::PathPattern;
 use crate::model::value::{Entries, KeyPath, Value};
 
 /// The stages of one `mlv.yaml`.
@@ -53,6 +54,8 @@ pub struct Stage {
     pub wdir: RepoPath,
     /// Files and directories that it reads, sorted, without duplicates.
     pub deps: Vec<RepoPath>,
+    /// Patterns of files and directories that it reads, sorted by what is written, each once.
+    pub patterns: Vec<PathPattern>,
     /// Parameters that it reads, sorted by file, each file once.
     pub params: Vec<ParamDep>,
     /// What it makes, sorted by path.
@@ -122,7 +125,18 @@ pub const SHELL: &str = "shell";
 impl Stage {
     /// Whether it has neither inputs nor outputs, so that nothing tells when it is up to date.
     pub fn is_bare(&self) -> bool {
-        self.deps.is_empty() && self.params.is_empty() && self.outs.is_empty() && self.env_deps.is_empty()
+        !self.has_inputs() && self.outs.is_empty()
+    }
+
+    /// The dependencies as they are written, from the root: names, then patterns.
+    pub fn dep_names(&self) -> impl Iterator<Item = &RepoPath> {
+        self.deps.iter().chain(self.patterns.iter().map(PathPattern::as_path))
+    }
+
+    /// Whether anything is declared whose change is a reason to run.
+    pub fn has_inputs(&self) -> bool {
+        let has_files = !self.deps.is_empty() || !self.patterns.is_empty();
+        has_files || !self.params.is_empty() || !self.env_deps.is_empty()
     }
 
     /// What decides besides the command how it runs, as the lock has it: sorted by key. `variable`

@@ -2,7 +2,7 @@
 //! the files that git has. No data is needed, and nothing of the work tree counts.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::git::EntryAt;
@@ -10,7 +10,8 @@ use crate::git::repo::{CommitId, GitRepo};
 use crate::model::digest::Digest;
 use crate::model::lockfile::StageLock;
 use crate::model::object::ContentInfo;
-use crate::model::path::RepoPath;
+use crate::model::path::{PathError, RepoPath, check_output_name};
+use crate::model::pattern::PathPattern;
 use crate::model::stage::Stage;
 use crate::model::tree::TreeEntry;
 use crate::model::values;
@@ -18,7 +19,7 @@ use crate::model::yaml::Limits;
 use crate::ops::revisions::At;
 use crate::ops::tracked::Tracked;
 use crate::ops::{OpError, contents, trees};
-use crate::pipeline::plan::{Current, CurrentParams, State};
+use crate::pipeline::plan::{Current, CurrentParams, Matched, State};
 use crate::repo::Repo;
 
 /// Largest file of git's that is hashed, in bytes; a larger one counts as it is recorded.
@@ -58,6 +59,35 @@ impl<'a> CommitState<'a> {
             entries = trees::merge(entries, placed);
         }
         named(path, trees::without_filled_folders(entries))
+    }
+
+    /// What a pattern of dependencies matches: files of git's, and what is recorded of outputs.
+    fn matches(&self, pattern: &PathPattern) -> Result<BTreeSet<RepoPath>, OpError> {
+        if !matches!(self.content(pattern.as_path())?, Current::Missing) {
+            return Ok(BTreeSet::from([pattern.as_path().clone()]));
+        }
+        let (base, ignore) = (pattern.base(), self.repo.ignore());
+        let is_own = |path: &RepoPath| matches!(check_output_name(path), Err(PathError::OwnFile));
+        let is_made = |path: &RepoPath| self.tracked.containing(path).is_some();
+        let mut found = BTreeSet::new();
+        for entry in self.git.entries_at(self.commit, &base)? {
+            let path = base.join_entry(&entry.path);
+            if !is_own(&path) && !is_made(&path) && !ignore.is_below_ignored(&path, false) {
+                found.extend(pattern.outermost(&path));
+            }
+        }
+        for out in self.tracked.read_by(pattern) {
+            let Some(info) = &out.content else { continue };
+            match pattern.outermost(&out.path) {
+                Some(path) => drop(found.insert(path)),
+                None => {
+                    let recorded = trees::read_content(self.repo, info, &out.path)?;
+                    let paths = recorded.iter().map(|entry| out.path.join_entry(entry.bare_path()));
+                    found.extend(paths.filter_map(|path| pattern.outermost(&path)));
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// The files that git has at `path`, hashed as mlv does.
@@ -103,6 +133,14 @@ impl State for CommitState<'_> {
         };
         self.known.borrow_mut().insert(path.clone(), current);
         Ok(current)
+    }
+
+    fn matched(&self, pattern: &PathPattern) -> Result<Matched, OpError> {
+        match self.matches(pattern) {
+            Ok(paths) => Ok(Matched::Paths(paths.into_iter().collect())),
+            Err(error) if error.is_not_downloaded() => Ok(Matched::AsRecorded),
+            Err(error) => Err(error),
+        }
     }
 
     fn params(&self, file: &RepoPath) -> Result<CurrentParams, OpError> {

@@ -295,6 +295,7 @@ fn inputs<'t>(tracked: &'t Tracked, stage: &Stage) -> Vec<&'t TrackedOut> {
             None => found.extend(tracked.below(path)),
         }
     }
+    found.extend(stage.patterns.iter().flat_map(|pattern| tracked.read_by(pattern)));
     found
 }
 

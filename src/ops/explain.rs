@@ -151,7 +151,9 @@ fn deps(
 ) -> Result<(), OpError> {
     let text = |id: &dyn std::fmt::Display| Value::Text(id.to_string().into());
     let (mut now, mut absent) = (Entries::new(), Vec::new());
-    for path in &stage.deps {
+    let deps = plan::present_deps(stage, lock, state)?;
+    absent.extend(deps.empty.iter().chain(&deps.unknown).map(|pattern| pattern.as_path()));
+    for path in &deps.paths {
         let recorded = lock.and_then(|lock| lock.dep(path));
         match (state.content(path)?, recorded) {
             (Current::Present(info), _) => now.push((path.as_str().into(), text(&info.id))),

@@ -1,6 +1,8 @@
 //! The present state of the work tree, as decisions about stages need it: contents and parameters,
 //! each looked at once.
 
+mod matches;
+
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use crate::model::digest::Digest;
 use crate::model::lockfile::StageLock;
 use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
+use crate::model::pattern::PathPattern;
 use crate::model::stage::Stage;
 use crate::model::tree::TreeEntry;
 use crate::model::values;
@@ -17,7 +20,7 @@ use crate::ops::scan::{Present, Scanner};
 use crate::ops::state::{self, Verdict};
 use crate::ops::tracked::{Source, Tracked, TrackedOut};
 use crate::ops::{OpError, held, links, run_cache, trees};
-use crate::pipeline::plan::{Current, CurrentParams, State};
+use crate::pipeline::plan::{Current, CurrentParams, Matched, State};
 use crate::repo::Repo;
 use crate::report::{Event, Reporter};
 use crate::store::Presence;
@@ -59,6 +62,8 @@ pub struct WorkTreeState<'a> {
     allows_missing: bool,
     contents: RefCell<HashMap<RepoPath, Option<Found>>>,
     params: RefCell<HashMap<RepoPath, CurrentParams>>,
+    /// What patterns match, by what is written.
+    matches: RefCell<HashMap<RepoPath, Arc<[RepoPath]>>>,
     presence: RefCell<Option<Arc<Presence>>>,
     learned: RefCell<Learned>,
     left_behind: RefCell<BTreeSet<RepoPath>>,
@@ -89,6 +94,7 @@ impl<'a> WorkTreeState<'a> {
             allows_missing: absent == Absent::AsRecorded,
             contents: RefCell::default(),
             params: RefCell::default(),
+            matches: RefCell::default(),
             presence: RefCell::default(),
             learned: RefCell::default(),
             left_behind: RefCell::default(),
@@ -106,11 +112,14 @@ impl<'a> WorkTreeState<'a> {
         self.contents
             .borrow_mut()
             .insert(path.clone(), Some(Found { info, is_partial: false, is_link: false }));
+        // It may be new there.
+        self.matches.borrow_mut().clear();
     }
 
     /// Forgets what stands in the work tree: look again. Hashes that stamps prove are kept.
     pub fn forget_work_tree(&self) {
         self.contents.borrow_mut().clear();
+        self.matches.borrow_mut().clear();
         self.params.borrow_mut().clear();
     }
 
@@ -375,6 +384,14 @@ impl State for WorkTreeState<'_> {
         match self.found(path) {
             Ok(found) => Ok(found.map_or(Current::Missing, |found| Current::Present(found.info))),
             Err(error) if error.is_not_downloaded() && self.allows_missing => Ok(Current::AsRecorded),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn matched(&self, pattern: &PathPattern) -> Result<Matched, OpError> {
+        match self.matches(pattern) {
+            Ok(paths) => Ok(Matched::Paths(paths)),
+            Err(error) if error.is_not_downloaded() && self.allows_missing => Ok(Matched::AsRecorded),
             Err(error) => Err(error),
         }
     }

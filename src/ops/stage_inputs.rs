@@ -1,7 +1,10 @@
 //! What a stage reads, as its lock entry has it: for `repro`, which looks before and after a run,
 //! and for `commit`, which takes it as it is.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::model::lockfile::LockDep;
+use crate::model::object::ContentId;
 use crate::model::path::RepoPath;
 use crate::model::stage::Stage;
 use crate::model::value::Value;
@@ -9,6 +12,10 @@ use crate::ops::OpError;
 use crate::ops::present::WorkTreeState;
 use crate::ops::repro::StageError;
 use crate::pipeline::plan::{self, CurrentParams, MissingInput, State};
+
+fn by_path(deps: &[LockDep]) -> BTreeMap<&RepoPath, ContentId> {
+    deps.iter().map(|dep| (&dep.path, dep.content.id)).collect()
+}
 
 /// Parameters by key, sorted.
 pub type ParamValues = Vec<(Box<str>, Value)>;
@@ -29,12 +36,12 @@ impl Inputs {
         if !missing.is_empty() {
             let remedy = missing.iter().find_map(|input| match input {
                 MissingInput::File { path } => state.remedy(path),
-                MissingInput::Param { .. } => None,
+                MissingInput::Match { .. } | MissingInput::Param { .. } => None,
             });
             return Err(StageError::MissingInputs { stage: target.into(), missing, remedy }.into());
         }
         let mut inputs = Inputs { deps: Vec::new(), params: Vec::new() };
-        for path in &stage.deps {
+        for path in &state.deps_of(stage)? {
             let Some(found) = state.found(path)? else { continue };
             if found.is_link {
                 let (stage, path) = (target.into(), path.clone());
@@ -56,10 +63,11 @@ impl Inputs {
         Ok(inputs)
     }
 
-    /// The first input that differs.
+    /// The first input that differs, or that only one side has.
     pub fn changed(&self, after: &Inputs) -> Option<RepoPath> {
-        let deps = self.deps.iter().zip(&after.deps);
-        let dep = deps.filter(|(old, new)| old.content.id != new.content.id).map(|(old, _)| &old.path);
+        let (old, new) = (by_path(&self.deps), by_path(&after.deps));
+        let paths: BTreeSet<&RepoPath> = old.keys().chain(new.keys()).copied().collect();
+        let dep = paths.into_iter().filter(|path| old.get(path) != new.get(path));
         let params = self.params.iter().zip(&after.params);
         let same = |old: &[(Box<str>, Value)], new: &[(Box<str>, Value)]| {
             old.len() == new.len() && old.iter().zip(new).all(|(a, b)| a.0 == b.0 && a.1.same(&b.1))

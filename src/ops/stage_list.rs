@@ -77,7 +77,7 @@ fn listed(address: &StageAddress, stage: &Stage) -> ListedStage {
         desc: stage.desc.clone(),
         wdir: if stage.wdir.is_root() { ".".into() } else { stage.wdir.to_string() },
         frozen: stage.frozen,
-        deps: stage.deps.iter().map(ToString::to_string).collect(),
+        deps: stage.dep_names().map(ToString::to_string).collect(),
         params: stage.params.iter().map(|params| params.file.to_string()).collect(),
         outs: outs(|role| *role == Role::Data),
         metrics: outs(|role| *role == Role::Metric),

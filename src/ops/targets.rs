@@ -26,7 +26,7 @@ use crate::pipeline::graph::StageAddress;
 use crate::repo::Repo;
 
 use chosen::Chosen;
-pub use expand::{near_there, paths};
+pub use expand::{names_in, near_there, paths};
 pub use filter::{Filter, FilterOptions};
 
 /// The targets as they were given, and how to read them.

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use crate::model::lockfile::{Lockfile, RefusedEntry, StageLock};
 use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
+use crate::model::pattern::PathPattern;
 use crate::model::stage::{Pipeline, Stage};
 use crate::ops::OpError;
 use crate::repo::Repo;
@@ -190,6 +191,14 @@ impl Tracked {
         let start = self.outs.partition_point(|out| out.path.as_str() < prefix.as_str());
         let inside = self.outs[start..].iter().take_while(move |out| out.path.as_str().starts_with(&prefix));
         self.out(folder).into_iter().chain(inside)
+    }
+
+    /// The outputs of which `pattern` may match something: of stages those on which it makes its own build.
+    pub fn read_by<'t>(&'t self, pattern: &PathPattern) -> impl Iterator<Item = &'t TrackedOut> {
+        self.outs.iter().filter(move |out| {
+            let is_data = matches!(out.source, Source::Pointer { .. });
+            pattern.touches(&out.path) || is_data && pattern.leads_into(&out.path)
+        })
     }
 
     /// The output that the pointer `file` declares.

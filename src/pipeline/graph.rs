@@ -9,6 +9,7 @@ use std::fmt;
 
 use crate::error::{Advice, ErrorKind};
 use crate::model::path::{RepoPath, fold};
+use crate::model::pattern::PathPattern;
 use crate::model::stage::{Pipeline, Stage};
 use crate::pipeline::paths::PathMap;
 
@@ -17,6 +18,9 @@ const PIPELINE: &str = "mlv.yaml";
 /// Most links between stages: 4,000 that each read a folder which 4,000 others write into would have 16
 /// million.
 pub const MAX_LINKS: usize = 1_000_000;
+
+/// Most outputs that are held against patterns, all patterns together.
+const MAX_LOOKS: usize = 10_000_000;
 
 /// Names a stage in all pipelines: `train`, or `sub/mlv.yaml:train` for one that is not in the root's.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -271,8 +275,12 @@ fn links(stages: &[(StageAddress, Stage)], makers: &PathMap<usize>) -> Result<Ve
     let mut upstream = Vec::with_capacity(stages.len());
     let places: HashMap<(&RepoPath, &str), usize> =
         stages.iter().enumerate().map(|(at, (address, _))| ((&address.file, &*address.name), at)).collect();
+    let mut looks = MAX_LOOKS;
     for (address, stage) in stages {
         let mut above = upstream_of(stage, makers);
+        for pattern in &stage.patterns {
+            add_matched(pattern, makers, &mut looks, &mut above)?;
+        }
         let needed = stage.needs.iter().filter_map(|name| places.get(&(&address.file, &**name)));
         above.extend(needed);
         let mut seen = HashSet::new();
@@ -283,7 +291,26 @@ fn links(stages: &[(StageAddress, Stage)], makers: &PathMap<usize>) -> Result<Ve
     Ok(upstream)
 }
 
-/// The makers of what `stage` reads, in the order of its inputs.
+/// Adds the makers of what `pattern` may match. The outputs that are looked at are taken off `looks`.
+fn add_matched(
+    pattern: &PathPattern,
+    makers: &PathMap<usize>,
+    looks: &mut usize,
+    found: &mut Vec<usize>,
+) -> Result<(), GraphError> {
+    let base = pattern.base();
+    let at = makers.get(&base).map(|maker| (base.clone(), maker));
+    for (out, maker) in at.into_iter().chain(makers.above(&base)) {
+        found.extend(pattern.touches(&out).then_some(*maker));
+    }
+    for (out, maker) in makers.entries_below(&base) {
+        *looks = looks.checked_sub(1).ok_or(GraphError::TooManyLinks { limit: MAX_LOOKS })?;
+        found.extend(pattern.touches(out).then_some(*maker));
+    }
+    Ok(())
+}
+
+/// The makers of what `stage` reads by name, in the order of its inputs.
 fn upstream_of(stage: &Stage, makers: &PathMap<usize>) -> Vec<usize> {
     inputs_of(stage).flat_map(|input| makers_of(input, makers)).collect()
 }

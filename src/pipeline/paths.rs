@@ -47,11 +47,18 @@ impl<T> PathMap<T> {
 
     /// The entries inside `folder`, without its own.
     pub(super) fn below<'a>(&'a self, folder: &'a RepoPath) -> impl Iterator<Item = &'a T> + 'a {
+        self.entries_below(folder).map(|(_, value)| value)
+    }
+
+    /// The entries inside `folder`, without its own, with their paths.
+    pub(super) fn entries_below<'a>(
+        &'a self,
+        folder: &'a RepoPath,
+    ) -> impl Iterator<Item = (&'a RepoPath, &'a T)> + 'a {
         // Between `a` and `a/` other names sort, such as `a.b`: the range starts behind the slash.
         let from = if folder.is_root() { String::new() } else { format!("{folder}/") };
         let range = (Bound::Excluded(from.as_str()), Bound::Unbounded);
-        let inside = move |(path, _): &(&RepoPath, &T)| path.starts_with(folder);
-        self.entries.range::<str, _>(range).take_while(inside).map(|(_, value)| value)
+        self.entries.range::<str, _>(range).take_while(move |(path, _)| path.starts_with(folder))
     }
 
     /// An entry that is `path`, contains it or lies inside it.

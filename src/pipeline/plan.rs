@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::model::lockfile::{LockOut, StageLock};
 use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
+use crate::model::pattern::PathPattern;
 use crate::model::stage::{ENV, ENV_DEPS, Out, ParamDep, ParamKeys, SHELL, Stage};
 use crate::model::value::Value;
 use crate::pipeline::graph::{Graph, StageIndex};
@@ -21,7 +22,7 @@ mod inputs;
 mod reuse;
 mod verdict;
 
-pub use crate::pipeline::plan::inputs::{MissingInput, missing_inputs, param_values};
+pub use crate::pipeline::plan::inputs::{MissingInput, missing_inputs, param_values, present_deps};
 pub use crate::pipeline::plan::reuse::present_inputs;
 pub use crate::pipeline::plan::verdict::{
     InputChange, OutChange, Reason, Repair, SkipReason, StageAction, Verdict,
@@ -37,6 +38,17 @@ pub enum Current {
     /// What a stage that has not run yet will make.
     Unknown,
     /// Nothing is here, and the list of what is recorded neither: nothing is known to differ.
+    AsRecorded,
+}
+
+/// What a pattern matches now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Matched {
+    /// These paths, sorted.
+    Paths(Arc<[RepoPath]>),
+    /// What a stage makes that has not run yet may be among it.
+    Unknown,
+    /// The list of what is recorded is not here: nothing is known to differ.
     AsRecorded,
 }
 
@@ -60,6 +72,8 @@ pub trait State {
     /// The contents of a file or directory of the work tree; of one that is only partly here,
     /// those that its pointer names.
     fn content(&self, path: &RepoPath) -> Result<Current, Self::Error>;
+    /// What a pattern of dependencies matches.
+    fn matched(&self, pattern: &PathPattern) -> Result<Matched, Self::Error>;
     /// The values of a parameter file.
     fn params(&self, file: &RepoPath) -> Result<CurrentParams, Self::Error>;
     /// Whether the cache holds all of these contents.
@@ -165,7 +179,9 @@ fn inputs<S: State>(
     if stage.is_bare() {
         findings.reasons.push(Reason::NothingDeclared);
     }
-    for path in &stage.deps {
+    let deps = inputs::present_deps(stage, Some(lock), state)?;
+    findings.unknown.extend(deps.unknown.iter().map(|pattern| pattern.as_path().clone()));
+    for path in &deps.paths {
         let change = match (lock.dep(path), state.content(path)?) {
             (_, Current::Unknown) => {
                 findings.unknown.push(path.clone());
@@ -180,8 +196,13 @@ fn inputs<S: State>(
         };
         findings.reasons.push(Reason::Dep { path: path.clone(), change });
     }
-    for dep in lock.deps.iter().filter(|dep| stage.deps.binary_search(&dep.path).is_err()) {
-        let change = InputChange::Removed;
+    for dep in lock.deps.iter().filter(|dep| deps.paths.binary_search(&dep.path).is_err()) {
+        let is_of = |pattern: &PathPattern| pattern.may_be(&dep.path);
+        let change = match stage.patterns.iter().any(is_of) {
+            true if options.allow_missing || deps.unknown.iter().any(|pattern| is_of(pattern)) => continue,
+            true => InputChange::Deleted,
+            false => InputChange::Removed,
+        };
         findings.reasons.push(Reason::Dep { path: dep.path.clone(), change });
     }
     params(stage, lock, state, findings)
@@ -399,6 +420,15 @@ impl<S: State> State for Ahead<'_, S> {
             return Ok(Current::Present(*content));
         }
         if self.is_open(path) { Ok(Current::Unknown) } else { self.state.content(path) }
+    }
+
+    fn matched(&self, pattern: &PathPattern) -> Result<Matched, S::Error> {
+        let is_open = self.open.iter().any(|(out, ())| pattern.touches(out));
+        // What is in a folder that will be brought back is not looked up before.
+        if is_open || self.restored.iter().any(|(out, _)| pattern.touches(out)) {
+            return Ok(Matched::Unknown);
+        }
+        self.state.matched(pattern)
     }
 
     fn params(&self, file: &RepoPath) -> Result<CurrentParams, S::Error> {

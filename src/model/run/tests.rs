@@ -30,6 +30,7 @@ fn stage() -> Stage {
         line: 1,
         command: Command::Script("cp in out".into()),
         wdir: RepoPath::root(),
+        patterns: Vec::new(),
         deps: vec![at("in")],
         params: vec![ParamDep { file: at("params.yaml"), keys: ParamKeys::All }],
         outs: vec![out("may"), out("out")],

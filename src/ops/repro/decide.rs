@@ -113,6 +113,7 @@ impl Session<'_> {
         let stage = self.graph.stage(index);
         let mut deps = stage.deps.iter();
         deps.any(|path| pending().any(|out| path != out && overlaps(path, out)))
+            || stage.patterns.iter().any(|pattern| pending().any(|out| pattern.touches(out)))
             || stage.params.iter().any(|wanted| pending().any(|out| overlaps(&wanted.file, out)))
     }
 

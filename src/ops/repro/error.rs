@@ -102,6 +102,14 @@ pub enum StageError {
         /// The stage.
         stage: Box<str>,
     },
+    /// A pattern of dependencies that matches more than the lock can hold.
+    #[error("the dependency `{pattern}` matches more than {limit} paths")]
+    TooManyMatches {
+        /// The pattern.
+        pattern: RepoPath,
+        /// The limit.
+        limit: usize,
+    },
     /// Its command could not be run.
     #[error(transparent)]
     Exec(#[from] ExecError),
@@ -124,6 +132,7 @@ fn listed(missing: &[MissingInput]) -> String {
 fn name(input: &MissingInput) -> String {
     match input {
         MissingInput::File { path } => format!("`{path}`"),
+        MissingInput::Match { pattern } => format!("anything that matches `{pattern}`"),
         MissingInput::Param { file, key } => format!("the parameter `{key}` of `{file}`"),
     }
 }
@@ -178,6 +187,13 @@ impl Advice for StageError {
                 format!("`mlv logs {stage}` shows all that it printed")
             }
             StageError::MissingInputs { remedy: Some(remedy), .. } => remedy.clone(),
+            StageError::MissingInputs { missing, .. }
+                if matches!(missing.first(), Some(MissingInput::Match { .. })) =>
+            {
+                "correct the pattern in `deps`: `*` stops at slashes, `**` does not, and neither matches names \
+                 with a leading dot, mlv's and git's own files, or what .mlvignore leaves out"
+                    .to_owned()
+            }
             StageError::SymlinkInput { path, link, .. } if path == link => {
                 "name what the link leads to as the dependency".to_owned()
             }
@@ -190,6 +206,7 @@ impl Advice for StageError {
             StageError::NoResource { name, wanted, .. } => {
                 format!("say how many there are, or which: mlv repro --resources {name}={wanted}")
             }
+            StageError::TooManyMatches { .. } => "name the folder as the dependency".to_owned(),
             StageError::Exec(error) => return error.hints(),
             _ => return Vec::new(),
         };
@@ -205,12 +222,14 @@ impl Advice for StageError {
             | StageError::NoLog { stage } => Some(stage.to_string()),
             StageError::MissingInputs { missing, .. } => missing.first().map(|input| match input {
                 MissingInput::File { path } => path.to_string(),
+                MissingInput::Match { pattern } => pattern.to_string(),
                 MissingInput::Param { file, .. } => file.to_string(),
             }),
             StageError::PartialInput { path, .. }
             | StageError::SymlinkInput { path, .. }
             | StageError::MissingOutput { path, .. }
             | StageError::InputChanged { path, .. } => Some(path.to_string()),
+            StageError::TooManyMatches { pattern, .. } => Some(pattern.to_string()),
             StageError::Exec(error) => error.subject(),
         }
     }

@@ -4,13 +4,13 @@ use crate::model::lockfile::LockOut;
 use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
 use crate::model::run::{RunInputs, RunRecord};
-use crate::ops::OpError;
 use crate::ops::fetch::by_remote;
 use crate::ops::place::{Manner, OutputPlan, Planner, Wanted};
 use crate::ops::repro::session::Session;
 use crate::ops::share::bring::{self, Wish};
 use crate::ops::share::{self, Access, NamedRemote};
 use crate::ops::tracked::TrackedOut;
+use crate::ops::{OpError, trees};
 use crate::pipeline::graph::StageIndex;
 use crate::pipeline::plan::{self, OutChange, Reason, Verdict};
 use crate::report::Event;
@@ -50,6 +50,18 @@ impl Session<'_> {
                 _ => {}
             }
         }
+        for pattern in &self.graph.stage(index).patterns {
+            if !self.state.matches(pattern).is_err_and(|error| error.is_not_downloaded()) {
+                continue;
+            }
+            for out in self.tracked.read_by(pattern) {
+                let Some(info @ ContentInfo { id: ContentId::Tree(id), .. }) = out.content else { continue };
+                let list = trees::read_content(self.repo, &info, &out.path);
+                if list.is_err_and(|error| error.is_not_downloaded()) {
+                    bring::bring_tree(self.repo, id, &out.path, self.reporter)?;
+                }
+            }
+        }
         Ok(())
     }
 
@@ -83,7 +95,8 @@ impl Session<'_> {
     pub(super) fn pull_inputs(&mut self, index: StageIndex) -> Result<(), OpError> {
         let (mut wishes, mut wanted) = (Vec::new(), Vec::new());
         let stage = self.graph.stage(index);
-        for path in stage.deps.iter().chain(stage.params.iter().map(|wanted| &wanted.file)) {
+        let deps = self.state.deps_of(stage)?;
+        for path in deps.iter().chain(stage.params.iter().map(|wanted| &wanted.file)) {
             let found = self.state.found(path)?;
             if found.is_some_and(|found| !found.is_partial) {
                 continue;

@@ -63,6 +63,9 @@ impl<'t> Chosen<'t> {
                     None => tracked.below(dep).for_each(|out| self.add(out, "")),
                 }
             }
+            for pattern in &stage.patterns {
+                tracked.read_by(pattern).for_each(|out| self.add(out, ""));
+            }
         }
         Ok(())
     }

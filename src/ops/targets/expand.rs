@@ -131,7 +131,7 @@ pub fn near_there(repo: &Repo, path: &RepoPath) -> Vec<RepoPath> {
 }
 
 /// What a folder holds that could be data; nothing if it is no folder.
-fn names_in(repo: &Repo, folder: &RepoPath) -> Result<Vec<(RepoPath, FileKind)>, OpError> {
+pub fn names_in(repo: &Repo, folder: &RepoPath) -> Result<Vec<(RepoPath, FileKind)>, OpError> {
     match repo.dir().stat(folder)? {
         Some(stamp) if stamp.kind == FileKind::Dir => {}
         _ => return Ok(Vec::new()),

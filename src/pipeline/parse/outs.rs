@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::path::{RepoPath, check_output_name};
+use crate::model::pattern::PathPattern;
 use crate::model::place::{Mark, short};
 use crate::model::stage::{Notes, Out, Role, Stage};
 use crate::model::yaml::{Map, Node};
@@ -15,7 +16,8 @@ pub(super) fn outs(file: &RepoPath, stage: &Stage, map: &Map<'_>) -> Result<Vec<
     for input in stage.deps.iter().chain(stage.params.iter().map(|params| &params.file)) {
         inputs.insert(input.clone(), input.clone());
     }
-    let place = Place { file, stage: &stage.name, wdir: &stage.wdir, inputs };
+    let patterns = &stage.patterns;
+    let place = Place { file, stage: &stage.name, wdir: &stage.wdir, inputs, patterns };
     let mut outs = BTreeMap::new();
     for key in ["outs", "metrics", "plots"] {
         for item in list(map, key)? {
@@ -35,6 +37,7 @@ struct Place<'a> {
     stage: &'a str,
     wdir: &'a RepoPath,
     inputs: PathMap<RepoPath>,
+    patterns: &'a [PathPattern],
 }
 
 fn out(place: &Place<'_>, node: &Node<'_>, key: &'static str) -> Result<(Mark, Out), Refusal> {
@@ -77,7 +80,8 @@ fn check_place(place: &Place<'_>, path: &RepoPath, written: &str) -> Result<(), 
     if place.file.starts_with(path) {
         return Err(PipelineProblem::ContainsPipeline { path: short(written) });
     }
-    match place.inputs.overlapping(path) {
+    let pattern = || place.patterns.iter().find(|one| one.touches(path)).map(PathPattern::as_path);
+    match place.inputs.overlapping(path).or_else(pattern) {
         Some(input) => Err(PipelineProblem::OwnInput {
             stage: place.stage.into(),
             out: path.clone(),

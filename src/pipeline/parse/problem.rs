@@ -71,6 +71,14 @@ pub enum PipelineProblem {
         /// Why.
         reason: ResolveError,
     },
+    /// A pattern of paths.
+    #[error("`{pattern}` is no pattern: {reason}")]
+    Pattern {
+        /// As written.
+        pattern: Box<str>,
+        /// Why.
+        reason: Box<str>,
+    },
     /// A parameter's key.
     #[error("the parameter `{key}` is refused: {reason}")]
     ParamKey {
@@ -250,6 +258,7 @@ impl Problem for PipelineProblem {
                 Some("set it in `params.yaml` or `vars`; for the shell's own variable write `\\${`".into())
             }
             PipelineProblem::TemplateSyntax { .. } => Some("for the text itself write `\\${`".into()),
+            PipelineProblem::Pattern { .. } => Some("for the bracket itself write `[[]`".into()),
             // `- echo a: b` is a map to YAML.
             PipelineProblem::Value { key: "cmd", found, .. } if **found == *"a map" => {
                 Some("put the command in quotes: YAML takes `: ` for a key".into())

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::model::path::RepoPath;
+use crate::model::pattern::PathPattern;
 use crate::model::place::short;
 use crate::model::stage::{Command, ParamDep, ParamKeys, Shell, Stage};
 use crate::model::value::KeyPath;
@@ -69,6 +70,7 @@ fn build(
         line: key.mark.line,
         command: self::command(command)?,
         deps: Vec::new(),
+        patterns: Vec::new(),
         params: params(map, &wdir)?,
         outs: Vec::new(),
         frozen: bool(map, "frozen")?.unwrap_or(false),
@@ -84,7 +86,7 @@ fn build(
         resources: settings::resources(map)?,
     };
     let mut references = settings::needs(map, at)?;
-    stage.deps = deps(map, &stage.wdir, at, &mut references)?;
+    (stage.deps, stage.patterns) = deps(map, &stage.wdir, at, &mut references)?;
     stage.outs = outs::outs(parser.file, &stage, map)?;
     Ok((stage, references))
 }
@@ -112,14 +114,14 @@ fn command(node: &Node<'_>) -> Result<Command, Refusal> {
     }
 }
 
-/// Files and directories; `stage: NAME` goes to the references.
+/// Files and directories, and patterns of them; `stage: NAME` goes to the references.
 fn deps(
     map: &Map<'_>,
     wdir: &RepoPath,
     at: usize,
     references: &mut Vec<Reference>,
-) -> Result<Vec<RepoPath>, Refusal> {
-    let mut deps = Vec::new();
+) -> Result<(Vec<RepoPath>, Vec<PathPattern>), Refusal> {
+    let (mut deps, mut patterns) = (Vec::new(), Vec::new());
     for item in list(map, "deps")? {
         if let Some([(key, stage)]) = item.map().map(|map| &map.entries[..])
             && key.text == "stage"
@@ -129,11 +131,38 @@ fn deps(
             continue;
         }
         let written = text_at(item, "deps", "a list of paths")?;
-        deps.push(path(wdir, item.mark, written)?);
+        let path = path(wdir, item.mark, written)?;
+        if PathPattern::is_one(written) {
+            let problem = |error: globset::Error| PipelineProblem::Pattern {
+                pattern: short(written),
+                reason: error.kind().to_string().into(),
+            };
+            let pattern = PathPattern::new(path, kept_of(wdir, written));
+            patterns.push(pattern.map_err(|error| (item.mark, problem(error)))?);
+        } else {
+            deps.push(path);
+        }
     }
     deps.sort();
     deps.dedup();
-    Ok(deps)
+    patterns.sort_by(|a, b| a.as_path().cmp(b.as_path()));
+    patterns.dedup();
+    Ok((deps, patterns))
+}
+
+/// How many parts of `folder` are still in what `written` names from it.
+fn kept_of(folder: &RepoPath, written: &str) -> usize {
+    let mut depth = folder.components().count();
+    let mut kept = depth;
+    for part in written.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => depth = depth.saturating_sub(1),
+            _ => depth += 1,
+        }
+        kept = kept.min(depth);
+    }
+    kept
 }
 
 fn params(map: &Map<'_>, wdir: &RepoPath) -> Result<Vec<ParamDep>, Refusal> {

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
+use crate::model::lockfile::StageLock;
 use crate::model::path::RepoPath;
+use crate::model::pattern::PathPattern;
 use crate::model::stage::{ParamDep, ParamKeys, Stage};
 use crate::model::value::{Entries, KeyPath, Value};
-use crate::pipeline::plan::{Current, CurrentParams, State};
+use crate::pipeline::plan::{Current, CurrentParams, Matched, State};
 
 /// The key under which a file is recorded whose values are no map, if a stage reads all of it.
 const WHOLE: &str = ".";
@@ -52,6 +54,11 @@ pub enum MissingInput {
         /// Its path.
         path: RepoPath,
     },
+    /// Anything that a pattern of dependencies matches.
+    Match {
+        /// The pattern.
+        pattern: RepoPath,
+    },
     /// A value of a parameter file that is there.
     Param {
         /// The file.
@@ -61,12 +68,49 @@ pub enum MissingInput {
     },
 }
 
+/// The dependencies of a stage now: those that are named, and what its patterns match.
+#[derive(Debug, Default)]
+pub struct PresentDeps<'a> {
+    /// Sorted, without duplicates.
+    pub paths: Vec<RepoPath>,
+    /// Patterns of which nobody knows yet what they match.
+    pub unknown: Vec<&'a PathPattern>,
+    /// Patterns that match nothing.
+    pub empty: Vec<&'a PathPattern>,
+}
+
+/// What `stage` depends on. Of what cannot be known that counts which the lock entry `lock` has.
+pub fn present_deps<'a, S: State>(
+    stage: &'a Stage,
+    lock: Option<&StageLock>,
+    state: &S,
+) -> Result<PresentDeps<'a>, S::Error> {
+    let mut deps = PresentDeps { paths: stage.deps.clone(), ..PresentDeps::default() };
+    for pattern in &stage.patterns {
+        match state.matched(pattern)? {
+            Matched::Paths(paths) if paths.is_empty() => deps.empty.push(pattern),
+            Matched::Paths(paths) => deps.paths.extend(paths.iter().cloned()),
+            Matched::Unknown => deps.unknown.push(pattern),
+            Matched::AsRecorded => {
+                let recorded = lock.iter().flat_map(|lock| &lock.deps).map(|dep| &dep.path);
+                deps.paths.extend(recorded.filter(|path| pattern.may_be(path)).cloned());
+                deps.unknown.extend(lock.is_none().then_some(pattern));
+            }
+        }
+    }
+    deps.paths.sort();
+    deps.paths.dedup();
+    Ok(deps)
+}
+
 /// What `stage` reads and is not there: to be asked before anything is touched for a run.
 pub fn missing_inputs<S: State>(stage: &Stage, state: &S) -> Result<Vec<MissingInput>, S::Error> {
-    let mut missing = Vec::new();
-    for path in &stage.deps {
-        if state.content(path)? == Current::Missing {
-            missing.push(MissingInput::File { path: path.clone() });
+    let deps = present_deps(stage, None, state)?;
+    let none = |pattern: &&PathPattern| MissingInput::Match { pattern: pattern.as_path().clone() };
+    let mut missing: Vec<MissingInput> = deps.empty.iter().map(none).collect();
+    for path in deps.paths {
+        if state.content(&path)? == Current::Missing {
+            missing.push(MissingInput::File { path });
         }
     }
     for wanted in &stage.params {

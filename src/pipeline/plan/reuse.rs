@@ -3,7 +3,7 @@
 use crate::model::lockfile::{LockDep, StageLock};
 use crate::model::stage::Stage;
 use crate::pipeline::plan::{
-    Current, CurrentParams, OutChange, Reason, Repair, State, Verdict, param_values,
+    Current, CurrentParams, OutChange, Reason, Repair, State, Verdict, param_values, present_deps,
 };
 
 /// The verdict on a stage that is to run for `reasons`: whether that has been done before.
@@ -43,9 +43,13 @@ pub(super) fn run_or_reuse<S: State>(
 /// there or not known yet.
 pub fn present_inputs<S: State>(stage: &Stage, state: &S) -> Result<Option<StageLock>, S::Error> {
     let (mut deps, mut params) = (Vec::new(), Vec::new());
-    for path in &stage.deps {
-        let Current::Present(content) = state.content(path)? else { return Ok(None) };
-        deps.push(LockDep { path: path.clone(), content });
+    let present = present_deps(stage, None, state)?;
+    if !present.unknown.is_empty() || !present.empty.is_empty() {
+        return Ok(None);
+    }
+    for path in present.paths {
+        let Current::Present(content) = state.content(&path)? else { return Ok(None) };
+        deps.push(LockDep { path, content });
     }
     for wanted in &stage.params {
         let CurrentParams::Values(root) = state.params(&wanted.file)? else { return Ok(None) };

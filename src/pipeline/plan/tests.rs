@@ -82,6 +82,10 @@ impl State for World {
         Ok(self.files.get(path).map_or(Current::Missing, |text| Current::Present(info(text))))
     }
 
+    fn matched(&self, pattern: &PathPattern) -> Result<Matched, Infallible> {
+        Ok(Matched::Paths(self.files.keys().filter(|path| pattern.may_be(path)).cloned().collect()))
+    }
+
     fn params(&self, file: &RepoPath) -> Result<CurrentParams, Infallible> {
         Ok(self.files.get(file).map_or(CurrentParams::Missing, |text| {
             CurrentParams::Values(Arc::new(Value::of(&load("p", text, Limits::PIPELINE).unwrap())))

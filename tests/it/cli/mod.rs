@@ -16,6 +16,7 @@ mod dag;
 mod damaged_cache;
 mod demo;
 mod dependencies;
+mod dependency_patterns;
 mod diff;
 mod explain;
 mod failures;
