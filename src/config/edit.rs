@@ -18,6 +18,13 @@ pub enum Edit {
     Unset(Key),
     /// Takes a remote with all its options out; no error if it is not there.
     RemoveRemote(String),
+    /// Gives a remote with all its options another name, which is free; no error if it is not there.
+    RenameRemote {
+        /// Its name.
+        old: String,
+        /// What it is called then.
+        new: String,
+    },
 }
 
 /// The file of one level.
@@ -136,6 +143,11 @@ impl Edit {
             Edit::RemoveRemote(name) => {
                 unset(root, &["remote", name]);
             }
+            Edit::RenameRemote { old, new } => {
+                if let Some(remotes) = root.get_mut("remote") {
+                    rename(remotes, old, new);
+                }
+            }
         }
     }
 }
@@ -186,6 +198,29 @@ fn unset(table: &mut dyn toml_edit::TableLike, parts: &[&str]) {
             }
         }
     }
+}
+
+/// A section keeps its place in the file and the comments above it.
+fn rename(remotes: &mut Item, old: &str, new: &str) {
+    match remotes {
+        Item::Table(table) => {
+            if let Some((key, item)) = table.remove_entry(old) {
+                table.insert_formatted(&renamed(&key, new), item);
+            }
+        }
+        Item::Value(toml_edit::Value::InlineTable(table)) => {
+            if let Some((key, value)) = table.remove_entry(old) {
+                table.insert_formatted(&renamed(&key, new), value);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn renamed(key: &toml_edit::Key, new: &str) -> toml_edit::Key {
+    toml_edit::Key::new(new)
+        .with_leaf_decor(key.leaf_decor().clone())
+        .with_dotted_decor(key.dotted_decor().clone())
 }
 
 fn own_path(name: &'static str) -> RepoPath {

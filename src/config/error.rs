@@ -91,6 +91,14 @@ pub enum Error {
         /// Where it stands.
         origin: Origin,
     },
+    /// A name for a remote that another has.
+    #[error("a remote is called `{name}` already, at {origin}")]
+    RemoteNameTaken {
+        /// The name.
+        name: String,
+        /// Where it stands.
+        origin: Origin,
+    },
     /// A remote without a place.
     #[error("the remote `{name}` has options but no `url`")]
     RemoteWithoutUrl {
@@ -155,6 +163,12 @@ impl Advice for Error {
             Error::UnsetVariable { variable, .. } => vec![Hint::new(format!("export {variable}=…"))],
             Error::RemoteExists { name, .. } => {
                 vec![Hint::new(format!("to replace it: mlv remote add --force {name} URL"))]
+            }
+            Error::RemoteNameTaken { name, .. } => {
+                vec![Hint::new(format!("choose another name, or first: mlv remote rename {name} OTHER"))]
+            }
+            Error::RemoteName { .. } => {
+                vec![Hint::new("use up to 100 letters, digits, `_`, `-`, `.`, `+`; none of `-.` in front")]
             }
             Error::RemoteWithoutUrl { name } => vec![Hint::new(format!("mlv remote modify {name} url URL"))],
             Error::NoDefaultRemote => vec![Hint::new("mlv remote add --default NAME URL")],

@@ -232,6 +232,12 @@ impl Pointer {
     pub fn update(file: &RepoPath, bytes: &[u8], content: &ContentInfo) -> Result<Vec<u8>, PointerError> {
         edit::update(file, bytes, content)
     }
+
+    /// The text `bytes` of the pointer file `file` with the remote `remote` instead of the one that it
+    /// names; the same bytes if it names none.
+    pub fn with_remote(file: &RepoPath, bytes: &[u8], remote: &str) -> Result<Vec<u8>, PointerError> {
+        edit::with_remote(file, bytes, remote)
+    }
 }
 
 /// What the characters alone forbid.

@@ -110,6 +110,10 @@ pub enum OpError {
         name: String,
         /// Where it is configured.
         level: config::Level,
+        /// What `mlv remote` was told to do.
+        verb: &'static str,
+        /// With which names.
+        names: String,
     },
     /// Two pointers or stages have one output.
     #[error("`{path}` is an output of {first} and of {second}")]
@@ -351,9 +355,9 @@ impl Advice for OpError {
             OpError::AmbiguousTarget { candidates, .. } => {
                 vec![Hint::new(format!("name one of `{}`", candidates.join("`, `")))]
             }
-            OpError::RemoteElsewhere { name, level } => {
+            OpError::RemoteElsewhere { level, verb, names, .. } => {
                 let flag = if *level == config::Level::System { "--system" } else { "--global" };
-                vec![Hint::new(format!("mlv remote remove {flag} {name}"))]
+                vec![Hint::new(format!("mlv remote {verb} {flag} {names}"))]
             }
             OpError::NestedOutputs { outer, second: Source::Pointer { file }, .. } => {
                 vec![Hint::new(format!("delete `{file}`, or track the parts of `{outer}` one by one"))]

@@ -166,6 +166,11 @@ impl Updates {
         self.files.is_empty()
     }
 
+    /// The lock files, sorted.
+    pub fn files(&self) -> impl Iterator<Item = &RepoPath> {
+        self.files.keys()
+    }
+
     /// Adds an entry of the lock file `file`.
     pub fn put(&mut self, file: &RepoPath, name: &str, entry: StageLock) {
         self.files.entry(file.clone()).or_default().insert(name.into(), entry);

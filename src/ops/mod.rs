@@ -48,6 +48,7 @@ pub mod recorded;
 pub mod recover;
 pub mod remote;
 pub mod remote_reindex;
+pub mod remote_rename;
 pub mod remote_status;
 pub mod remote_test;
 pub mod remove;

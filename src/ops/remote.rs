@@ -199,7 +199,8 @@ fn report(
     })
 }
 
-type Changes = Vec<(ConfigFile, Vec<Edit>)>;
+/// Edits, by file.
+pub(super) type Changes = Vec<(ConfigFile, Vec<Edit>)>;
 
 /// Fails if there are no remotes of the kind that `url` names: told at once, not at the first push.
 fn check_kind(name: &str, url: &str) -> Result<(), OpError> {
@@ -241,12 +242,7 @@ fn remove(
     name: &str,
 ) -> Result<Changes, OpError> {
     check_exists(config, name)?;
-    let stands_at = |level: Level| {
-        config
-            .entries()
-            .iter()
-            .any(|entry| entry.origin().level() == level && entry.key().remote() == Some(name))
-    };
+    let stands_at = |level: Level| stands_at(config, name, level);
     let default = Key::parse("core.remote")?;
     let levels = match options.level {
         Some(level) => vec![level],
@@ -255,7 +251,10 @@ fn remove(
     if !levels.iter().any(|level| stands_at(*level)) {
         let level = [Level::User, Level::System].into_iter().find(|level| stands_at(*level));
         return Err(match (options.level, level) {
-            (None, Some(level)) => OpError::RemoteElsewhere { name: name.to_owned(), level },
+            (None, Some(level)) => {
+                let (name, names) = (name.to_owned(), name.to_owned());
+                OpError::RemoteElsewhere { name, level, verb: "remove", names }
+            }
             _ => config::Error::NoSuchRemote { name: name.to_owned(), near: Vec::new() }.into(),
         });
     }
@@ -278,14 +277,21 @@ fn remove(
     Ok(changes)
 }
 
-fn load(around: &Surroundings<'_>) -> Result<Config, OpError> {
+/// Whether any option of the remote stands at `level`.
+pub(super) fn stands_at(config: &Config, name: &str, level: Level) -> bool {
+    let is_one =
+        |entry: &config::Entry| entry.origin().level() == level && entry.key().remote() == Some(name);
+    config.entries().iter().any(is_one)
+}
+
+pub(super) fn load(around: &Surroundings<'_>) -> Result<Config, OpError> {
     match around.repo_if_any()? {
         Some(repo) => Ok(repo.config().clone()),
         None => Ok(Config::load(&around.sources)?),
     }
 }
 
-fn check_exists(config: &Config, name: &str) -> Result<(), OpError> {
+pub(super) fn check_exists(config: &Config, name: &str) -> Result<(), OpError> {
     if config.remote_names().contains(&name) {
         return Ok(());
     }

@@ -5,6 +5,7 @@
 
 mod add;
 mod freeze;
+mod remote;
 
 use crate::model::path::RepoPath;
 use crate::model::stage::{Pipeline, Stage};
@@ -14,6 +15,7 @@ use crate::pipeline::template::ValueFiles;
 
 pub use add::{NewOut, NewStage, with_stage};
 pub use freeze::with_frozen;
+pub use remote::with_remote;
 
 /// The text without the stages `names`, groups with all of their stages; nothing if an edit by lines would change anything else: braces,
 /// or an anchor that other stages use.

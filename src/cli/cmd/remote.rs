@@ -13,6 +13,8 @@ use crate::ops::remote::{self, RemoteAction, RemoteListReport, RemoteOptions, Re
 use crate::ops::remote_reindex::{self, RemoteReindexReport};
 use crate::ops::remote_test::{self, Outcome, RemoteTestReport};
 
+mod rename;
+
 /// Show and change the places where data is shared
 #[derive(clap::Args)]
 pub(crate) struct RemoteArgs {
@@ -28,6 +30,7 @@ enum RemoteCommand {
     List(ListArgs),
     #[command(visible_alias = "rm")]
     Remove(RemoveArgs),
+    Rename(rename::RenameArgs),
     Reindex(ReindexArgs),
     Test(TestArgs),
 }
@@ -43,6 +46,7 @@ impl RemoteArgs {
             },
             RemoteCommand::List(args) => finish(cx, list(cx, &args)),
             RemoteCommand::Remove(args) => finish(cx, remove(cx, args)),
+            RemoteCommand::Rename(args) => finish(cx, rename::run(cx, args)),
             RemoteCommand::Reindex(args) => finish(cx, reindex(cx, &args)),
             RemoteCommand::Test(args) => finish(cx, test(cx, &args)),
         }

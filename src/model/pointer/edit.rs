@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use crate::model::emit;
 use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
 use crate::model::place::{Located, Mark};
@@ -19,16 +20,39 @@ pub(super) fn update(file: &RepoPath, bytes: &[u8], content: &ContentInfo) -> Re
     if old.content == *content {
         return Ok(bytes.to_vec());
     }
+    let wanted = Pointer { content: *content, ..old };
+    edited(file, bytes, &wanted, &KEYS, |text, root| Some(edits(text, output(root)?, content)))
+}
+
+pub(super) fn with_remote(file: &RepoPath, bytes: &[u8], remote: &str) -> Result<Vec<u8>, PointerError> {
+    let old = Pointer::parse(file, bytes)?;
+    if old.remote.as_deref().is_none_or(|named| named == remote) {
+        return Ok(bytes.to_vec());
+    }
+    let wanted = Pointer { remote: Some(remote.into()), ..old };
+    edited(file, bytes, &wanted, &["remote"], |_, root| {
+        let value = root.map()?.get("remote").or_else(|| output(root)?.get("remote"))?;
+        Some(vec![(value.mark.start as usize..value.mark.end as usize, emit::scalar(remote).into_owned())])
+    })
+}
+
+/// The text after `edits`, if it means `wanted` then and differs in the values of `keys` alone.
+fn edited(
+    file: &RepoPath,
+    bytes: &[u8],
+    wanted: &Pointer,
+    keys: &[&str],
+    edits: impl FnOnce(&str, &Node<'_>) -> Option<Vec<Edit>>,
+) -> Result<Vec<u8>, PointerError> {
     let name = file.as_str();
     let text = text_of(name, bytes, Limits::POINTER).map_err(|error| error.map(Into::into))?;
     let text = text.replace("\r\n", "\n");
     let root = load(name, &text, Limits::POINTER).map_err(|error| error.map(Into::into))?;
     let cannot = || Located::new(name, &text, Mark::default(), PointerProblem::CannotEdit);
-    let output = output(&root).ok_or_else(cannot)?;
-    let edited = apply(&text, edits(&text, output, content)).ok_or_else(cannot)?;
+    let edited = edits(&text, &root).and_then(|edits| apply(&text, edits)).ok_or_else(cannot)?;
     let new = Pointer::parse(file, edited.as_bytes()).map_err(|_| cannot())?;
     let reread = load(name, &edited, Limits::POINTER).map_err(|_| cannot())?;
-    let as_meant = new == Pointer { content: *content, ..old } && rest(&root) == rest(&reread);
+    let as_meant = new == *wanted && rest(&root, keys) == rest(&reread, keys);
     if as_meant { Ok(edited.into_bytes()) } else { Err(cannot()) }
 }
 
@@ -36,14 +60,15 @@ fn output<'a, 'b>(root: &'b Node<'a>) -> Option<&'b Map<'a>> {
     root.map()?.get("outs")?.list()?.first()?.map()
 }
 
-/// All that an update must not change.
-fn rest(root: &Node<'_>) -> Option<Value> {
+/// All but the values of `keys`.
+fn rest(root: &Node<'_>, keys: &[&str]) -> Option<Value> {
     let mut root = root.clone();
     let Data::Map(top) = &mut root.data else { return None };
+    top.entries.retain(|(key, _)| !keys.contains(&key.text.as_ref()));
     let (_, outs) = top.entries.iter_mut().find(|(key, _)| key.text == "outs")?;
     let Data::List(items) = &mut outs.data else { return None };
     let Data::Map(item) = &mut items.first_mut()?.data else { return None };
-    item.entries.retain(|(key, _)| !KEYS.contains(&key.text.as_ref()));
+    item.entries.retain(|(key, _)| !keys.contains(&key.text.as_ref()));
     Some(Value::of(&root))
 }
 

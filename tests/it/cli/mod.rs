@@ -44,6 +44,7 @@ mod push_pull;
 mod relink;
 mod remedies;
 mod remote;
+mod remote_rename;
 mod remove;
 mod remove_parts;
 mod report;
