@@ -110,6 +110,25 @@ impl GitRepo {
         Ok(found.into_iter().collect())
     }
 
+    /// The commits that any reference or HEAD leads to and that were made at `seconds` after 1970 or later;
+    /// sorted by their hex names.
+    pub fn commits_since(&self, seconds: i64) -> Result<Vec<CommitId>, Error> {
+        let repo = self.local();
+        let mut commits = self.commits(Scope { all_commits: true, ..Scope::default() })?;
+        let mut failed = None;
+        commits.retain(|commit| {
+            let found = repo.find_commit(commit.0).map_err(Error::object(&commit.0));
+            // One whose date makes no sense may be younger.
+            let is_younger =
+                |found: gix::Commit<'_>| found.time().map_or(true, |time| time.seconds >= seconds);
+            found.map(is_younger).unwrap_or_else(|error| {
+                failed = Some(error);
+                true
+            })
+        });
+        failed.map_or(Ok(commits), Err)
+    }
+
     /// The commits of `scope` with the names of the branches and tags that lead to each, those with names
     /// first, sorted by them; the others have none, the newest first.
     pub fn named_commits(&self, scope: Scope) -> Result<Vec<(Vec<String>, CommitId)>, Error> {

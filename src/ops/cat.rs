@@ -102,6 +102,7 @@ pub fn run(
     match read_slice(&mut from.remote, &Slice { id, size, range }, out, reporter)? {
         SliceOutcome::Done => Ok(report),
         SliceOutcome::Missing => Err(OutputError::MissingThere { path, remote: from.name.clone() }.into()),
+        SliceOutcome::Gone => Err(OutputError::GoneThere { path, remote: from.name.clone() }.into()),
         SliceOutcome::Damaged => Err(OutputError::DamagedThere { path, remote: from.name.clone() }.into()),
     }
 }

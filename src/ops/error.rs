@@ -103,6 +103,20 @@ pub enum OpError {
         /// Why.
         source: globset::Error,
     },
+    /// A commit without anything that a remote could keep.
+    #[error("`{revision}` names no data that mlv could keep on a remote")]
+    NothingToPin {
+        /// The revision as given.
+        revision: String,
+    },
+    /// A pin that is not there.
+    #[error("nothing is pinned on `{remote}` as `{pin}`")]
+    NoSuchPin {
+        /// The id or revision as given.
+        pin: String,
+        /// The remote.
+        remote: String,
+    },
     /// A remote that is configured only outside of the project.
     #[error("the remote `{name}` stands in the {level} configuration, which other projects use too")]
     RemoteElsewhere {
@@ -327,6 +341,8 @@ impl Advice for OpError {
             | OpError::NoMatch { .. }
             | OpError::NoSuchOperation { .. }
             | OpError::NothingRescued
+            | OpError::NothingToPin { .. }
+            | OpError::NoSuchPin { .. }
             | OpError::AmbiguousTarget { .. } => ErrorKind::NoSuchTarget,
             OpError::BadPattern { .. } | OpError::RemoteElsewhere { .. } => ErrorKind::Usage,
             OpError::BadTarget { .. } | OpError::BadName { .. } => ErrorKind::UnsafePath,
@@ -355,6 +371,10 @@ impl Advice for OpError {
             OpError::AmbiguousTarget { candidates, .. } => {
                 vec![Hint::new(format!("name one of `{}`", candidates.join("`, `")))]
             }
+            OpError::NothingToPin { revision } => {
+                vec![Hint::new(format!("mlv ls --rev {revision}"))]
+            }
+            OpError::NoSuchPin { remote, .. } => vec![Hint::new(format!("mlv remote pin -r {remote}"))],
             OpError::RemoteElsewhere { level, verb, names, .. } => {
                 let flag = if *level == config::Level::System { "--system" } else { "--global" };
                 vec![Hint::new(format!("mlv remote {verb} {flag} {names}"))]

@@ -9,7 +9,7 @@ use crate::ops::share::{self, Access, FromCache};
 use crate::ops::{OpError, OutputError, push};
 use crate::remote::check::{self, Lost, RemoteCheck};
 use crate::remote::mend;
-use crate::remote::names::ROOTS;
+use crate::remote::names::{PACKS, ROOTS};
 use crate::remote::records::Root;
 use crate::remote::transfer::plan::plan_push;
 use crate::remote::transfer::{self, RecordSource};
@@ -157,7 +157,7 @@ fn report(
         };
         for one in lost {
             let path = if one.path.is_empty() { output.clone() } else { output.join_entry(&one.path) };
-            let error = OutputError::DamagedThere { path: path.clone(), remote: remote.to_owned() };
+            let error = loss_of(&found, one, (&path, remote));
             report.lost.push(path.to_string());
             report.failed.push((path, error.into()));
         }
@@ -176,6 +176,17 @@ fn report(
     report.bad = found.bad.iter().map(|(key, _)| key.hash.to_string()).collect();
     report.failed.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(report)
+}
+
+/// Damaged, or gone: then no part of it was found to be bad, and no pack.
+fn loss_of(found: &RemoteCheck, lost: &Lost, (path, remote): (&RepoPath, &str)) -> OutputError {
+    let (path, remote) = (path.clone(), remote.to_owned());
+    let is_bad = lost.parts.iter().any(|part| found.bad.iter().any(|(key, _)| key.hash == part.hash));
+    let is_pack_bad = found.damaged.iter().any(|(key, _)| key.as_str().starts_with(PACKS));
+    match is_bad || is_pack_bad {
+        true => OutputError::DamagedThere { path, remote },
+        false => OutputError::LostFrom { path, remote },
+    }
 }
 
 fn content_of(root: &Root) -> Option<ContentId> {

@@ -6,14 +6,13 @@ use std::time::{Duration, SystemTime};
 use crate::error::{Advice, ErrorKind};
 use crate::git::repo::{CommitId, GitRepo};
 pub use crate::git::revision::Scope;
-use crate::model::object::{ContentId, ContentInfo};
 use crate::ops::OpError;
-use crate::ops::push::{client, project};
+use crate::ops::push::{client, project, root};
 use crate::ops::share::{self, Access};
 use crate::ops::tracked::{History, Tracked};
 use crate::remote::error::Cause;
-pub use crate::remote::gc::Fate;
 use crate::remote::gc::{self, Rules};
+pub use crate::remote::gc::{Fate, OtherProject};
 use crate::remote::names::ClientId;
 use crate::remote::records::Root;
 use crate::repo::Repo;
@@ -34,6 +33,8 @@ pub enum Kept {
         revisions: Vec<String>,
         /// So many commits of each revision, along first parents; 1 or more.
         number: u32,
+        /// All commits that were made since then, in seconds since 1970.
+        since: Option<i64>,
     },
 }
 
@@ -50,6 +51,8 @@ pub struct GcOptions {
     pub keep: Option<Duration>,
     /// Whether marked packs are deleted at once.
     pub now: bool,
+    /// The id of another project: what it pushed is to count no longer.
+    pub forget_project: Option<String>,
     /// Only say what would be done.
     pub dry_run: bool,
 }
@@ -79,7 +82,9 @@ pub fn run(repo: &Repo, options: &GcOptions, reporter: &dyn Reporter) -> Result<
     if options.now {
         rules = rules.without_grace();
     }
-    let how = gc::GcOptions { client, project, rules, now: SystemTime::now(), dry_run: options.dry_run };
+    let forget = options.forget_project.as_deref().map(Into::into);
+    let how =
+        gc::GcOptions { client, project, rules, forget, now: SystemTime::now(), dry_run: options.dry_run };
     let mut commits = || wanted(repo, options, reporter).map_err(Cause::new);
     let collected = gc::collect(&mut from.remote, &how, &mut commits, reporter)?;
     Ok(GcReport { remote: from.name, collected, dry_run: options.dry_run })
@@ -115,14 +120,17 @@ fn wanted(repo: &Repo, options: &GcOptions, reporter: &dyn Reporter) -> Result<B
 }
 
 fn commits(repo: &Repo, kept: &Kept) -> Result<Vec<CommitId>, OpError> {
-    let Kept::Only { scope, revisions, number } = kept else {
+    let Kept::Only { scope, revisions, number, since } = kept else {
         return Ok(repo.git().map_or(Ok(Vec::new()), GitRepo::reachable)?);
     };
-    if scope.is_empty() && revisions.is_empty() {
+    if scope.is_empty() && revisions.is_empty() && since.is_none() {
         return Ok(Vec::new());
     }
     let git = repo.require_git()?;
     let mut commits = if scope.is_empty() { Vec::new() } else { git.commits(*scope)? };
+    if let Some(since) = since {
+        commits.extend(git.commits_since(*since)?);
+    }
     for revision in revisions {
         commits.push(git.resolve(revision)?);
         for back in 1..*number {
@@ -138,11 +146,4 @@ fn commits(repo: &Repo, kept: &Kept) -> Result<Vec<CommitId>, OpError> {
 
 fn add(tracked: &Tracked, roots: &mut BTreeSet<Root>) {
     roots.extend(tracked.outs().iter().filter_map(|out| out.content.as_ref()).map(root));
-}
-
-fn root(info: &ContentInfo) -> Root {
-    match info.id {
-        ContentId::File(id) => Root::File { id, size: info.size },
-        ContentId::Tree(id) => Root::Tree { id, size: info.size, nfiles: info.nfiles.unwrap_or_default() },
-    }
 }

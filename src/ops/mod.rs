@@ -47,6 +47,7 @@ pub mod record;
 pub mod recorded;
 pub mod recover;
 pub mod remote;
+pub mod remote_pin;
 pub mod remote_reindex;
 pub mod remote_rename;
 pub mod remote_status;

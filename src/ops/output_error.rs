@@ -247,6 +247,22 @@ pub enum OutputError {
         /// The remote.
         remote: String,
     },
+    /// Data that the remote had, and has not any more.
+    #[error("the remote `{remote}` no longer holds the data of `{path}`")]
+    GoneThere {
+        /// The path.
+        path: RepoPath,
+        /// The remote.
+        remote: String,
+    },
+    /// Data that a clone said it needs, and that the remote has not.
+    #[error("the remote `{remote}` has lost the data of `{path}`")]
+    LostFrom {
+        /// The path.
+        path: RepoPath,
+        /// The remote.
+        remote: String,
+    },
     /// Data that the remote has only damaged.
     #[error("the data of `{path}` is damaged on the remote `{remote}`")]
     DamagedThere {

@@ -151,7 +151,7 @@ fn push_to(
 }
 
 /// Everything that the outputs need: pages and files, each leaf named.
-fn wants(cache: &Cache, wishes: &[Wish]) -> Result<WantList, OpError> {
+pub(super) fn wants(cache: &Cache, wishes: &[Wish]) -> Result<WantList, OpError> {
     let mut wants = WantList::new();
     for wish in wishes {
         match wish.info.id {
@@ -220,7 +220,7 @@ pub(super) fn want_tree(
 }
 
 /// The paths of what is neither here nor there.
-fn name_missing(repo: &Repo, wishes: &[Wish], missing: &[RecordKey], remote: &str) -> OpError {
+pub(super) fn name_missing(repo: &Repo, wishes: &[Wish], missing: &[RecordKey], remote: &str) -> OpError {
     let mut lost: HashMap<Digest, ()> = missing.iter().map(|key| (key.hash, ())).collect();
     let mut paths = Vec::new();
     for wish in wishes {
@@ -270,7 +270,7 @@ pub(super) fn project(repo: &Repo) -> Result<ProjectId, OpError> {
     Ok(ProjectId(u128::from_be_bytes(*repo.project_id()?.as_bytes())))
 }
 
-fn root(info: &ContentInfo) -> Root {
+pub(super) fn root(info: &ContentInfo) -> Root {
     match info.id {
         ContentId::File(id) => Root::File { id, size: info.size },
         ContentId::Tree(id) => Root::Tree { id, size: info.size, nfiles: info.nfiles.unwrap_or_default() },

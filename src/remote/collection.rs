@@ -12,7 +12,7 @@ use crate::model::digest::{Digest, PackId};
 use crate::model::object::{RecordKey, RecordKind};
 use crate::remote::backend::{Backend, list_sorted, read};
 use crate::remote::error::Error;
-use crate::remote::names::{COLLECTION, CollectionName, MarkName, NoteName};
+use crate::remote::names::{COLLECTION, CollectionName, ForgetName, MarkName, NoteName};
 use crate::remote::records::{MAX_MARK, Mark};
 use crate::remote::state::State;
 
@@ -24,6 +24,8 @@ pub(crate) struct Collection {
     /// When each mark that the last look listed was put, by the store's clock.
     put: HashMap<MarkName, SystemTime>,
     notes: HashMap<Digest, Vec<(NoteName, SystemTime)>>,
+    /// Projects that are about to be forgotten, and since when, by the store's clock.
+    forgets: Vec<(ForgetName, SystemTime)>,
 }
 
 impl Collection {
@@ -47,6 +49,7 @@ impl Collection {
     pub(crate) fn refresh(&mut self, backend: &dyn Backend, state: &State) -> Result<(), Error> {
         let mut listed = HashSet::new();
         self.notes.clear();
+        self.forgets.clear();
         self.put.clear();
         for line in list_sorted(backend, COLLECTION)? {
             match CollectionName::parse(&line.key) {
@@ -57,6 +60,7 @@ impl Collection {
                 Some(CollectionName::Note(name)) => {
                     self.notes.entry(name.hash).or_default().push((name, line.modified));
                 }
+                Some(CollectionName::Forget(name)) => self.forgets.push((name, line.modified)),
                 None => {}
             }
         }
@@ -89,6 +93,11 @@ impl Collection {
     pub(crate) fn marks(&self) -> impl Iterator<Item = (MarkName, &[PackId], SystemTime)> {
         let listed = self.marks.iter().filter_map(|(name, packs)| Some((name, packs, self.put.get(name)?)));
         listed.map(|(name, packs, put)| (*name, packs.as_slice(), *put))
+    }
+
+    /// The projects that are about to be forgotten, and since when.
+    pub(crate) fn forgets(&self) -> &[(ForgetName, SystemTime)] {
+        &self.forgets
     }
 
     /// Whether a pack is about to be deleted.

@@ -114,6 +114,22 @@ pub enum Error {
         /// What is wrong with it.
         source: RecordError,
     },
+    /// A project that is to be forgotten, and of which no record is there.
+    #[error("no other project called `{project}` pushed to `{place}`")]
+    NoSuchProject {
+        /// The place.
+        place: Box<str>,
+        /// Its id as given.
+        project: Box<str>,
+        /// The ids of those that did.
+        known: Vec<Box<str>>,
+    },
+    /// The project of the clone that collects.
+    #[error("`{project}` is this project: what its commits need is not forgotten")]
+    OwnProject {
+        /// Its id.
+        project: Box<str>,
+    },
     /// An answer of the store on which nothing can be deleted.
     #[error("what `{place}` says cannot be right: {what}")]
     Implausible {
@@ -192,6 +208,8 @@ impl Advice for Error {
                 ErrorKind::Damaged
             }
             Error::UnreadableRecord { source, .. } => source.kind(),
+            Error::NoSuchProject { .. } => ErrorKind::NoSuchTarget,
+            Error::OwnProject { .. } => ErrorKind::Usage,
             Error::NotSettling { .. } | Error::Implausible { .. } => ErrorKind::RemoteInvalid,
             Error::Source(cause) | Error::Sink(cause) => cause.advice().kind(),
             Error::Interrupted => ErrorKind::Interrupted,
@@ -221,6 +239,13 @@ impl Advice for Error {
             ],
             Error::DamagedIndex { .. } => vec![Hint::new("run `mlv remote reindex`")],
             Error::UnreadableRecord { source, .. } => source.hints(),
+            Error::NoSuchProject { known, .. } if known.is_empty() => {
+                vec![Hint::new("only this project uses the remote: mlv gc --cloud --dry-run")]
+            }
+            Error::NoSuchProject { known, .. } => vec![Hint::new(format!("there are: {}", known.join(", ")))],
+            Error::OwnProject { .. } => {
+                vec![Hint::new("to keep less of it: `mlv gc --cloud -w`, or `-a -T`, and `--keep SPAN`")]
+            }
             Error::Implausible { what, .. } => vec![what.hint()],
             Error::Source(cause) | Error::Sink(cause) => cause.advice().hints(),
             Error::Interrupted => Vec::new(),
@@ -239,9 +264,10 @@ impl Advice for Error {
             | Error::DamagedIndex { place, .. }
             | Error::UnreadableRecord { place, .. }
             | Error::Implausible { place, .. }
+            | Error::NoSuchProject { place, .. }
             | Error::NotSettling { place, .. } => Some(place.to_string()),
             Error::Source(cause) | Error::Sink(cause) => cause.advice().subject(),
-            Error::Interrupted => None,
+            Error::OwnProject { .. } | Error::Interrupted => None,
         }
     }
 }

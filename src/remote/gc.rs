@@ -10,7 +10,9 @@
 
 mod choose;
 mod copy;
+mod index;
 mod look;
+mod projects;
 mod sweep;
 
 use std::collections::{BTreeSet, HashSet};
@@ -26,6 +28,8 @@ use crate::remote::transfer::push::KEEP_WINDOW;
 use crate::report::Reporter;
 
 use look::Look;
+pub(crate) use look::read_records;
+pub use projects::{Forgotten, OtherProject};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -78,6 +82,8 @@ pub struct GcOptions {
     pub project: ProjectId,
     /// How old things must be.
     pub rules: Rules,
+    /// The id of a project whose records are to count no longer.
+    pub forget: Option<Box<str>>,
     /// This machine's time: one that is far from the store's says that one of the two is wrong.
     pub now: SystemTime,
     /// Only say what would be done.
@@ -163,6 +169,15 @@ pub struct GcReport {
     pub notes: u64,
     /// Index segments that were deleted, others having replaced them.
     pub segments: u64,
+    /// Index segments that were replaced, more than half of what they name being gone.
+    pub rewritten_segments: u64,
+    /// The other projects on the remote, sorted by id.
+    pub projects: Vec<OtherProject>,
+    /// Pins, which keep what they name until they are taken away.
+    pub pins: u64,
+    /// The project that is to be forgotten.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forgotten: Option<Forgotten>,
 }
 
 /// Asks for what the commits in scope name, anew each time it is called.
@@ -186,6 +201,7 @@ pub fn collect(
     run.report.bytes = look.packs.values().map(|stat| stat.size).sum();
     run.report.roots = look.roots;
     run.report.absent = look.absent;
+    run.forget(&look)?;
     // Before their packs go: whoever comes after a crash here does not miss what they name.
     run.delete_aged_records(&look)?;
     run.sweep(&mut look)?;
@@ -196,6 +212,11 @@ pub fn collect(
     }
     run.count_waiting(&look);
     run.purge(&look)?;
+    run.rewrite_index(&look)?;
+    if options.dry_run && options.rules.grace.is_zero() {
+        // They would go in the same run.
+        run.report.deleted.extend(run.report.marked.clone());
+    }
     Ok(run.report)
 }
 

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::digest::PackId;
 use crate::pack::segment::{Segment, SegmentBuilder, SegmentName};
 use crate::remote::error::Error;
 use crate::remote::open::Remote;
@@ -24,7 +25,8 @@ pub(crate) fn merge_tiers(remote: &mut Remote) -> Result<(), Error> {
     // Merging one tier may fill the next.
     for _ in 0..=LAST_TIER {
         let Some(names) = mergeable(remote) else { break };
-        let merged = merge(remote, &names)?;
+        let tier = names.first().map_or(0, |name| name.tier + 1);
+        let merged = replace(remote, &names, tier, &|_| true)?;
         for (name, segment) in merged {
             remote.state.save_segment(&name, segment.as_bytes());
             remote.catalog.hold(name, segment);
@@ -45,10 +47,25 @@ fn mergeable(remote: &Remote) -> Option<Vec<SegmentName>> {
     groups.into_values().find(|names| names.len() >= FAN_IN)
 }
 
-fn merge(remote: &Remote, names: &[SegmentName]) -> Result<Vec<(SegmentName, Segment)>, Error> {
+/// Writes segments in place of `names`, which are of one range, with what stands in packs that `is_kept`.
+pub(crate) fn rewrite(
+    remote: &Remote,
+    names: &[SegmentName],
+    is_kept: &dyn Fn(&PackId) -> bool,
+) -> Result<Vec<(SegmentName, Segment)>, Error> {
+    let tier = names.iter().map(|name| name.tier).max().unwrap_or_default();
+    replace(remote, names, tier, is_kept)
+}
+
+fn replace(
+    remote: &Remote,
+    names: &[SegmentName],
+    tier: u8,
+    is_kept: &dyn Fn(&PackId) -> bool,
+) -> Result<Vec<(SegmentName, Segment)>, Error> {
     let mut builder = SegmentBuilder::new();
     for (name, segment) in remote.catalog.held().filter(|(name, _)| names.contains(name)) {
-        builder.add_segment(segment);
+        builder.add_part(segment, is_kept);
         builder.supersede(name.id);
         // What they replaced may still be listed, and a reader of the new ones need not read the old.
         segment.superseded().for_each(|id| builder.supersede(id));
@@ -63,7 +80,7 @@ fn merge(remote: &Remote, names: &[SegmentName]) -> Result<Vec<(SegmentName, Seg
             continue;
         }
         // A half without an entry leaves a gap, so what it replaces goes on counting: slower, not wrong.
-        merged.extend(put_segment(remote.backend(), &builder, first.tier + 1, (bits, prefix))?);
+        merged.extend(put_segment(remote.backend(), &builder, tier, (bits, prefix))?);
     }
     Ok(merged)
 }

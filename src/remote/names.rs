@@ -5,6 +5,7 @@
 //! rt/<client16>-<seq16>-<id16>       root record
 //! gc/m-<id32><rand16>                mark
 //! gc/h-<hash64>-<pack16>             note of damage
+//! gc/f-<project32>-<rand16>          a project that is about to be forgotten
 //! ```
 //! All digits are lower-case hex of the fixed width. Index segments (`ix/…`) are named by
 //! [`crate::pack::segment`], whose fields the name repeats. A name of another shape is not
@@ -58,6 +59,11 @@ hex_id!(
     /// Names a project across its clones; random, from `.mlv/config.toml`.
     ProjectId, u128, 32
 );
+impl ProjectId {
+    /// No project's: records under it are pins, which no project ages.
+    pub const PINS: ProjectId = ProjectId(0);
+}
+
 hex_id!(
     /// Names a remote; random, made when the remote is.
     RepoId, u128, 32
@@ -161,6 +167,22 @@ pub struct NoteName {
     pub nonce: Nonce,
 }
 
+/// The name of the announcement that what a project pushed will count no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ForgetName {
+    /// The project.
+    pub project: ProjectId,
+    /// Makes the name unique.
+    pub nonce: Nonce,
+}
+
+impl ForgetName {
+    /// The name as a key.
+    pub fn key(self) -> Key {
+        key(&format!("{COLLECTION}f-{}-{}", self.project, self.nonce))
+    }
+}
+
 impl fmt::Display for MarkName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "m-{}{}", self.id, self.nonce)
@@ -194,10 +216,12 @@ pub enum CollectionName {
     Mark(MarkName),
     /// A note of damage.
     Note(NoteName),
+    /// A project that is about to be forgotten.
+    Forget(ForgetName),
 }
 
 impl CollectionName {
-    /// The mark or note that `key` names, if it names one.
+    /// What `key` names, if that is one of these.
     pub fn parse(key: &Key) -> Option<CollectionName> {
         let name = key.as_str().strip_prefix(COLLECTION)?;
         if let Some(digits) = name.strip_prefix("m-") {
@@ -206,6 +230,11 @@ impl CollectionName {
                 id: ShortId::parse(id)?,
                 nonce: Nonce::parse(nonce)?,
             }));
+        }
+        if let Some(digits) = name.strip_prefix("f-") {
+            let (project, nonce) = digits.split_once('-')?;
+            let (project, nonce) = (ProjectId::parse(project)?, Nonce::parse(nonce)?);
+            return Some(CollectionName::Forget(ForgetName { project, nonce }));
         }
         let (hash, nonce) = name.strip_prefix("h-")?.split_once('-')?;
         Some(CollectionName::Note(NoteName { hash: hash.parse().ok()?, nonce: Nonce::parse(nonce)? }))
@@ -229,6 +258,8 @@ mod tests {
         assert_eq!(CollectionName::parse(&mark.key()), Some(CollectionName::Mark(mark)));
         let note = NoteName { hash: digest, nonce: Nonce(4) };
         assert_eq!(CollectionName::parse(&note.key()), Some(CollectionName::Note(note)));
+        let forget = ForgetName { project: ProjectId(7), nonce: Nonce(5) };
+        assert_eq!(CollectionName::parse(&forget.key()), Some(CollectionName::Forget(forget)));
         assert_eq!(format_key().as_str(), "mlv-remote");
     }
 
@@ -243,6 +274,7 @@ mod tests {
             "gc/m-00".to_owned(),
             format!("gc/h-{digest}"),
             format!("gc/x-{digest}"),
+            "gc/f-00-0000000000000001".to_owned(),
         ] {
             let key = Key::parse(&text).expect("a key");
             assert_eq!(parse_pack_key(&key), None, "{text}");

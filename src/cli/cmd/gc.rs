@@ -8,14 +8,14 @@ use crate::cli::render::count;
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::model::units::{ByteSize, Span};
-use crate::ops::gc::{self, GcOptions, GcReport, Kept, Scope};
+use crate::ops::gc::{self, GcOptions, GcReport, Kept, OtherProject, Scope};
 
 /// Delete from a remote what nobody needs any more
 ///
 /// Kept is what the work tree names, what any commit names that can be reached (branches, tags,
 /// other references, reflogs, the stash, other work trees), what any clone pushed in the last 30 days,
 /// what each clone pushed last, for 90 days, and what other projects pushed. With `-w`, `-a`, `-T`,
-/// `-A` or `--rev` only those commits count instead of all.
+/// `-A`, `--rev` or `--date` only those commits count instead of all; pins (`mlv remote pin`) always do.
 ///
 /// It takes two runs: the first marks what can go; one that runs more than 7 days later looks again and
 /// deletes it. Nobody has to stop pushing or pulling. Where anything that says what is needed cannot be
@@ -26,6 +26,7 @@ use crate::ops::gc::{self, GcOptions, GcReport, Kept, Scope};
     ("mlv gc -c", "mark it, and delete what was marked a week ago"),
     ("mlv gc -c -a -T -r backup", "keep what branches and tags name, on another remote"),
     ("mlv gc -c --now --keep 0d", "make room at once: old pushes do not count"),
+    ("mlv gc -c --date 2026-01-01", "keep what commits of this year and pushes of the last 30 days need"),
 ], &[3, 4, 5, 7]))]
 pub(crate) struct GcArgs {
     /// Collect the remote
@@ -51,6 +52,9 @@ pub(crate) struct GcArgs {
     /// Keep so many commits of each --rev, the one that it names and those before
     #[arg(long, short, value_name = "N", requires = "rev", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     num: u32,
+    /// Of commits, keep what those name that were made on DATE (YYYY-MM-DD, in UTC) or later
+    #[arg(long, value_name = "DATE", value_parser = parse_date)]
+    date: Option<i64>,
     /// Keep nothing for what cannot be read of a commit, instead of giving up
     #[arg(long)]
     skip_failed: bool,
@@ -60,6 +64,9 @@ pub(crate) struct GcArgs {
     /// Delete at once what is marked, however young
     #[arg(long)]
     now: bool,
+    /// Forget what another project pushed, which else counts for ever: in 30 days, unless it pushes again
+    #[arg(long, value_name = "ID")]
+    forget_project: Option<String>,
     #[command(flatten)]
     jobs: JobsArgs,
     /// Report what would be done and why, and do nothing
@@ -70,10 +77,10 @@ pub(crate) struct GcArgs {
 impl GcArgs {
     fn kept(&self) -> Kept {
         let scope = Scope { branches: self.all_branches, tags: self.all_tags, all_commits: self.all_commits };
-        if !self.workspace && scope.is_empty() && self.rev.is_empty() {
+        if !self.workspace && scope.is_empty() && self.rev.is_empty() && self.date.is_none() {
             return Kept::Everything;
         }
-        Kept::Only { scope, revisions: self.rev.clone(), number: self.num }
+        Kept::Only { scope, revisions: self.rev.clone(), number: self.num, since: self.date }
     }
 }
 
@@ -84,13 +91,24 @@ pub(crate) fn run(cx: &Context, args: GcArgs) -> Result<GcReport, CliError> {
         skip_failed: args.skip_failed,
         keep: args.keep.map(|Span(keep)| keep),
         now: args.now,
+        forget_project: args.forget_project,
         dry_run: args.dry_run,
     };
     Ok(gc::run(cx.repo_with(args.jobs.number())?, &options, cx.reporter())?)
 }
 
+/// The start of a day in UTC, in seconds since 1970.
+fn parse_date(text: &str) -> Result<i64, String> {
+    let day = chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d");
+    let day = day.map_err(|_| "expected a day such as 2026-01-31".to_owned())?;
+    Ok(day.and_time(chrono::NaiveTime::MIN).and_utc().timestamp())
+}
+
 impl Report for GcReport {
     fn text(&self, out: &mut Text) {
+        for project in self.collected.projects.iter().filter(|_| self.dry_run) {
+            other_project(project, out);
+        }
         for (what, fates) in [("delete", &self.collected.deleted), ("mark", &self.collected.marked)] {
             for fate in fates {
                 out.put(what).tab().put(&fate.pack[..16]).tab().put(ByteSize(fate.bytes));
@@ -107,12 +125,26 @@ impl Report for GcReport {
             let packs = count(done.kept.len() as u64, "marked pack");
             out.put(format!("Somebody needs a part of {packs} after all: it was copied.")).end();
         }
+        if let Some(forgotten) = &done.forgotten {
+            let (roots, clones) = (count(forgotten.roots, "output"), count(forgotten.clones, "clone"));
+            let verb = if self.dry_run { "Would forget" } else { "Will forget" };
+            let bytes = ByteSize(forgotten.bytes);
+            out.put(format!("{verb} {roots} of {clones} of project `")).name(&forgotten.project);
+            let days = count(forgotten.kept_days, "day");
+            out.put(format!("` in {days}, {bytes} that nobody else needs; its next push takes that back."))
+                .end();
+        }
         if done.absent > 0 {
             let outputs = count(done.absent, "output");
             out.put(format!("{outputs} of commits were never pushed to `"))
                 .name(&self.remote)
                 .put("`.")
                 .end();
+        }
+        if done.rewritten_segments > 0 {
+            let segments = count(done.rewritten_segments, "index segment");
+            let verb = if self.dry_run { "Would write" } else { "Wrote" };
+            out.put(format!("{verb} {segments} anew: most of what they named is gone.")).end();
         }
         if deleted + marked == 0 {
             let packs = count(done.packs, "pack");
@@ -132,4 +164,14 @@ impl Report for GcReport {
             out.end().hint("mlv gc --cloud, then");
         }
     }
+}
+
+fn other_project(project: &OtherProject, out: &mut Text) {
+    out.put("keep").tab().put(&project.id).tab();
+    out.put(format!("{} of {} ", count(project.roots, "output"), count(project.clones, "clone")));
+    out.put(format!("of another project, the last pushed {} ago", count(project.idle_days, "day")));
+    if let Some(days) = project.forgotten_in_days {
+        out.put(format!("; forgotten in {}", count(days, "day")));
+    }
+    out.end();
 }

@@ -92,7 +92,12 @@ impl Report for PullReport {
 
     fn summary(&self, took: Duration, out: &mut Text) {
         fetch::line(&self.fetched, took, out);
-        self.checked_out.summary(took, out);
+        let outputs = &self.checked_out.report.outputs;
+        let is_idle = outputs.iter().all(|output| output.deleted.is_empty() && output.extra.is_empty());
+        // What did not come is told below: that nothing was to be done is not true then.
+        if self.failures().is_empty() || self.checked_out.report.files > 0 || !is_idle {
+            self.checked_out.summary(took, out);
+        }
     }
 
     fn json(&self) -> Value {

@@ -13,6 +13,7 @@ use crate::ops::remote::{self, RemoteAction, RemoteListReport, RemoteOptions, Re
 use crate::ops::remote_reindex::{self, RemoteReindexReport};
 use crate::ops::remote_test::{self, Outcome, RemoteTestReport};
 
+mod pin;
 mod rename;
 
 /// Show and change the places where data is shared
@@ -31,6 +32,8 @@ enum RemoteCommand {
     #[command(visible_alias = "rm")]
     Remove(RemoveArgs),
     Rename(rename::RenameArgs),
+    Pin(pin::PinArgs),
+    Unpin(pin::UnpinArgs),
     Reindex(ReindexArgs),
     Test(TestArgs),
 }
@@ -47,6 +50,8 @@ impl RemoteArgs {
             RemoteCommand::List(args) => finish(cx, list(cx, &args)),
             RemoteCommand::Remove(args) => finish(cx, remove(cx, args)),
             RemoteCommand::Rename(args) => finish(cx, rename::run(cx, args)),
+            RemoteCommand::Pin(args) => pin::pin(cx, args),
+            RemoteCommand::Unpin(args) => finish(cx, pin::unpin(cx, &args)),
             RemoteCommand::Reindex(args) => finish(cx, reindex(cx, &args)),
             RemoteCommand::Test(args) => finish(cx, test(cx, &args)),
         }

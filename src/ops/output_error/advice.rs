@@ -45,6 +45,8 @@ impl OutputError {
             | OutputError::BadTree { path, .. }
             | OutputError::BadEntries { path, .. }
             | OutputError::MissingThere { path, .. }
+            | OutputError::GoneThere { path, .. }
+            | OutputError::LostFrom { path, .. }
             | OutputError::DamagedThere { path, .. }
             | OutputError::DamagedHere { path }
             | OutputError::DamagedInWorkTree { path }
@@ -158,10 +160,20 @@ impl OutputError {
                 )
             }
             OutputError::NowhereToPush { .. } => "mlv fetch".to_owned(),
-            OutputError::MissingThere { .. } | OutputError::DamagedThere { .. } => {
+            OutputError::MissingThere { .. } => {
+                "it was never pushed there, or `mlv gc --cloud` deleted it: run `mlv push` in a clone that still \
+                 has it"
+                    .to_owned()
+            }
+            OutputError::DamagedThere { .. } => {
                 "run `mlv push` in a clone that has the data".to_owned()
             }
-            OutputError::LostThere { .. } => {
+            OutputError::GoneThere { .. } => {
+                "`mlv gc --cloud` deleted what no branch, tag or recent push needed: run `mlv push` where the data \
+                 still is, or fetch it from another remote"
+                    .to_owned()
+            }
+            OutputError::LostThere { .. } | OutputError::LostFrom { .. } => {
                 "run `mlv fsck --remote --repair` in a clone that has the data".to_owned()
             }
             OutputError::WouldTakeBack { keep, checkout, force, .. } => {
@@ -201,7 +213,7 @@ impl Advice for OutputError {
             | OutputError::NeverMade { .. }
             | OutputError::NotDownloaded { .. }
             | OutputError::NowhereToPush { .. } => ErrorKind::NotDownloaded,
-            OutputError::MissingThere { .. } => ErrorKind::NotFound,
+            OutputError::MissingThere { .. } | OutputError::GoneThere { .. } => ErrorKind::NotFound,
             OutputError::InTheWay { .. }
             | OutputError::PlaceTaken { .. }
             | OutputError::WouldTakeBack { .. } => ErrorKind::WouldOverwrite,
@@ -209,6 +221,7 @@ impl Advice for OutputError {
             | OutputError::DamagedHere { .. }
             | OutputError::DamagedInWorkTree { .. }
             | OutputError::DamagedRecords { .. }
+            | OutputError::LostFrom { .. }
             | OutputError::LostThere { .. }
             | OutputError::BrokenInCache { .. }
             | OutputError::OtherTree { .. }

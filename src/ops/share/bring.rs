@@ -262,6 +262,7 @@ fn page_key(id: TreeId) -> RecordKey {
 #[derive(Clone, Copy)]
 enum Loss {
     Missing,
+    Gone,
     Damaged,
 }
 
@@ -270,6 +271,7 @@ impl Loss {
         let remote = remote.to_owned();
         let error = match self {
             Loss::Missing => OutputError::MissingThere { path, remote },
+            Loss::Gone => OutputError::GoneThere { path, remote },
             Loss::Damaged => OutputError::DamagedThere { path, remote },
         };
         error.into()
@@ -278,7 +280,8 @@ impl Loss {
 
 fn lost(report: &FetchReport) -> HashMap<Digest, Loss> {
     let missing = report.missing.iter().map(|key| (key.hash, Loss::Missing));
-    missing.chain(report.damaged.iter().map(|key| (key.hash, Loss::Damaged))).collect()
+    let gone = report.gone.iter().map(|key| (key.hash, Loss::Gone));
+    missing.chain(gone).chain(report.damaged.iter().map(|key| (key.hash, Loss::Damaged))).collect()
 }
 
 /// Says what [`bring`] would fetch of `wishes`, whose pages the cache has, and what would not come.

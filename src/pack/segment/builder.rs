@@ -31,7 +31,12 @@ impl SegmentBuilder {
 
     /// Adds all records of `other`.
     pub fn add_segment(&mut self, other: &Segment) {
-        for (key, at) in other.iter() {
+        self.add_part(other, &|_| true);
+    }
+
+    /// Adds the records of `other` in packs that `is_kept`.
+    pub fn add_part(&mut self, other: &Segment, is_kept: &dyn Fn(&PackId) -> bool) {
+        for (key, at) in other.iter().filter(|(_, at)| is_kept(&at.pack)) {
             let entry = TableEntry {
                 key,
                 offset: at.offset,

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
+use super::projects::{self, Project};
 use super::{Live, Run, age, class};
 use crate::fs::fault;
 use crate::model::digest::PackId;
@@ -14,7 +15,9 @@ use crate::remote::backend::{BackendError, Key, Listed, RoundTrip, Stat, list_so
 use crate::remote::catalog::Place;
 use crate::remote::check::{RemoteCheck, closure};
 use crate::remote::error::{Doubt, Error};
-use crate::remote::names::{ClientId, MarkName, PACKS, ROOTS, RootRecordName, parse_pack_key, segment_key};
+use crate::remote::names::{
+    ClientId, MarkName, PACKS, ProjectId, ROOTS, RootRecordName, parse_pack_key, segment_key,
+};
 use crate::remote::open::Remote;
 use crate::remote::records::{MAX_ROOT_RECORD, Root, RootRecord};
 use crate::report::interrupted;
@@ -51,6 +54,10 @@ pub(super) struct Look {
     pub(super) bad: BTreeSet<(RecordKey, PackId)>,
     pub(super) roots: u64,
     pub(super) absent: u64,
+    pub(super) projects: BTreeMap<ProjectId, Project>,
+    pub(super) pins: u64,
+    /// Where a project is to be forgotten: what is needed besides.
+    pub(super) others: BTreeSet<Root>,
 }
 
 impl Run<'_> {
@@ -74,7 +81,12 @@ impl Run<'_> {
             bad: BTreeSet::new(),
             roots: 0,
             absent: 0,
+            projects: BTreeMap::new(),
+            pins: 0,
+            others: BTreeSet::new(),
         };
+        look.projects =
+            projects::of_records(&records, self.remote.collection.forgets(), self.options.project);
         for (name, ..) in &records {
             let newest = look.newest.entry(name.client).or_default();
             *newest = name.seq.max(*newest);
@@ -130,7 +142,7 @@ impl Run<'_> {
         if hidden { doubt(Doubt::HiddenMark) } else { Ok(()) }
     }
 
-    /// What counts as needed (G2): records that are young, or of other projects, and commits.
+    /// What counts as needed (G2): records that are young, or of other projects, pins, and commits.
     fn roots(&self, look: &mut Look, records: Vec<Record>, commits: BTreeSet<Root>) -> BTreeSet<Root> {
         let mut roots = BTreeSet::new();
         let mut counted: BTreeMap<ClientId, u64> = BTreeMap::new();
@@ -139,7 +151,15 @@ impl Run<'_> {
             let is_last = look.newest.get(&name.client) == Some(&name.seq);
             let is_young = age < self.options.rules.keep || is_last && age < super::LAST_RECORD;
             // R7: what another project needs is known by its records alone.
-            if is_young || record.project != self.options.project {
+            let counts = match look.projects.get(&record.project) {
+                Some(project) => project.counts(look.now),
+                None => is_young || record.project == ProjectId::PINS,
+            };
+            look.pins += u64::from(record.project == ProjectId::PINS);
+            if counts {
+                if self.options.forget.as_ref().is_some_and(|id| **id != *record.project.to_string()) {
+                    look.others.extend(record.roots.iter().copied());
+                }
                 roots.extend(record.roots);
                 let newest = counted.entry(name.client).or_default();
                 *newest = name.seq.max(*newest);
@@ -152,6 +172,7 @@ impl Run<'_> {
                 look.absent += 1;
             } else {
                 roots.insert(root);
+                look.others.insert(root);
             }
         }
         look.newest = counted;
@@ -200,10 +221,10 @@ impl SeenMark {
 }
 
 /// A root record, and when it was written, by the store's clock.
-type Record = (RootRecordName, SystemTime, RootRecord);
+pub(crate) type Record = (RootRecordName, SystemTime, RootRecord);
 
 /// All root records. One that cannot be read may need anything (R9).
-fn read_records(remote: &Remote) -> Result<Vec<Record>, Error> {
+pub(crate) fn read_records(remote: &Remote) -> Result<Vec<Record>, Error> {
     let backend = remote.backend();
     let listed = list_sorted(backend, ROOTS)?;
     let named: Vec<(RootRecordName, Listed)> =

@@ -127,8 +127,8 @@ impl Run<'_> {
         self.report.waiting_seconds = waiting.values().min().map_or(0, |left| left.as_secs());
     }
 
-    /// G6: marks whose packs are gone, notes about records that are gone, and segments that others have
-    /// replaced for long enough.
+    /// G6: marks whose packs are gone, notes about records that are gone, what is to be forgotten and was,
+    /// and segments that others have replaced for long enough.
     pub(super) fn purge(&mut self, look: &Look) -> Result<(), Error> {
         let is_gone = |packs: &[PackId]| packs.iter().all(|id| !look.packs.contains_key(id));
         for mark in look.marks.iter().filter(|mark| is_gone(&mark.packs)) {
@@ -143,6 +143,11 @@ impl Run<'_> {
             self.report.notes += 1;
             if !self.options.dry_run {
                 self.remote.backend().delete(&note.key())?;
+            }
+        }
+        for name in look.idle_forgets(self.remote.collection.forgets(), self.options.project) {
+            if !self.options.dry_run {
+                self.remote.backend().delete(&name.key())?;
             }
         }
         for name in self.replaced(look) {

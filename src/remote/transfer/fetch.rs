@@ -12,10 +12,11 @@ use crate::model::object::{RecordKey, RecordKind};
 use crate::remote::backend::Backend;
 use crate::remote::catalog::{Catalog, Place, SortedKeys};
 use crate::remote::error::Error;
-use crate::remote::mend::{note_damage, replace_damaged};
+use crate::remote::mend::replace_damaged;
 use crate::remote::open::Remote;
 use crate::remote::transfer::RecordSink;
 use crate::remote::transfer::large::fetch_files;
+use crate::remote::transfer::losses::{Loss, Losses};
 use crate::remote::transfer::ranges::Located;
 use crate::remote::transfer::reading::{Brought, Put, Reading};
 use crate::remote::wants::WantList;
@@ -34,14 +35,16 @@ pub struct FetchReport {
     pub bytes: u64,
     /// What no segment of the remote names; in the order of the wants.
     pub missing: Vec<RecordKey>,
-    /// What is named, but damaged or gone wherever it should be; in the order of the wants.
+    /// What segments name in packs that are not there any more, and nowhere else; in the order of the wants.
+    pub gone: Vec<RecordKey>,
+    /// What is named, but damaged wherever it should be; in the order of the wants.
     pub damaged: Vec<RecordKey>,
 }
 
 impl FetchReport {
     /// Whether everything that was wanted came.
     pub fn is_complete(&self) -> bool {
-        self.missing.is_empty() && self.damaged.is_empty()
+        self.missing.is_empty() && self.gone.is_empty() && self.damaged.is_empty()
     }
 
     pub(super) fn add(&mut self, other: FetchReport) {
@@ -50,6 +53,7 @@ impl FetchReport {
         self.chunks += other.chunks;
         self.bytes += other.bytes;
         self.missing.extend(other.missing);
+        self.gone.extend(other.gone);
         self.damaged.extend(other.damaged);
     }
 }
@@ -116,18 +120,18 @@ pub fn fetch(
         }
     }
     meter.finish();
-    note_damage(remote, &bad);
+    let mut losses = Losses::of(remote, bad);
     for index in open {
         let key = keys.keys()[index as usize];
-        let is_named = remote.catalog.places(key).next().is_some()
-            || remote.catalog.places(recipe_key(key)).next().is_some();
-        if is_named { &mut report.damaged } else { &mut report.missing }.push(key);
+        let list = match losses.of_record(key, sizes[index as usize]) {
+            Loss::Missing => &mut report.missing,
+            Loss::Gone => &mut report.gone,
+            Loss::Damaged => &mut report.damaged,
+        };
+        list.push(key);
     }
+    losses.note();
     Ok(report)
-}
-
-fn recipe_key(key: RecordKey) -> RecordKey {
-    RecordKey { kind: RecordKind::Recipe, ..key }
 }
 
 impl Fetching<'_> {

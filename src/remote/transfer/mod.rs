@@ -14,6 +14,7 @@ use crate::remote::error::Cause;
 pub mod fetch;
 pub mod foresee;
 mod large;
+mod losses;
 mod packing;
 mod packs;
 mod parcel;

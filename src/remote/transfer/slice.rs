@@ -8,11 +8,12 @@ use crate::error::{Advice, ErrorKind};
 use crate::model::digest::{Digest, Hasher, ObjectId};
 use crate::model::object::{RecordKey, RecordKind};
 use crate::remote::error::{Cause, Error};
-use crate::remote::mend::{note_damage, replace_damaged};
+use crate::remote::mend::replace_damaged;
 use crate::remote::open::Remote;
 use crate::remote::transfer::RecordSink;
 use crate::remote::transfer::fetch::{Bad, Fetching};
 use crate::remote::transfer::large::{File, Written, stream_files};
+use crate::remote::transfer::losses::{Loss, Losses};
 use crate::remote::transfer::recipes::{Found, expand, read_record};
 use crate::remote::transfer::windows::Piece;
 use crate::report::{Meter, Reporter, Task, Unit};
@@ -35,6 +36,8 @@ pub enum SliceOutcome {
     Done,
     /// The remote does not have the file.
     Missing,
+    /// It is named in packs that are not there any more.
+    Gone,
     /// The remote has it only damaged; what was written before that is not to be used.
     Damaged,
 }
@@ -100,15 +103,18 @@ pub fn read_slice(
         }
     }
     meter.finish();
-    note_damage(remote, &bad);
+    let mut losses = Losses::of(remote, bad);
     let key = RecordKey { hash: slice.id.digest(), kind: RecordKind::File };
-    let of_recipe = remote.catalog.places(RecordKey { kind: RecordKind::Recipe, ..key });
-    let is_named = remote.catalog.places(key).chain(of_recipe).next().is_some();
-    Ok(match (is_done, is_named) {
+    let outcome = match (is_done, &mut losses) {
         (true, _) => SliceOutcome::Done,
-        (false, true) => SliceOutcome::Damaged,
-        (false, false) => SliceOutcome::Missing,
-    })
+        (false, losses) => match losses.of_record(key, slice.size) {
+            Loss::Missing => SliceOutcome::Missing,
+            Loss::Gone => SliceOutcome::Gone,
+            Loss::Damaged => SliceOutcome::Damaged,
+        },
+    };
+    losses.note();
+    Ok(outcome)
 }
 
 impl Fetching<'_> {

@@ -58,6 +58,8 @@ fn without_cloud_nothing_is_done() {
     assert_eq!(kind, "usage");
     env.mlv(&["gc", "-c", "-n", "2"]).code(2);
     env.mlv(&["gc", "-c", "--keep", "soon"]).code(2);
+    env.mlv(&["gc", "-c", "--date", "2026-13-01"]).code(2);
+    env.mlv(&["gc", "-c", "--date", "yesterday"]).code(2);
     env.mlv(&["gc", "-c", "-r", "nosuch"]).code(2);
     env.mlv(&["gc", "-c", "--rev", "nosuch"]).code(2);
 }
@@ -87,21 +89,64 @@ fn what_a_commit_names_stays_and_what_none_names_goes() {
     let clone = env.clone_to("old");
     clone.git(&["checkout", "--quiet", "HEAD~1"]);
     let (kind, document) = clone.json_error(&["pull"], 5);
-    assert_eq!(kind, "damaged", "{document}");
-    let report = env.json(&[AT_ONCE, &["-w"]].concat());
-    assert!(stored(&env, "gc").is_empty(), "nobody has to know that it is gone: {report}");
+    assert_eq!(kind, "not_found", "{document}");
+    assert!(stored(&env, "gc").is_empty(), "nobody has to know that it is gone");
+    insta::assert_snapshot!(clone.mlv(&["pull", "a"]).code(5), @r"
+    --- stderr
+    error: the data of `a` is not on the remote `storage`
+    hint: it was never pushed there, or `mlv gc --cloud` deleted it: run `mlv push` in a clone that still has it
+    [exit 5]
+    ");
+    clone.mlv(&["cat", "a"]).code(5);
+    assert_eq!(clone.json_error(&["ls", "d"], 5).0, "not_found");
+    let pulled = clone.mlv(&["pull"]).code(5).stderr();
+    assert!(!pulled.contains("up to date"), "{pulled}");
+    // Whoever has it in the cache brings it back.
+    env.git(&["checkout", "--quiet", "HEAD~1"]);
+    env.mlv(&["push"]).success();
+    clone.mlv(&["pull"]).success();
+}
+
+// R9: what an index names in a pack that is gone was there, and is not damaged.
+#[test]
+fn what_was_deleted_is_told_as_that() {
+    let env = TestEnv::shared();
+    env.write("a", "alpha");
+    env.write("big", random_bytes(3, 6 << 20));
+    env.mlv(&["add", "a", "big"]).success();
+    env.commit("data");
+    env.mlv(&["push"]).success();
+    let clone = env.clone_to("clone");
+    stored(&env, "pk").iter().for_each(|pack| fs::remove_file(pack).expect("it can be removed"));
+    insta::assert_snapshot!(clone.mlv(&["pull", "a"]).code(5), @r"
+    --- stderr
+    error: the remote `storage` no longer holds the data of `a`
+    hint: `mlv gc --cloud` deleted what no branch, tag or recent push needed: run `mlv push` where the data still is, or fetch it from another remote
+    [exit 5]
+    ");
+    assert_eq!(clone.json_error(&["pull"], 5).0, "not_found");
+    let read = clone.mlv(&["cat", "big", "--length", "5"]).code(5).stderr();
+    assert!(read.starts_with("error: the remote `storage` no longer holds the data of `big`"), "{read}");
+    assert!(stored(&env, "gc").is_empty(), "every push sees that it is gone, without a note");
+    assert!(clone.mlv(&["pull", "--allow-missing"]).success().stderr().contains("up to date"));
 }
 
 // R7
 #[test]
 fn narrower_scopes_keep_what_they_name() {
-    for scope in [&["--rev", "HEAD~1"][..], &["--rev", "HEAD", "--num", "2"], &["-T"], &["-A"], &["-a"]] {
+    let dates = [&["--date", "1999-01-01"][..], &["--date", "2999-01-01"]];
+    let scopes = [&["--rev", "HEAD~1"][..], &["--rev", "HEAD", "--num", "2"], &["-T"], &["-A"], &["-a"]];
+    for scope in scopes.iter().chain(&dates) {
         let env = pushed_twice();
         env.git(&["tag", "first", "HEAD~1"]);
-        env.mlv(&[AT_ONCE, scope].concat()).success();
+        env.mlv(&[AT_ONCE, *scope].concat()).success();
         env.git(&["checkout", "--quiet", "HEAD~1"]);
         let pulled = env.clone_to("clone").mlv(&["pull"]);
-        assert_eq!(pulled.exit_code(), if scope == ["-a"] { 5 } else { 0 }, "{scope:?}: {pulled}");
+        assert_eq!(
+            pulled.exit_code(),
+            if matches!(**scope, ["-a"] | [_, "2999-01-01"]) { 5 } else { 0 },
+            "{scope:?}: {pulled}"
+        );
     }
 }
 
@@ -186,6 +231,152 @@ fn what_another_project_pushed_stays_for_ever() {
     other.remove("b");
     other.mlv(&["pull"]).success();
     assert_whole(&env);
+}
+
+/// A project of its own beside `env`, on the same remote; and its id.
+fn with_other_project(env: &TestEnv) -> (TestEnv, String) {
+    let other = env.beside("other");
+    other.git(&["init", "--quiet", "--template=", "--initial-branch=main"]);
+    other.mlv(&["init"]).success();
+    other.add_remote();
+    other.write("b", random_bytes(9, 5000));
+    other.mlv(&["add", "b"]).success();
+    other.commit("data");
+    other.mlv(&["push"]).success();
+    let config = other.read_text(".mlv/config.toml");
+    let id = config.lines().find_map(|line| line.strip_prefix("id = \"")?.strip_suffix('"'));
+    let id = id.expect("a project has an id").to_owned();
+    (other, id)
+}
+
+// R7: until somebody says that it is to be forgotten, and 30 days more; by the store's clock.
+#[test]
+fn a_forgotten_project_counts_for_30_days_and_again_when_it_pushes() {
+    let base = pushed_twice();
+    let (_, id) = with_other_project(&base);
+    let own = base.read_text(".mlv/config.toml");
+    let own = own.lines().find_map(|line| line.strip_prefix("id = \"")?.strip_suffix('"')).expect("an id");
+    let before = snapshot(&base.root().join("remote"), &[]);
+    let forget = |env: &TestEnv, id: &str| env.json(&[AT_ONCE, &["--forget-project", id]].concat());
+    assert_eq!(base.json_error(&["gc", "-c", "--forget-project", own], 2).0, "usage");
+    let (kind, refused) = base.json_error(&["gc", "-c", "--forget-project", "0f"], 2);
+    assert_eq!(kind, "no_such_target");
+    assert!(refused["error"]["hints"][0].as_str().is_some_and(|hint| hint.contains(&id)), "{refused}");
+    let planned = base.mlv(&["gc", "-c", "--dry-run", "--forget-project", &id]).success();
+    assert!(planned.stdout().contains(&format!("keep\t{id}\t1 output of 1 clone")), "{planned}");
+    assert!(planned.stderr().contains("Would forget 1 output of 1 clone of project"), "{planned}");
+    assert_eq!(snapshot(&base.root().join("remote"), &[]), before);
+
+    for pushes_again in [false, true] {
+        let env = base.duplicate();
+        let other = env.beside("other");
+        let report = forget(&env, &id);
+        assert_eq!(report["forgotten"]["kept_days"].as_u64(), Some(30), "{report}");
+        assert!(report["forgotten"]["bytes"].as_u64() >= Some(5000), "{report}");
+        assert_eq!(count(&report, "deleted"), 0, "{report}");
+        ["rt", "pk", "ix"].iter().for_each(|folder| age(&env, folder, 60));
+        age(&env, "gc", 29);
+        let report = env.json(AT_ONCE);
+        assert_eq!((count(&report, "deleted"), stored(&env, "gc").len()), (0, 1), "{report}");
+        assert_eq!(report["projects"][0]["forgotten_in_days"].as_u64(), Some(1), "{report}");
+        if pushes_again {
+            other.write("c", "one more");
+            other.mlv(&["add", "c"]).success();
+            other.mlv(&["push"]).success();
+        }
+        age(&env, "gc", 31);
+        env.mlv(&["push"]).success();
+        let report = env.json(AT_ONCE);
+        assert_eq!(count(&report, "deleted") > 0, !pushes_again, "{report}");
+        assert!(stored(&env, "gc").is_empty(), "it is over, or was taken back: {report}");
+        fs::remove_dir_all(other.path().join(".mlv/cache")).expect("it has a cache");
+        other.remove("b");
+        assert_eq!(other.mlv(&["pull", "b"]).exit_code(), if pushes_again { 0 } else { 5 });
+        assert_whole(&env);
+    }
+}
+
+// R7: a pin keeps what it names until it is taken away.
+#[test]
+fn what_is_pinned_stays_until_it_is_unpinned() {
+    let env = pushed_twice();
+    insta::assert_snapshot!(env.mlv(&["remote", "pin"]).success(), @r"
+    --- stderr
+    Nothing is pinned on `storage`.
+    hint: mlv remote pin REVISION
+    ");
+    env.mlv(&["remote", "pin", "HEAD~1", "--dry-run"]).success();
+    assert!(texts_of(&env.json(&["remote", "pin"])["pins"]).is_empty());
+    let made = env.json(&["remote", "pin", "HEAD~1"]);
+    let id = made["made"][0]["id"].as_str().expect("an id").to_owned();
+    let again = env.json(&["remote", "pin", "HEAD~1"]);
+    assert_eq!((count(&again, "made"), again["known"][0]["id"].as_str()), (0, Some(&*id)), "{again}");
+    let listed = env.json(&["remote", "pin"]);
+    assert_eq!(texts_of(&listed["pins"]), [&*id]);
+    assert_eq!(
+        listed["pins"][0]["commits"][0].as_str(),
+        Some(&*env.git(&["rev-parse", "HEAD~1"])),
+        "{listed}"
+    );
+    ["rt", "pk", "ix"].iter().for_each(|folder| age(&env, folder, 400));
+    env.mlv(&["push"]).success();
+    // Of no project: another one, on the same remote, does not age it either.
+    let (other, _) = with_other_project(&env);
+    other.mlv(&[AT_ONCE, &["-w"]].concat()).success();
+    let report = env.json(&[AT_ONCE, &["-w"]].concat());
+    assert_eq!(report["pins"].as_u64(), Some(1), "{report}");
+    let clone = env.clone_to("clone");
+    clone.git(&["checkout", "--quiet", "HEAD~1"]);
+    clone.mlv(&["pull"]).success();
+
+    assert_eq!(clone.json_error(&["remote", "unpin", "HEAD", "nosuch"], 2).0, "no_such_target");
+    assert_eq!(clone.json_error(&["remote", "pin", "nosuch"], 2).0, "no_such_revision");
+    clone.mlv(&["remote", "unpin", "HEAD", "--dry-run"]).success();
+    assert_eq!(clone.json(&["remote", "unpin", "HEAD"])["removed"][0]["id"].as_str(), Some(&*id));
+    assert!(texts_of(&env.json(&["remote", "pin"])["pins"]).is_empty());
+    assert!(count(&env.json(&[AT_ONCE, &["-w"]].concat()), "deleted") > 0);
+    // What a remote lacks is sent with the pin; nothing to pin is no pin.
+    let sent = env.json(&["remote", "pin", "HEAD~1"]);
+    assert_eq!(count(&sent, "made"), 1, "{sent}");
+    clone.remove("a");
+    clone.mlv(&["pull"]).success();
+    let first = env.git(&["rev-list", "--max-parents=0", "HEAD"]);
+    assert_eq!(env.json_error(&["remote", "pin", &first], 2).0, "no_such_target");
+    env.mlv(&["fsck", "--remote", "--read-data"]).success();
+}
+
+fn texts_of(pins: &Value) -> Vec<&str> {
+    pins.as_array().expect("a list").iter().map(|pin| pin["id"].as_str().expect("an id")).collect()
+}
+
+// R10: an index that names mostly what is gone is written anew, and goes on to serve.
+#[test]
+fn index_of_what_is_gone_gets_smaller() {
+    let env = TestEnv::shared();
+    for version in 0..3 {
+        for at in 0..40 {
+            env.write(format!("d/{at}"), format!("{version} {at}"));
+        }
+        env.mlv(&["add", "d"]).success();
+        env.commit(&format!("version {version}"));
+    }
+    env.mlv(&["push", "-A"]).success();
+    env.mlv(&["push"]).success();
+    let entries = |env: &TestEnv| -> u64 {
+        let name = |path: &PathBuf| path.file_name().expect("a name").to_string_lossy().into_owned();
+        let count =
+            |name: String| u64::from_str_radix(name.split('-').nth(3).expect("a count"), 16).expect("hex");
+        stored(env, "ix").iter().map(|path| count(name(path))).max().expect("a segment")
+    };
+    let before = entries(&env);
+    let report = env.json(&[AT_ONCE, &["-w"]].concat());
+    assert!(report["rewritten_segments"].as_u64() > Some(0), "{report}");
+    assert_whole(&env);
+    age(&env, "ix", 2);
+    let report = env.json(&[AT_ONCE, &["-w"]].concat());
+    assert_eq!(report["rewritten_segments"].as_u64(), Some(0), "{report}");
+    assert!(report["segments"].as_u64() > Some(0) && entries(&env) < before / 2, "{report}");
+    env.mlv(&["fsck", "--remote", "--read-data"]).success();
 }
 
 // R9, O1, O2

@@ -66,7 +66,7 @@ fn a_harmed_object_gives_no_wrong_byte_and_hides_no_loss() {
                 let fresh = Clone::new(50);
                 match fresh.fetch(&backend, &clone.wants) {
                     Ok((report, _)) => {
-                        let unwanted = report.missing.len() + report.damaged.len();
+                        let unwanted = report.missing.len() + report.gone.len() + report.damaged.len();
                         let distinct: BTreeSet<_> = clone.wants.wants().iter().map(|want| want.key).collect();
                         assert_eq!(fresh.store.len() + unwanted, distinct.len(), "{key} {how:?}");
                     }

@@ -276,6 +276,7 @@ fn collect_at_once(backend: &Arc<Gated>, actor: u64, mutation: Option<&str>) -> 
         client: ClientId(90 + actor),
         project: ProjectId(1),
         rules,
+        forget: None,
         now: backend.now().expect("memory"),
         dry_run: false,
     };
