@@ -148,7 +148,7 @@ fn report(
         .into_iter()
         .map(|Item { wish, .. }| (wish.info.id, wish.output))
         .collect();
-    let mut elsewhere = found.unindexed.len();
+    let mut elsewhere = 0;
     for (root, lost) in &found.lost {
         let Some(output) = content_of(root).and_then(|id| outputs.get(&id)) else {
             elsewhere += lost.len();

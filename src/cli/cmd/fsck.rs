@@ -173,7 +173,11 @@ impl RemoteReport {
             out.put("Of all that is damaged there is another copy.").end();
         }
         if report.unindexed > 0 {
-            out.put(format!("{} without an index.", count(report.unindexed, "pack"))).end();
+            let packs = count(report.unindexed, "pack");
+            out.put(format!(
+                "{packs} without an index, from a push that was cut off: `mlv gc -c` removes such."
+            ))
+            .end();
         }
         let (packs, roots) = (count(report.packs, "pack"), count(report.roots, "output"));
         let records = count(report.records, "record");

@@ -191,6 +191,10 @@ impl Advice for BackendError {
             Situation::Untrusted => {
                 vec![Hint::new("name a file with the server's authority: `SSL_CERT_FILE=/path/to/ca.pem`")]
             }
+            Situation::Unreachable | Situation::TimedOut => vec![Hint::new(
+                "check the network and the address (`mlv remote list`), then run the same command again",
+            )],
+            Situation::Throttled => vec![Hint::new("wait a little, then run the same command again")],
             Situation::NoSpace => vec![Hint::new("free space there, then run the same command again")],
             Situation::Denied => vec![Hint::new("check the permissions of the remote: `mlv remote list`")],
             _ => Vec::new(),
@@ -199,5 +203,27 @@ impl Advice for BackendError {
 
     fn subject(&self) -> Option<String> {
         Some(self.place.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_a_user_from_the_remote_has_a_remedy() {
+        for situation in [
+            Situation::Unreachable,
+            Situation::TimedOut,
+            Situation::Throttled,
+            Situation::Untrusted,
+            Situation::Denied,
+            Situation::NoBucket,
+            Situation::NoSpace,
+            Situation::ClockSkew,
+        ] {
+            let error = BackendError::new(situation, Action::Read, "mlv-remote", "s3://data".to_owned());
+            assert_eq!(error.hints().len(), 1, "{situation}");
+        }
     }
 }

@@ -43,11 +43,20 @@ fn remedy(backend: &BucketBackend, broken: &Broken, situation: Situation) -> Opt
         return Some(remedy);
     }
     match situation {
-        Situation::CredentialsExpired => backend.access.remedy(),
-        Situation::Denied => Some(format!(
-            "check which credentials are used and what they may do: `mlv remote test {}`",
-            backend.remote
-        )),
+        Situation::CredentialsExpired => {
+            Some(backend.access.remedy().unwrap_or_else(|| {
+                format!("get new credentials; these come from: {}", backend.access.source())
+            }))
+        }
+        Situation::Denied => Some(match broken {
+            Broken::Refused(refusal) if refusal.is_wrong_key() => {
+                format!("correct the credentials; they come from: {}", backend.access.source())
+            }
+            _ => format!(
+                "`mlv remote test {}` tells what these credentials may do, and docs/guides/remotes.md what is needed",
+                backend.remote
+            ),
+        }),
         _ => None,
     }
 }

@@ -87,6 +87,13 @@ impl Refusal {
         }
     }
 
+    /// Whether it says that the key itself is wrong, and not that it may not do something.
+    pub(super) fn is_wrong_key(&self) -> bool {
+        let codes =
+            ["InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthenticationFailed", "InvalidSecurity"];
+        codes.contains(&self.code.as_str())
+    }
+
     /// What to do about it, where more is known than its situation tells.
     pub(super) fn remedy(&self, remote: &str) -> Option<String> {
         let region = self.region.as_deref().filter(|_| matches!(self.status, 301 | 307 | 400))?;

@@ -36,7 +36,7 @@ pub(super) const MAX_PERMIT: u64 = 4 << 20;
 /// An index segment follows so many packs, or so much time: what a machine lost in the middle
 /// of a push leaves is then of use to the next one.
 const CHECKPOINT_PACKS: usize = 64;
-const CHECKPOINT_TIME: Duration = Duration::from_secs(600);
+const CHECKPOINT_TIME: Duration = Duration::from_secs(60);
 
 /// What is to be sent: positions in the list of wants.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -190,6 +190,7 @@ mod tests {
         ready.into_sealed(&buffers);
         let again = buffers.take();
         assert_eq!((again.as_ptr(), again.len()), (place, 0));
-        assert_ne!(buffers.take().as_ptr(), place);
+        let other = buffers.take();
+        assert_ne!(other.as_ptr(), place);
     }
 }

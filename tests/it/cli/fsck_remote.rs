@@ -101,6 +101,26 @@ fn what_is_lost_is_found_and_sent_again() {
     }
 }
 
+// R14: what nobody needs cannot be missing.
+#[test]
+fn leftovers_of_a_push_that_was_cut_off_are_told_and_no_damage() {
+    let env = pushed();
+    let elsewhere = env.root().join("elsewhere");
+    env.mlv(&["remote", "add", "elsewhere", &elsewhere.display().to_string()]).success();
+    env.mlv(&["push", "-r", "elsewhere"]).success();
+    let mut packs = Vec::new();
+    files_below(&elsewhere.join("pk"), &mut packs);
+    for pack in &packs {
+        let to = env.root().join("remote").join(pack.strip_prefix(&elsewhere).expect("below it"));
+        fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
+        fs::copy(pack, to).expect("it can be written");
+    }
+    let report = env.json(&["fsck", "--remote"]);
+    assert_eq!(report["unindexed"].as_u64(), Some(packs.len() as u64), "{report}");
+    let text = env.mlv(&["fsck", "--remote"]).success();
+    assert!(text.to_string().contains("`mlv gc -c` removes such"), "{text}");
+}
+
 #[test]
 fn root_record_that_is_damaged_is_told() {
     let env = pushed();

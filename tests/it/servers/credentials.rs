@@ -94,6 +94,7 @@ fn refusals_name_the_source_and_never_the_value() {
     });
     let wrong = wrong.code(7);
     assert!(wrong.stderr().contains("(credentials: environment)"), "{wrong}");
+    assert!(wrong.stderr().contains("correct the credentials; they come from: environment"), "{wrong}");
     assert!(!wrong.to_string().contains("CANARY"), "{wrong}");
     let none = push(&env, |_| {}).code(7);
     assert!(none.stderr().contains("no credentials were found"), "{none}");
