@@ -23,6 +23,7 @@ use crate::git::repo::GitRepo;
 use crate::model::path::RepoPath;
 use crate::model::shell;
 use crate::store::Cache;
+use crate::store::here::{self, Here};
 
 pub use create::{Created, Creation, create};
 pub use error::Error;
@@ -171,6 +172,17 @@ impl Repo {
     /// git; fails with `NeedsGit` if there is none.
     pub fn require_git(&self) -> Result<&GitRepo, Error> {
         self.git.as_ref().ok_or_else(|| Error::NeedsGit { root: self.root.clone() })
+    }
+
+    /// What is remembered to be here, for who records what is gone by it. Fails with `TrackedState` if
+    /// git tracks that: then it is what another clone remembers.
+    pub fn own_here(&self) -> Result<Here, Error> {
+        match &self.git {
+            Some(git) if git.is_own_tracked(here::FILE)? => {
+                Err(Error::TrackedState { path: self.mlv.path().join(here::FILE) })
+            }
+            _ => Ok(Here::load(&self.mlv)),
+        }
     }
 
     /// What `.mlvignore` files leave out; read as it is asked.

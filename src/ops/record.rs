@@ -112,27 +112,27 @@ pub struct Published<'a> {
 impl<'a> Recording<'a> {
     /// Starts a recording into the repository's cache.
     pub fn begin(repo: &'a Repo, reporter: &'a dyn Reporter) -> Result<Recording<'a>, OpError> {
-        Ok(Recording::to(Destination::Cache(Box::new(repo.cache()?.writer()?)), repo, reporter))
+        Recording::to(Destination::Cache(Box::new(repo.cache()?.writer()?)), repo, reporter)
     }
 
     /// A recording that only says what it would record, and writes nothing.
     pub fn rehearse(repo: &'a Repo, reporter: &'a dyn Reporter) -> Result<Recording<'a>, OpError> {
         let known = repo.cache()?.snapshot();
         let nowhere = Destination::Nowhere { known, new: HashSet::new(), counts: WriteStats::default() };
-        Ok(Recording::to(nowhere, repo, reporter))
+        Recording::to(nowhere, repo, reporter)
     }
 
-    fn to(to: Destination<'a>, repo: &'a Repo, reporter: &'a dyn Reporter) -> Recording<'a> {
-        Recording {
+    fn to(to: Destination<'a>, repo: &'a Repo, reporter: &'a dyn Reporter) -> Result<Recording<'a>, OpError> {
+        Ok(Recording {
             repo,
             index: repo.stat_index(),
-            here: Here::load(repo.mlv()),
+            here: repo.own_here()?,
             to,
             update: StatIndexUpdate::new(),
             claims: Vec::new(),
             left_out: Vec::new(),
             reporter,
-        }
+        })
     }
 
     /// Reads an output, hands what is new to the cache, and says what to record of it.

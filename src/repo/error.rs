@@ -45,6 +45,12 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// What a clone remembers of its own work tree, and that came with the repository.
+    #[error("`{}` is tracked by git, so what it says of the work tree may be another clone's", path.display())]
+    TrackedState {
+        /// The file.
+        path: PathBuf,
+    },
     /// The folder is a project already.
     #[error("`{}` is an mlv repository already", root.display())]
     AlreadyInitialized {
@@ -114,9 +120,10 @@ impl Advice for Error {
         match self {
             Error::NotARepository { .. } | Error::NotCommitted { .. } => ErrorKind::NotARepository,
             Error::DvcProject { .. } => ErrorKind::DvcProject,
-            Error::UnsafeFolder { .. } | Error::CacheBehindLink { .. } | Error::TrackedLocalConfig { .. } => {
-                ErrorKind::UnsafePath
-            }
+            Error::UnsafeFolder { .. }
+            | Error::CacheBehindLink { .. }
+            | Error::TrackedLocalConfig { .. }
+            | Error::TrackedState { .. } => ErrorKind::UnsafePath,
             Error::AlreadyInitialized { .. } | Error::InsideAnother { .. } => ErrorKind::Usage,
             Error::NoGit { .. } | Error::Bare { .. } | Error::NeedsGit { .. } => ErrorKind::NeedsGit,
             Error::CacheDirNeeded { .. } | Error::NoProjectId { .. } => ErrorKind::Config,
@@ -137,6 +144,10 @@ impl Advice for Error {
             }
             Error::TrackedLocalConfig { .. } => {
                 one("look at it, then `git rm --cached .mlv/config.local.toml`")
+            }
+            // The file goes: kept, it would be believed. And who added it has added all of mlv's folder.
+            Error::TrackedState { .. } => {
+                one("git rm -q -f .mlv/here && git rm -r -q --cached .mlv && git add .mlv")
             }
             Error::DvcProject { .. } => one("mlv init sets mlv up beside DVC and touches nothing of it"),
             Error::AlreadyInitialized { .. } => {
@@ -165,6 +176,7 @@ impl Advice for Error {
             | Error::DvcProject { root: path }
             | Error::UnsafeFolder { path }
             | Error::TrackedLocalConfig { path }
+            | Error::TrackedState { path }
             | Error::AlreadyInitialized { root: path }
             | Error::InsideAnother { folder: path, .. }
             | Error::NoGit { folder: path }

@@ -16,7 +16,8 @@ use crate::fs::{self, atomic};
 use crate::model::object::ContentId;
 use crate::model::path::RepoPath;
 
-const FILE: &str = "here";
+/// Its name in mlv's folder.
+pub const FILE: &str = "here";
 const LOCK: &str = "here.lock";
 const VERSION: u64 = 1;
 /// Largest file that is read, in bytes.

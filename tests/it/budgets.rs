@@ -84,6 +84,6 @@ fn ten_changed_files_take_calls_of_their_own_only() {
         env.write(format!("data/{at}/{at}"), random_bytes(FILES + at, 2_000));
     }
     check(&env, &["status"], 14);
-    check(&env, &["add", "data"], 16);
+    check(&env, &["add", "data"], 17);
     check(&env, &["push"], 5);
 }

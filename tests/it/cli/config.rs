@@ -171,3 +171,27 @@ fn settings_of_a_clone_that_came_with_the_repository_are_refused() {
     clone.remove(".mlv/config.local.toml");
     clone.mlv(&["add", "data"]).success();
 }
+
+// R3, R9: `git add --force .mlv` would make every clone believe that it had had all the data once, and
+// that what it never downloaded was deleted.
+#[test]
+fn what_another_clone_remembers_of_its_work_tree_is_refused() {
+    let env = TestEnv::shared();
+    env.write("d/one", "1");
+    env.write("d/two", "2");
+    env.mlv(&["add", "d"]).success();
+    env.mlv(&["push"]).success();
+    env.git(&["add", "--force", ".mlv/here"]);
+    env.commit("by force");
+    let clone = env.clone_to("clone");
+    clone.write("d/three", "3");
+    let (kind, document) = clone.json_error(&["add", "d"], 4);
+    assert_eq!(kind, "unsafe_path", "{document}");
+    let said = clone.mlv(&["add", "d"]).code(4).stderr();
+    let (_, hint) = said.split_once("hint: ").expect("a hint");
+    clone.run(clone.command("sh").args(["-c", hint])).success();
+    clone.mlv(&["add", "d"]).success();
+    clone.mlv(&["pull"]).success();
+    assert_eq!(clone.read_text("d/one"), "1");
+    assert!(clone.git(&["ls-files", ".mlv"]).contains(".mlv/config.toml"));
+}
