@@ -22,7 +22,16 @@ pub struct Unmerged {
     pub theirs: Option<BlobId>,
 }
 
+/// What git writes when it stops with conflicts: of any merge, of one that ends in a commit, of patches.
+const TRACES: [&str; 3] = ["AUTO_MERGE", "MERGE_MSG", "rebase-apply"];
+
 impl GitRepo {
+    /// Whether git may have stopped with files in conflict: without reading its index, which costs more
+    /// than all else in a small project.
+    pub fn may_have_conflicts(&self) -> bool {
+        TRACES.iter().any(|name| self.git_dir().join(name).exists())
+    }
+
     /// The files in conflict that `wanted` picks by their name, sorted.
     pub fn unmerged(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<Unmerged>, Error> {
         let index = self.tracked_entries()?;

@@ -162,6 +162,11 @@ fn classify(
         let inside = if inside.is_empty() { Vec::new() } else { vec![inside.into()] };
         return known_item(out, inside);
     }
+    let pointer = pointers::path_of(path)?;
+    // What lies in a directory whose pointer cannot be used is no output of its own.
+    if repo.dir().stat(&pointer)?.is_none() {
+        targets::check_usable(tracked, path.as_str(), path)?;
+    }
     let there = match coming {
         Some(kind) => Some(kind),
         None => repo.dir().stat(path)?.map(|stamp| stamp.kind),
@@ -171,7 +176,6 @@ fn classify(
             OutputError::Vanished { path: path.clone(), near: targets::near_there(repo, path) }.into()
         );
     };
-    let pointer = pointers::path_of(path)?;
     check_kind(path, kind)?;
     check_free(repo, tracked, path)?;
     if let Some(git) = repo.git()

@@ -74,8 +74,6 @@ pub fn run(
     let dry_run = options.dry_run;
     let mut tracked = Tracked::load(repo)?;
     let mut report = CommitReport { dry_run, ..CommitReport::default() };
-    let problems = tracked.take_problems();
-    report.failed.extend(problems.into_iter().map(|problem| (problem.file, problem.error)));
     let mut items = Vec::new();
     for one in targets::outputs(repo, &tracked, targets)? {
         let (Source::Pointer { file }, Some(known)) = (&one.out.source, one.out.content) else { continue };
@@ -85,6 +83,7 @@ pub fn run(
         }
         items.push(Item { output: one.out.path.clone(), pointer: file.clone(), known, inside: one.inside });
     }
+    report.failed = targets::problems(repo, &mut tracked, targets);
     let mut recording =
         if dry_run { Recording::rehearse(repo, reporter)? } else { Recording::begin(repo, reporter)? };
     let mut written = Vec::new();

@@ -68,7 +68,7 @@ pub enum RowHash {
 }
 
 /// What differs, each list sorted by path. The names are DVC's.
-#[derive(Clone, Debug, Default, serde::Serialize)]
+#[derive(Debug, Default, serde::Serialize)]
 pub struct DiffReport {
     /// Only the newer side has them.
     pub added: Vec<Row>,
@@ -88,6 +88,9 @@ pub struct DiffReport {
     /// Outputs that differ and whose lists of files are not here, sorted by path.
     #[serde(skip)]
     pub unlisted: Vec<Unlisted>,
+    /// Files of the work tree that cannot be used, and why: what they track is in no list.
+    #[serde(skip)]
+    pub failed: Vec<(RepoPath, OpError)>,
 }
 
 /// How much an output holds.
@@ -190,16 +193,29 @@ impl Side {
 
 /// Compares. In a project without commits HEAD is empty.
 pub fn run(repo: &Repo, options: &DiffOptions, reporter: &dyn Reporter) -> Result<DiffReport, OpError> {
-    let (old, new) = sides(repo, &options.revisions)?;
+    let (old, mut new) = sides(repo, &options.revisions)?;
+    let mut chosen = chosen(repo, &old, &new, &options.targets)?;
+    let unreadable: Vec<_> = new.tracked().problems().iter().map(|problem| problem.file.clone()).collect();
+    let failed = match &mut new {
+        Side::WorkTree(tracked) => targets::problems(repo, tracked, &options.targets),
+        Side::Revision(_) => Vec::new(),
+    };
+    // R9: a file that cannot be read says nothing, also not that anything went.
+    chosen.retain(|(path, _)| {
+        let recorded_in =
+            |side: &Side| side.tracked().out(path).map(|out| side.tracked().recorded_in(&out.source).clone());
+        let file = recorded_in(&new).or_else(|| recorded_in(&old));
+        file.is_none_or(|file| !unreadable.contains(&file))
+    });
     let index = repo.stat_index();
     let mut diff = Diff {
         repo,
         scanner: Scanner::new(repo, &index, reporter),
         here: Here::load(repo.mlv()),
         show_hash: options.show_hash,
-        report: DiffReport::default(),
+        report: DiffReport { failed, ..DiffReport::default() },
     };
-    for (path, inside) in chosen(repo, &old, &new, &options.targets)? {
+    for (path, inside) in chosen {
         diff.output(&path, &inside, &old, &new)?;
     }
     let report = &mut diff.report;
@@ -219,8 +235,10 @@ pub fn run(repo: &Repo, options: &DiffOptions, reporter: &dyn Reporter) -> Resul
 fn sides(repo: &Repo, revisions: &[String]) -> Result<(Side, Side), OpError> {
     let (old, new) = revisions::pair(repo, revisions)?;
     let side = |at: At| -> Result<Side, OpError> {
-        let tracked = revisions::tracked(repo, at)?;
-        Ok(if at == At::WorkTree { Side::WorkTree(tracked) } else { Side::Revision(tracked) })
+        Ok(match at {
+            At::WorkTree => Side::WorkTree(Tracked::load(repo)?),
+            _ => Side::Revision(revisions::tracked(repo, at)?),
+        })
     };
     Ok((side(old)?, side(new)?))
 }
@@ -244,6 +262,7 @@ fn chosen(repo: &Repo, old: &Side, new: &Side, targets: &TargetOptions) -> Resul
             chosen.extend(more.into_iter().filter(|(path, _)| new.tracked().out(path).is_none()));
             Ok(chosen)
         }
+        (Err(error @ OpError::UnusableTarget { .. }), _) => Err(error),
         (Ok(chosen), Err(_)) | (Err(_), Ok(chosen)) => Ok(chosen),
         (Err(error), Err(_)) => Err(error),
     }

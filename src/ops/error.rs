@@ -86,6 +86,8 @@ pub enum OpError {
         reason: Box<str>,
         /// The kind of that.
         kind: ErrorKind,
+        /// What helps.
+        hints: Vec<Hint>,
     },
     /// A target that names nothing in the repository.
     #[error("`{target}` is no path in the repository: {reason}")]
@@ -361,6 +363,7 @@ impl Advice for OpError {
             OpError::NoSuchTarget { near, .. } | OpError::NoSuchStage { near, .. } if !near.is_empty() => {
                 vec![Hint::new(format!("did you mean `{}`?", near.join("` or `")))]
             }
+            OpError::UnusableTarget { hints, .. } => hints.clone(),
             OpError::NotTracked { target } => vec![Hint::new(format!("to track it: mlv add {target}"))],
             OpError::UnreadableCommit { .. } => vec![
                 Hint::new("add `--skip-failed` to keep nothing for that file of that commit"),

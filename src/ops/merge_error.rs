@@ -42,6 +42,20 @@ pub enum MergeError {
         /// The file.
         file: RepoPath,
     },
+    /// A file in conflict for git that is as one side has it.
+    #[error("git has not merged `{file}`: it is as on one side")]
+    Left {
+        /// The file.
+        file: RepoPath,
+    },
+    /// A part of what a file in conflict tracks.
+    #[error("`{target}` is a part of what `{file}` tracks, which is resolved as a whole")]
+    Part {
+        /// The target as given.
+        target: String,
+        /// The file.
+        file: RepoPath,
+    },
     /// A target that is in no conflict.
     #[error("`{target}` is not in conflict")]
     NoConflict {
@@ -70,6 +84,8 @@ impl MergeError {
             | MergeError::Removed { file }
             | MergeError::NoBase { file }
             | MergeError::Edited { file }
+            | MergeError::Left { file }
+            | MergeError::Part { file, .. }
             | MergeError::NotMlv { file } => Some(file),
             MergeError::NoConflict { .. } => None,
         }
@@ -79,7 +95,7 @@ impl MergeError {
 impl Advice for MergeError {
     fn kind(&self) -> ErrorKind {
         match self {
-            MergeError::NoConflict { .. } => ErrorKind::NoSuchTarget,
+            MergeError::NoConflict { .. } | MergeError::Part { .. } => ErrorKind::NoSuchTarget,
             MergeError::NotMlv { .. } => ErrorKind::Usage,
             _ => ErrorKind::Conflict,
         }
@@ -90,6 +106,7 @@ impl Advice for MergeError {
             MergeError::Edited { file } => {
                 vec![Hint::new(format!("if it is right as it is: git add {file}"))]
             }
+            MergeError::Left { file } => vec![Hint::new(format!("mlv resolve {file}"))],
             MergeError::NoConflict { .. } => vec![Hint::new("git status")],
             MergeError::NotMlv { .. } => Vec::new(),
             MergeError::Removed { file } => vec![Hint::new(format!(
@@ -107,7 +124,7 @@ impl Advice for MergeError {
 
     fn subject(&self) -> Option<String> {
         match self {
-            MergeError::NoConflict { target } => Some(target.clone()),
+            MergeError::NoConflict { target } | MergeError::Part { target, .. } => Some(target.clone()),
             other => other.file().map(ToString::to_string),
         }
     }

@@ -74,6 +74,7 @@ pub mod targets;
 mod tests;
 pub mod tracked;
 pub mod trees;
+pub mod unmerged;
 pub mod values;
 pub mod verify;
 

@@ -1,6 +1,7 @@
 //! `pull`: fetch, then checkout.
 
 use crate::error::{Advice, ErrorKind};
+use crate::model::path::RepoPath;
 use crate::ops::OpError;
 use crate::ops::checkout::{self, CheckoutOptions, CheckoutReport};
 use crate::ops::fetch::{self, FetchOptions, FetchReport};
@@ -66,6 +67,13 @@ fn once(
     checked_out.failed.retain(|(path, error)| {
         let said = fetched.failed.iter().any(|(known, _)| known == path || path.starts_with(known));
         !(lacking && said && error.kind() == ErrorKind::NotDownloaded)
+    });
+    // Nor is a file that cannot be read told by both.
+    checked_out.failed.retain(|(path, error)| {
+        let same = |(known, earlier): &(RepoPath, OpError)| {
+            known == path && earlier.kind() == error.kind() && earlier.to_string() == error.to_string()
+        };
+        !fetched.failed.iter().any(same)
     });
     Ok(PullReport { fetched, checked_out })
 }

@@ -12,7 +12,8 @@ use crate::model::path::RepoPath;
 use crate::ops::git_files::{self, GitFiles};
 use crate::ops::merge::{self, Base, FileKind, Merged, Versions};
 use crate::ops::merge_error::MergeError;
-use crate::ops::tracked::{POINTER_SUFFIX, Tracked};
+use crate::ops::tracked::{POINTER_SUFFIX, Tracked, tracks};
+use crate::ops::unmerged::{self, Known, marked_text, read};
 use crate::ops::{OpError, surroundings, targets};
 use crate::repo::Repo;
 use crate::report::Reporter;
@@ -60,10 +61,14 @@ pub struct ResolveReport {
 /// Merges the files in conflict again, from git's stages or else from the markers in them, and puts the
 /// result in their place. A file that cannot be merged stays as it is.
 pub fn run(repo: &Repo, options: &ResolveOptions, reporter: &dyn Reporter) -> Result<ResolveReport, OpError> {
-    let conflicts = chosen(repo, conflicts(repo)?, &options.targets)?;
+    let known = Known::load(repo);
+    let mut conflicts = chosen(repo, conflicts(repo)?, &options.targets)?;
     let mut report = ResolveReport { dry_run: options.dry_run, ..ResolveReport::default() };
     report.lacks_driver = repo.git().is_some_and(|git| git.merge_driver() == Driver::None);
     let mut changed = Vec::new();
+    if options.targets.is_empty() {
+        changed = take_resolved(repo, &mut conflicts, &known)?;
+    }
     for (file, conflict) in &conflicts {
         match resolve(repo, file, conflict, options, reporter) {
             Ok(merged) => {
@@ -76,6 +81,7 @@ pub fn run(repo: &Repo, options: &ResolveOptions, reporter: &dyn Reporter) -> Re
         }
     }
     if !options.dry_run {
+        known.keep(repo, &changed)?;
         report.git = git_files::of_changes(repo, changed, reporter)?;
     }
     Ok(report)
@@ -92,18 +98,34 @@ enum Conflict {
 /// All conflicts of mlv's files.
 fn conflicts(repo: &Repo) -> Result<BTreeMap<RepoPath, Conflict>, OpError> {
     let mut found = BTreeMap::new();
-    if let Some(git) = repo.git() {
-        for unmerged in git.unmerged(|name| FileKind::of(name).is_some())? {
-            found.insert(unmerged.path.clone(), Conflict::Stages(unmerged));
-        }
+    for unmerged in unmerged::all(repo)? {
+        found.insert(unmerged.path.clone(), Conflict::Stages(unmerged));
     }
     for problem in Tracked::load(repo)?.problems() {
-        let Some(kind) = FileKind::of(problem.file.file_name()) else { continue };
-        if !found.contains_key(&problem.file) && marked_text(repo, &problem.file, kind)?.is_some() {
+        let is_ours = FileKind::of(problem.file.file_name()).is_some();
+        if is_ours && !found.contains_key(&problem.file) && marked_text(repo, &problem.file)?.is_some() {
             found.insert(problem.file.clone(), Conflict::Markers);
         }
     }
     Ok(found)
+}
+
+/// Takes out what was resolved before and git was not told of yet: another side would undo it.
+fn take_resolved(
+    repo: &Repo,
+    conflicts: &mut BTreeMap<RepoPath, Conflict>,
+    known: &Known,
+) -> Result<Vec<RepoPath>, OpError> {
+    let mut resolved = Vec::new();
+    for (file, conflict) in &*conflicts {
+        if let Conflict::Stages(unmerged) = conflict
+            && known.has(unmerged, read(repo, file)?.as_deref())
+        {
+            resolved.push(file.clone());
+        }
+    }
+    conflicts.retain(|file, _| !resolved.contains(file));
+    Ok(resolved)
 }
 
 /// Those that the targets name. Fails with `NoConflict` for one that names none.
@@ -121,7 +143,13 @@ fn chosen(
         let pointer = format!("{path}{POINTER_SUFFIX}");
         let is_meant = |file: &RepoPath| file.starts_with(&path) || file.as_str() == pointer;
         if !conflicts.keys().any(is_meant) {
-            return Err(MergeError::NoConflict { target: target.clone() }.into());
+            let around = conflicts.keys().find(|file| tracks(file, &path));
+            let target = target.clone();
+            return Err(match around {
+                Some(file) => MergeError::Part { target, file: file.clone() },
+                None => MergeError::NoConflict { target },
+            }
+            .into());
         }
         wanted.extend(conflicts.keys().filter(|file| is_meant(file)).cloned());
     }
@@ -139,10 +167,10 @@ fn resolve(
     let kind = FileKind::of(file.file_name()).ok_or_else(|| MergeError::NotMlv { file: file.clone() })?;
     let versions = match conflict {
         Conflict::Stages(unmerged) => of_stages(repo, unmerged, kind)?,
-        Conflict::Markers => of_markers(repo, file, kind)?,
+        Conflict::Markers => of_markers(repo, file)?,
     };
     // What a person made of the file is not replaced, unless they ask for a side.
-    if options.favour.is_none() && is_edited(repo, file, kind, &versions)? {
+    if options.favour.is_none() && is_edited(repo, file, &versions)? {
         return Err(MergeError::Edited { file: file.clone() }.into());
     }
     let open = || Ok(Repo::open_with(repo.root(), repo.sources().clone())?);
@@ -166,32 +194,17 @@ fn of_stages(repo: &Repo, unmerged: &Unmerged, kind: FileKind) -> Result<Version
     Ok(Versions { base, ours: read(unmerged.ours)?, theirs: read(unmerged.theirs)? })
 }
 
-fn of_markers(repo: &Repo, file: &RepoPath, kind: FileKind) -> Result<Versions, OpError> {
-    let text = marked_text(repo, file, kind)?;
+fn of_markers(repo: &Repo, file: &RepoPath) -> Result<Versions, OpError> {
+    let text = marked_text(repo, file)?;
     let sides = text.as_deref().and_then(sides_of);
     let sides = sides.ok_or_else(|| MergeError::Edited { file: file.clone() })?;
     let base = sides.base.map_or(Base::Unknown, |base| Base::Text(base.into_bytes()));
     Ok(Versions { base, ours: Some(sides.ours.into_bytes()), theirs: Some(sides.theirs.into_bytes()) })
 }
 
-/// The text of a file, if it has conflict markers.
-fn marked_text(repo: &Repo, file: &RepoPath, kind: FileKind) -> Result<Option<String>, OpError> {
-    Ok(read(repo, file, kind)?
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .filter(|text| sides_of(text).is_some()))
-}
-
-fn read(repo: &Repo, file: &RepoPath, kind: FileKind) -> Result<Option<Vec<u8>>, OpError> {
-    match repo.dir().read_file(file, kind.limit()) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
 /// Whether the file in the work tree is neither of the sides, and has no markers: somebody merged by hand.
-fn is_edited(repo: &Repo, file: &RepoPath, kind: FileKind, versions: &Versions) -> Result<bool, OpError> {
-    let Some(bytes) = read(repo, file, kind)? else { return Ok(false) };
+fn is_edited(repo: &Repo, file: &RepoPath, versions: &Versions) -> Result<bool, OpError> {
+    let Some(bytes) = read(repo, file)? else { return Ok(false) };
     let is_side = [&versions.ours, &versions.theirs].iter().any(|side| side.as_deref() == Some(&bytes[..]));
     Ok(!is_side && std::str::from_utf8(&bytes).is_ok_and(|text| sides_of(text).is_none()))
 }

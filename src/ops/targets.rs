@@ -21,7 +21,7 @@ use crate::model::path::RepoPath;
 use crate::model::resolve::{ResolveError, resolve};
 use crate::model::stage::Stage;
 use crate::ops::OpError;
-use crate::ops::tracked::{PIPELINE_FILE, Source, Tracked, TrackedOut, TrackedPipeline};
+use crate::ops::tracked::{PIPELINE_FILE, Source, Tracked, TrackedOut, TrackedPipeline, tracks};
 use crate::pipeline::graph::StageAddress;
 use crate::repo::Repo;
 
@@ -251,28 +251,10 @@ impl<'t> Resolver<'_, 't> {
                 .map(|stage| Meaning::Stage(pipeline, stage))
                 .collect());
         }
-        self.check_usable(target, &path)?;
+        check_usable(self.tracked, target, &path)?;
         let has_some = self.tracked.below(&path).next().is_some()
             || self.tracked.pipelines().iter().any(|known| known.pipeline.file.starts_with(&path));
         Ok(if has_some { vec![Meaning::Folder(path)] } else { Vec::new() })
-    }
-
-    /// A file that is there and cannot be used is not "unknown".
-    fn check_usable(&self, target: &str, path: &RepoPath) -> Result<(), OpError> {
-        let pointer = format!("{path}.mlv");
-        let problem = self
-            .tracked
-            .problems()
-            .iter()
-            .find(|known| known.file == *path || known.file.as_str() == pointer);
-        match problem {
-            None => Ok(()),
-            Some(problem) => Err(OpError::UnusableTarget {
-                target: target.to_owned(),
-                reason: problem.error.to_string().into(),
-                kind: problem.error.kind(),
-            }),
-        }
     }
 
     /// The stages of this name, or of this group: those of the current folder's pipeline, of the
@@ -404,6 +386,20 @@ impl<'t> Resolver<'_, 't> {
         let names: BTreeSet<String> = outs.chain(stages).collect();
         let near = near(target, names.iter().map(String::as_str));
         OpError::NoSuchTarget { target: target.to_owned(), near }
+    }
+}
+
+/// A file that is there and cannot be used is not "unknown", nor is what it tracks.
+pub fn check_usable(tracked: &Tracked, target: &str, path: &RepoPath) -> Result<(), OpError> {
+    let problem = tracked.problems().iter().find(|known| known.file == *path || tracks(&known.file, path));
+    match problem {
+        None => Ok(()),
+        Some(problem) => Err(OpError::UnusableTarget {
+            target: target.to_owned(),
+            reason: problem.error.to_string().into(),
+            kind: problem.error.kind(),
+            hints: problem.error.hints(),
+        }),
     }
 }
 

@@ -35,6 +35,12 @@ pub const LOCK_FILE: &str = "mlv.lock";
 /// How the names of pointer files end.
 pub const POINTER_SUFFIX: &str = ".mlv";
 
+/// Whether `path` is what the pointer `file` tracks by its name, or lies in it.
+pub fn tracks(file: &RepoPath, path: &RepoPath) -> bool {
+    let output = file.as_str().strip_suffix(POINTER_SUFFIX).and_then(|output| RepoPath::parse(output).ok());
+    output.is_some_and(|output| path.starts_with(&output))
+}
+
 /// Where an output is declared.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {

@@ -8,8 +8,9 @@ use crate::model::path::RepoPath;
 use crate::model::stage::Pipeline;
 use crate::model::values::{ChangesByFile, ValuesByFile, changes, read};
 use crate::model::yaml::Limits;
+use crate::ops::merge::FileKind;
 use crate::ops::revisions::{self, At};
-use crate::ops::tracked::{History, PIPELINE_FILE, Tracked};
+use crate::ops::tracked::{History, PIPELINE_FILE, Problem, Tracked, tracks};
 use crate::ops::{OpError, contents, targets};
 use crate::repo::Repo;
 use crate::report::{Event, Reporter};
@@ -73,10 +74,11 @@ pub struct ValuesAt {
 /// Compares two states.
 pub fn diff(repo: &Repo, kind: Kind, options: &ValuesOptions) -> Result<ValuesDiff, OpError> {
     let (old, new) = revisions::pair(repo, &options.revisions)?;
-    let mut sides = [Side::new(repo, kind, old)?, Side::new(repo, kind, new)?];
+    let mut diff = ValuesDiff::default();
+    let mut side = |at| Side::new(repo, kind, at, &mut diff.failed);
+    let mut sides = [side(old)?, side(new)?];
     let known: BTreeSet<RepoPath> = sides.iter().flat_map(|side| side.files.iter().cloned()).collect();
     let wanted = choose(repo, known, &options.targets)?;
-    let mut diff = ValuesDiff::default();
     for side in &mut sides {
         side.read(&wanted, &mut diff.failed);
     }
@@ -99,7 +101,8 @@ pub fn show(
     options: &ValuesOptions,
     reporter: &dyn Reporter,
 ) -> Result<ValuesShown, OpError> {
-    let mut here = Side::new(repo, kind, At::WorkTree)?;
+    let mut shown = ValuesShown::default();
+    let mut here = Side::new(repo, kind, At::WorkTree, &mut shown.failed)?;
     let mut then = Vec::new();
     let warn = |path: &RepoPath, error: &OpError| {
         let message = format!("left out of history: `{path}`: {error}");
@@ -118,7 +121,6 @@ pub fn show(
     let mut known = here.files.clone();
     known.extend(then.iter().flat_map(|(_, _, side)| side.files.iter().cloned()));
     let wanted = choose(repo, known, &options.targets)?;
-    let mut shown = ValuesShown::default();
     here.read(&wanted, &mut shown.failed);
     shown.here = here.values;
     for (names, commit, mut side) in then {
@@ -157,8 +159,28 @@ struct Side<'a> {
 }
 
 impl<'a> Side<'a> {
-    fn new(repo: &'a Repo, kind: Kind, at: At) -> Result<Side<'a>, OpError> {
-        Ok(Side::of(repo, kind, at, revisions::tracked(repo, at)?))
+    /// In the work tree a pointer that cannot be used and tracks none of the files is told in `failed`.
+    fn new(
+        repo: &'a Repo,
+        kind: Kind,
+        at: At,
+        failed: &mut Vec<(RepoPath, OpError)>,
+    ) -> Result<Side<'a>, OpError> {
+        if at != At::WorkTree {
+            return Ok(Side::of(repo, kind, at, revisions::tracked(repo, at)?));
+        }
+        let mut tracked = Tracked::load(repo)?;
+        let problems = tracked.take_problems();
+        let side = Side::of(repo, kind, at, tracked);
+        for Problem { file, error } in problems {
+            let is_apart = FileKind::of(file.file_name()) == Some(FileKind::Pointer)
+                && !side.files.iter().any(|read| tracks(&file, read));
+            if !is_apart {
+                return Err(error);
+            }
+            failed.push((file, error));
+        }
+        Ok(side)
     }
 
     fn of(repo: &'a Repo, kind: Kind, at: At, tracked: Tracked) -> Side<'a> {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::cli::args::ExitCodeArgs;
 use crate::cli::context::Context;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, Failure};
 use crate::cli::help;
 use crate::cli::render::{Viewpoint, columns, thousands};
 use crate::cli::report::Report;
@@ -209,9 +209,14 @@ impl Report for DiffReport {
     }
 
     fn summary(&self, _took: Duration, out: &mut Text) {
-        if self.report.is_empty() {
+        if self.report.is_empty() && self.report.failed.is_empty() {
             out.put("No differences.").end();
         }
+    }
+
+    fn failures(&self) -> Vec<Failure> {
+        let failed = self.report.failed.iter();
+        failed.map(|(path, error)| Failure::of(self.view.path(path.as_str()), error)).collect()
     }
 
     // DVC's form: an empty document where nothing differs, else every list.

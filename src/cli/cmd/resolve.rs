@@ -60,7 +60,12 @@ impl Report for ResolveReport {
     fn summary(&self, _took: Duration, out: &mut Text) {
         let ResolveReport { report, view } = self;
         if report.resolved.is_empty() && report.failed.is_empty() {
-            out.put("No pointer or lock is in conflict.").end();
+            let more = if report.git.git_add.is_empty() {
+                "No pointer or lock is in conflict."
+            } else {
+                "All conflicts are resolved."
+            };
+            out.put(more).end();
         }
         for file in &report.resolved {
             let verb = match (report.dry_run, file.removed) {
@@ -77,7 +82,7 @@ impl Report for ResolveReport {
         }
         git_files(&report.git, view, out);
         let is_done = !report.dry_run && report.failed.is_empty();
-        if is_done && report.resolved.iter().any(|file| !file.path.ends_with(".lock")) {
+        if is_done && report.resolved.iter().any(|file| !file.removed && !file.path.ends_with(".lock")) {
             out.hint("the data: mlv pull");
         }
         if is_done && report.resolved.iter().any(|file| !file.stale.is_empty()) {

@@ -12,7 +12,7 @@ use crate::ops::scan::Scanner;
 use crate::ops::state::{self, OutputState, Verdict};
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{History, POINTER_SUFFIX, Source, Tracked, TrackedOut};
-use crate::ops::{OpError, remote_status, stage_status, trees};
+use crate::ops::{OpError, merge_error::MergeError, remote_status, stage_status, trees, unmerged};
 use crate::repo::Repo;
 use crate::report::Reporter;
 use crate::store::Presence;
@@ -162,6 +162,9 @@ pub fn run(repo: &Repo, options: &StatusOptions, reporter: &dyn Reporter) -> Res
     } else {
         report.data = DataStatus::default();
     }
+    if options.targets.targets.is_empty() {
+        name_unmerged(repo, options.only, &mut report)?;
+    }
     if !wants(Section::Cache) {
         report.cache.clear();
     }
@@ -170,6 +173,18 @@ pub fn run(repo: &Repo, options: &StatusOptions, reporter: &dyn Reporter) -> Res
     }
     report.data.uncommitted.finish();
     Ok(report)
+}
+
+/// The files that git has not merged and that look as if it had.
+fn name_unmerged(repo: &Repo, only: Option<Section>, report: &mut StatusReport) -> Result<(), OpError> {
+    for file in unmerged::left_as_a_side(repo)? {
+        let section = if file.as_str().ends_with(POINTER_SUFFIX) { Section::Data } else { Section::Pipeline };
+        let is_told = report.failed.iter().any(|(known, _)| *known == file);
+        if only.is_none_or(|only| only == section) && !is_told {
+            report.failed.push((file.clone(), MergeError::Left { file }.into()));
+        }
+    }
+    Ok(())
 }
 
 /// What the remotes lack, and what only they have.

@@ -158,3 +158,120 @@ fn resolve_killed_anywhere_is_finished_by_resolve() {
         assert_eq!(contents(&env), ["2", "2", "3"], "step {step}");
     }
 }
+
+// R14
+#[test]
+fn conflict_that_git_left_without_markers_is_told() {
+    let removed = |env: &TestEnv| {
+        env.mlv(&["remove", "--outs", "d"]).success();
+    };
+    let cannot_start = TestEnv::diverged(data(&[("a", "1")]), data(&[("a", "2")]), data(&[("a", "3")]));
+    cannot_start.git(&["config", "merge.mlv.driver", "/nonexistent/mlv merge-driver %O %A %B %P"]);
+    let one_removed = TestEnv::diverged(data(&[("a", "1")]), data(&[("a", "2")]), removed);
+    for env in [cannot_start, one_removed] {
+        let _ = env.git_and_mlv(&["merge", "--no-edit", "side"]).code(1);
+        assert!(!env.read_text("d.mlv").contains("<<<"));
+        let (kind, document) = env.json_error(&["status"], 1);
+        assert_eq!((kind.as_str(), &document["error"]["hints"]), ("conflict", &json!(["mlv resolve d.mlv"])));
+        assert_eq!(document["failed"].as_array().map(Vec::len), Some(1), "{document}");
+        env.mlv(&["status", "--only", "pipeline"]).success();
+        // Either side ends it, also the one that was there.
+        env.mlv(&["resolve", "--ours"]).success();
+        env.mlv(&["status"]).success();
+    }
+}
+
+#[test]
+fn what_was_resolved_is_not_resolved_again_unless_named() {
+    let both = |text: &'static str| {
+        move |env: &TestEnv| {
+            for name in ["x", "y", "z"] {
+                env.write(name, text);
+                env.mlv(&["add", name]).success();
+            }
+        }
+    };
+    let env = TestEnv::diverged(both("1"), both("2"), both("3"));
+    let _ = env.git_and_mlv(&["merge", "--no-edit", "side"]).code(1);
+    env.mlv(&["resolve", "--ours", "x"]).success();
+    let report = env.json(&["resolve", "--theirs"]);
+    assert_eq!(report["resolved"][0]["path"], "y.mlv", "{report}");
+    assert_eq!(report["git_add"], json!(["x.mlv", "y.mlv", "z.mlv"]));
+    let contents = || {
+        env.mlv(&["checkout"]).success();
+        ["x", "y", "z"].map(|name| env.read_text(name))
+    };
+    assert_eq!(contents(), ["2", "3", "3"]);
+    insta::assert_snapshot!(env.mlv(&["resolve", "--ours"]).success(), @r"
+    --- stderr
+    All conflicts are resolved.
+    hint: git add x.mlv y.mlv z.mlv
+    ");
+    assert_eq!(contents(), ["2", "3", "3"]);
+    env.mlv(&["resolve", "--ours", "y"]).success();
+    assert_eq!(contents(), ["2", "2", "3"]);
+    // Without the hint it is as if nothing was resolved.
+    env.remove(".mlv/resolved");
+    env.mlv(&["resolve", "--theirs"]).success();
+    assert_eq!(contents(), ["3", "3", "3"]);
+    env.commit("merged");
+    env.mlv(&["resolve"]).success();
+    assert_eq!(env.read_text(".mlv/resolved"), "");
+}
+
+#[test]
+fn everything_else_stays_usable_while_a_file_is_in_conflict() {
+    let side = |text: &'static str| {
+        move |env: &TestEnv| {
+            env.write("d/a", text);
+            env.mlv(&["add", "d"]).success();
+            env.write("e", "1");
+            env.mlv(&["add", "e"]).success();
+            env.write(
+                "mlv.yaml",
+                "stages:\n  s: {cmd: 'cp e o; echo {} > m', deps: [e], outs: [o], metrics: [m]}\n",
+            );
+        }
+    };
+    let env = TestEnv::diverged(side("1"), side("2"), side("3"));
+    env.mlv(&["remote", "add", "-d", "r", "../r"]).success();
+    let _ = env.git_and_mlv(&["merge", "--no-edit", "side"]).code(1);
+    for args in [
+        &["cat", "d/a"][..],
+        &["checkout", "d/a"],
+        &["rm", "d/a"],
+        &["diff", "--targets", "d/a"],
+        &["status", "d/a"],
+        &["add", "d/a"],
+        &["commit", "d"],
+        &["commit", "d/a"],
+        &["ls", "d/a"],
+        &["pull", "d/a"],
+    ] {
+        let (_, document) = env.json_error(args, 4);
+        let error = &document["error"];
+        assert_eq!(error["hints"], json!(["mlv resolve d.mlv"]), "{args:?}: {document}");
+        assert!(error["message"].as_str().is_some_and(|text| text.contains("cannot be used")), "{document}");
+    }
+    env.write("e", "2");
+    env.mlv(&["commit", "e"]).success();
+    env.mlv(&["repro", "s"]).success();
+    env.mlv(&["push", "e", "s"]).success();
+    // All that can be told is told, the conflict once.
+    for (args, told) in [
+        (&["diff"][..], json!([{"path": "e"}])),
+        (&["metrics", "show"], json!(null)),
+        (&["metrics", "diff"], json!(null)),
+        (&["pull"], json!(null)),
+    ] {
+        let output = env.mlv(&[args, &["--json"]].concat()).code(4);
+        let document = output.json();
+        assert_eq!(document["modified"], told, "{args:?}: {document}");
+        assert_eq!(document["failed"].as_array().map(Vec::len), Some(1), "{args:?}: {document}");
+        assert!(!document.to_string().contains("\"d/a\""), "{document}");
+    }
+    let (_, document) = env.json_error(&["resolve", "--ours", "d/a"], 2);
+    assert_eq!(document["error"]["path"], "d/a");
+    env.mlv(&["resolve", "--ours", "d"]).success();
+    env.mlv(&["diff"]).success();
+}
