@@ -37,9 +37,25 @@ pub fn find(
     Ok(outs.map(|outs| StageLock { outs, ..inputs.clone() }))
 }
 
+/// The commit that records belong to.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    commit: Option<String>,
+    /// Whether files that git tracks differ from it, if that is known.
+    differed: Option<bool>,
+}
+
+impl Origin {
+    /// That which is checked out now. For many records ask once: it looks at each file that git tracks.
+    pub fn of(repo: &Repo) -> Origin {
+        let head = repo.git().and_then(|git| git.head().ok().flatten());
+        let differed = repo.git().and_then(|git| git.has_changes().ok());
+        Origin { commit: head.map(|head| head.to_string()), differed }
+    }
+}
+
 /// Where and when it is now, of a record that comes about by `kind`.
-pub fn facts(repo: &Repo, kind: &str, start: SystemTime) -> RunFacts {
-    let head = repo.git().and_then(|git| git.head().ok().flatten());
+pub fn facts(origin: &Origin, kind: &str, start: SystemTime) -> RunFacts {
     RunFacts {
         kind: kind.to_owned(),
         start: time(start),
@@ -48,8 +64,8 @@ pub fn facts(repo: &Repo, kind: &str, start: SystemTime) -> RunFacts {
         os: std::env::consts::OS.to_owned(),
         arch: std::env::consts::ARCH.to_owned(),
         mlv: env!("CARGO_PKG_VERSION").to_owned(),
-        commit: head.map(|head| head.to_string()),
-        differed: None,
+        commit: origin.commit.clone(),
+        differed: origin.differed,
         log: None,
     }
 }

@@ -6,12 +6,13 @@ use std::time::SystemTime;
 use crate::fs::lock::StageLease;
 use crate::model::lockfile::{LockOut, StageLock};
 use crate::model::path::RepoPath;
-use crate::model::run::{RunFacts, RunInputs, is_reusable};
+use crate::model::run::{RunInputs, is_reusable};
 use crate::model::stage::{Out, Stage};
 use crate::ops::commit::{CommitOptions, CommitReport};
 use crate::ops::lock_entries::{self, Updates};
 use crate::ops::present::{Absent, WorkTreeState};
 use crate::ops::record::{Recording, Request};
+use crate::ops::run_cache::Origin;
 use crate::ops::scan::Scanner;
 use crate::ops::stage_inputs::Inputs;
 use crate::ops::targets::{self, TargetOptions};
@@ -82,8 +83,8 @@ pub(super) struct Accepted<'a> {
     /// Of the stages that are accepted, until their entries are written; none in a dry run.
     leases: Vec<StageLease>,
     options: CommitOptions,
-    /// Whether tracked files differed from the commit, once that was asked.
-    differed: OnceCell<Option<bool>>,
+    /// The commit that records belong to, once there is one.
+    origin: OnceCell<Origin>,
 }
 
 impl<'a> Accepted<'a> {
@@ -96,8 +97,8 @@ impl<'a> Accepted<'a> {
     ) -> Accepted<'a> {
         let scanner = Scanner::new(repo, index, reporter);
         let state = WorkTreeState::new(repo, tracked, scanner, Absent::AsRecorded);
-        let (updates, outs, kept_by_git, leases, differed) = Default::default();
-        Accepted { repo, tracked, reporter, state, updates, outs, kept_by_git, leases, options, differed }
+        let (updates, outs, kept_by_git, leases, origin) = Default::default();
+        Accepted { repo, tracked, reporter, state, updates, outs, kept_by_git, leases, options, origin }
     }
 
     /// Takes a stage as it is, and what became of it into the report.
@@ -185,9 +186,8 @@ impl<'a> Accepted<'a> {
     /// what was accepted. Without it a later run only takes longer.
     fn remember(&self, stage: &Stage, entry: &StageLock, recording: &Recording<'_>) {
         let Some(inputs) = RunInputs::of(stage, entry).filter(|_| !self.options.dry_run) else { return };
-        let ask = || self.repo.git().and_then(|git| git.has_changes().ok());
-        let differed = *self.differed.get_or_init(ask);
-        let facts = RunFacts { differed, ..run_cache::facts(self.repo, "commit", SystemTime::now()) };
+        let origin = self.origin.get_or_init(|| Origin::of(self.repo));
+        let facts = run_cache::facts(origin, "commit", SystemTime::now());
         let record = run_cache::record(entry, facts);
         let _ = run_cache::remember(self.repo, recording, &inputs, &record);
     }

@@ -23,6 +23,7 @@ use crate::ops::repro::error::StageError;
 use crate::ops::repro::resources::Grant;
 use crate::ops::repro::session::Session;
 use crate::ops::repro::workers::{Work, Workers};
+use crate::ops::run_cache::Origin;
 use crate::ops::stage_inputs::Inputs;
 use crate::ops::{OpError, git_files, leases, logs, run_cache};
 use crate::pipeline::exec::{End, ExecError};
@@ -80,6 +81,10 @@ impl Session<'_> {
             self.pull_inputs(index)?;
         }
         let before = Inputs::read(stage, &target, &self.state)?;
+        if is_reusable(stage) && !self.options.no_commit {
+            // Before a command changes what git has: metrics, say.
+            self.origin.get_or_insert_with(|| Origin::of(repo));
+        }
         let lock = self.locks.entry(address).cloned();
         self.journal()?;
         let Some(journal) = &mut self.journal else { return Err(OpError::Interrupted) };
@@ -244,13 +249,6 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Whether files that git tracks differed from the commit when this run began; nothing if that is not
-    /// known. Asked for once: it looks at each file.
-    fn differed(&mut self) -> Option<bool> {
-        let git = self.repo.git()?;
-        *self.differed.get_or_insert_with(|| git.has_changes().ok())
-    }
-
     /// Adds a run to the run cache. Without it a later one only takes longer.
     fn remember(&mut self, index: StageIndex, entry: &StageLock, run: &Run) {
         let (repo, stage) = (self.repo, self.graph.stage(index));
@@ -259,11 +257,11 @@ impl Session<'_> {
         }
         let Some(inputs) = RunInputs::of(stage, entry) else { return };
         let log = self.repo.mlv().read_file(&logs::file_of(&self.target(index)), MAX_LOG).ok();
+        let origin = self.origin.get_or_insert_with(|| Origin::of(repo));
         let facts = RunFacts {
             millis: u64::try_from(run.started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            differed: self.differed(),
             log: log.map(|bytes| Digest::of(&bytes).to_string()),
-            ..run_cache::facts(repo, "run", run.began)
+            ..run_cache::facts(origin, "run", run.began)
         };
         let record = run_cache::record(entry, facts);
         let _ = self.recording().and_then(|recording| run_cache::remember(repo, recording, &inputs, &record));

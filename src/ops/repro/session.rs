@@ -23,6 +23,7 @@ use crate::ops::repro::run::Run;
 use crate::ops::repro::times::Times;
 use crate::ops::repro::workers::Workers;
 use crate::ops::repro::{Action, LastRepro, ReproOptions, ReproReport, StageReport};
+use crate::ops::run_cache::Origin;
 use crate::ops::share::NamedRemote;
 use crate::ops::tracked::Tracked;
 use crate::ops::{OpError, git_files, pointers, surroundings};
@@ -58,12 +59,14 @@ pub(super) struct Session<'a> {
     pub(super) pending: Vec<Pending>,
     /// Since when other processes have stages that this one needs; whether that was told.
     pub(super) waits: BTreeMap<StageIndex, (Instant, bool)>,
+    /// Stages that wait for another process to make what they read.
+    pub(super) held_back: BTreeSet<StageIndex>,
     /// Stages that are to run and wait for things that are counted.
     pub(super) starved: BTreeSet<StageIndex>,
     /// Stages that run whether anything changed or not, because one that they build on ran.
     pub(super) forced: BTreeSet<StageIndex>,
-    /// Whether tracked files differed from the commit, once that was asked.
-    pub(super) differed: Option<Option<bool>>,
+    /// The commit that records belong to, once a stage runs that gets one.
+    pub(super) origin: Option<Origin>,
     /// Stages whose outputs the cache was to bring back and could not.
     pub(super) undone: BTreeSet<StageIndex>,
     /// The remotes that were asked so far; nothing for one that cannot be opened.
@@ -104,10 +107,11 @@ impl<'a> Session<'a> {
             running: BTreeMap::new(),
             pending: Vec::new(),
             waits: BTreeMap::new(),
+            held_back: BTreeSet::new(),
             starved: BTreeSet::new(),
             forced: BTreeSet::new(),
             undone: BTreeSet::new(),
-            differed: None,
+            origin: None,
             remotes: BTreeMap::new(),
             measured: BTreeMap::new(),
             lines: BTreeMap::new(),
