@@ -97,6 +97,11 @@ impl Schedule {
         self.places[stage.0].is_some_and(|place| self.stages[place].open > 0)
     }
 
+    /// Whether the stage is one of the selected ones.
+    pub fn has(&self, stage: StageIndex) -> bool {
+        self.places[stage.0].is_some()
+    }
+
     /// Whether a stage may be begun.
     pub fn has_ready(&self) -> bool {
         !self.ready.is_empty()

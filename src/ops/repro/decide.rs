@@ -49,6 +49,9 @@ impl Session<'_> {
         if self.starved.contains(&index) && !self.may_get_resources(index) {
             return Ok(Taken::PutOff);
         }
+        if self.reads_what_is_made(index)? {
+            return Ok(Taken::PutOff);
+        }
         // What it reads may lie in, or around, what was brought back: then that has to stand there.
         if self.reads_pending(index) {
             self.place_pending()?;
@@ -104,6 +107,29 @@ impl Session<'_> {
             // Only a plan knows stages whose inputs nobody knows yet.
             Verdict::Waits { .. } => Ok(Taken::Done),
         }
+    }
+
+    /// Whether another process runs, right now, a stage that this one builds on and that this run leaves
+    /// alone: what stands at its outputs may be half made.
+    fn reads_what_is_made(&mut self, index: StageIndex) -> Result<bool, OpError> {
+        let graph = self.graph;
+        for above in graph.upstream(index).filter(|above| !self.schedule.has(*above)) {
+            match leases::try_acquire(self.repo, &graph.address(above).to_string()) {
+                Err(fs::Error::Busy { holder, .. }) if self.repo.waits() => {
+                    self.tell_of_waiting(index, holder);
+                    self.held_back.insert(index);
+                    return Ok(true);
+                }
+                Err(error @ fs::Error::Busy { .. }) => return Err(error.into()),
+                // On a disk that cannot be written nobody runs anything.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        if self.held_back.remove(&index) {
+            self.place_pending()?;
+            self.state.forget_all();
+        }
+        Ok(false)
     }
 
     /// Whether an input of the stage is a part of an output that is still to be brought back, or holds one.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::TestEnv;
+use crate::support::{TestEnv, actions};
 
 impl TestEnv {
     /// The lines of `log` since the last look.
@@ -32,6 +32,21 @@ fn persistent_output_is_there_for_the_next_run() {
     env.mlv(&["repro"]).success();
     assert_eq!(env.read_text("model"), "1\n2\n");
     env.assert_sound();
+}
+
+// DVC 76 K: what it makes depends on what was there, so that inputs do not tell.
+#[test]
+fn persistent_outputs_are_not_brought_back_by_their_inputs() {
+    let env = TestEnv::ready();
+    env.write("in", "1\n");
+    env.write(
+        "mlv.yaml",
+        "stages:\n  s: {cmd: cat in >> model, deps: [in], outs: [model: {persist: true}]}\n",
+    );
+    env.mlv(&["repro"]).success();
+    env.remove("mlv.lock");
+    assert_eq!(actions(&env.json(&["repro"])), ["run"]);
+    assert_eq!(env.read_text("model"), "1\n1\n");
 }
 
 // DVC 76 K, R21

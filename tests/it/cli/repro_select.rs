@@ -51,6 +51,19 @@ fn a_pipeline_is_all_that_a_target_is_linked_with() {
     env.mlv(&["repro", "-p", "-s", "b"]).code(2);
 }
 
+// DVC 80 K: without `--force` only what has to be run of these.
+#[test]
+fn downstream_of_a_stage_runs_as_far_as_there_are_changes() {
+    let env = ran();
+    env.write("in", "2\n");
+    env.write("mlv.yaml", env.read_text("mlv.yaml").replace("cp a b", "cat a a > b"));
+    let document = env.json(&["repro", "--downstream", "b"]);
+    assert_eq!(stage_actions(&document), ["b run", "c run"]);
+    assert_eq!(runs(&env), ["b", "c"], "not `a`, whose input changed");
+    env.mlv(&["repro", "--no-commit", "--downstream", "a"]).success();
+    assert_eq!(runs(&env), ["a"]);
+}
+
 // `-R`
 #[test]
 fn a_folder_means_the_stages_below_it() {

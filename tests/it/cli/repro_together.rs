@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{TestEnv, hash_of};
+use crate::support::{TestEnv, actions, hash_of};
 
 const PIPELINE: &str = "\
 stages:
@@ -87,6 +87,62 @@ fn second_run_of_a_stage_waits_and_then_has_nothing_to_do() {
     env.mlv(&["repro"]).success();
     assert!(first.wait().expect("it ends").success());
     assert_eq!(runs(&env), ["one", "two"]);
+}
+
+// DVC 83 F, R21: also where the run leaves that stage alone.
+#[test]
+fn stage_that_reads_what_another_run_makes_waits_for_it() {
+    let env = project();
+    env.mlv(&["repro"]).success();
+    env.write("in", "2\n");
+    let command = "echo half > mid; touch started; sleep 2; cat in > mid;";
+    env.write("mlv.yaml", PIPELINE.replace("cat in > mid;", command));
+    let mut first = env.mlv_command().args(["repro", "one"]).spawn().expect("it starts");
+    env.wait_for("started");
+    for args in [&["--single", "two"][..], &["--downstream", "two"]] {
+        assert_eq!(env.json_error(&[&["repro", "--no-wait"], args].concat(), 6).0, "busy");
+    }
+    env.mlv(&["repro", "--single", "two"]).success();
+    assert!(first.wait().expect("it ends").success());
+    assert_eq!(env.read_text("out"), "2\n");
+    assert_eq!(runs(&env), ["one", "two", "one", "two"]);
+    assert_eq!(actions(&env.json(&["repro"])), ["skipped", "skipped"]);
+}
+
+// DVC 83: stages that have nothing to do with each other.
+#[test]
+fn two_runs_of_unrelated_stages_do_not_wait() {
+    let env = TestEnv::ready();
+    let meet = |own: &str, other: &str| {
+        format!(
+            "touch here-{own} {own}; n=0; while [ ! -e here-{other} ]; do sleep 0.02; n=$((n+1)); [ $n -lt 900 ]; done"
+        )
+    };
+    let stage =
+        |name: &str, other: &str| format!("  {name}: {{cmd: '{}', outs: [{name}]}}\n", meet(name, other));
+    env.write("mlv.yaml", format!("stages:\n{}{}", stage("a", "b"), stage("b", "a")));
+    let start = |name: &str| env.mlv_command().args(["repro", "--no-wait", name]).spawn().expect("it starts");
+    let mut both = [start("a"), start("b")];
+    assert!(both.iter_mut().all(|run| run.wait().expect("it ends").success()));
+    assert_eq!(actions(&env.json(&["repro"])), ["skipped", "skipped"]);
+    env.assert_sound();
+}
+
+// DVC 68 F: the user asked to stop, whatever else was asked.
+#[test]
+fn interrupt_begins_no_other_stage_with_keep_going() {
+    for option in ["--keep-going", "--ignore-errors"] {
+        let env = TestEnv::ready();
+        env.write(
+            "mlv.yaml",
+            "stages:\n  a: {cmd: 'touch started; sleep 60', outs: [a]}\n  b: {cmd: 'touch b ran', outs: [b]}\n",
+        );
+        let mut running = env.mlv_command().args(["repro", "-j1", option]).spawn().expect("it starts");
+        env.wait_for("started");
+        env.run(env.command("kill").args(["-s", "INT", &running.id().to_string()])).success();
+        assert_eq!(running.wait().expect("it ends").code(), Some(130), "{option}");
+        assert!(!env.exists("ran"), "{option}");
+    }
 }
 
 // R5, R21: what a run is making is not accepted half made.
