@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::fs::rescue::Kept;
 use crate::model::path::RepoPath;
 use crate::ops::fetch::filtered;
+use crate::ops::leases::Idle;
 use crate::ops::place::{Manner, OutputPlan, Placed, Planner, Wanted};
 use crate::ops::targets::{self, Filter, FilterOptions, TargetOptions};
-use crate::ops::tracked::{Reach, Tracked};
+use crate::ops::tracked::{Reach, Source, Tracked};
 use crate::ops::{OpError, OutputError, trees};
+use crate::pipeline::graph::StageAddress;
 use crate::repo::Repo;
 use crate::report::Reporter;
 use crate::store::here::Held;
@@ -30,6 +32,8 @@ pub struct CheckoutOptions {
     pub whole: bool,
     /// Which files of the outputs.
     pub filter: FilterOptions,
+    /// Only the plan is wanted.
+    pub dry_run: bool,
 }
 
 impl CheckoutOptions {
@@ -44,6 +48,8 @@ pub struct CheckoutPlan<'a> {
     planner: Planner<'a>,
     outputs: Vec<OutputPlan>,
     failed: Vec<(RepoPath, OpError)>,
+    /// Nobody makes the outputs meanwhile.
+    _idle: Idle,
 }
 
 /// What was done to one output.
@@ -115,7 +121,7 @@ pub fn plan<'a>(
         wanted.extend(untracked_again(&planner, &tracked)?);
     }
     let manner = Manner { force: options.force, clean: options.clean, relink: options.relink };
-    let mut outputs = Vec::new();
+    let (mut outputs, mut idle) = (Vec::new(), Idle::default());
     for wanted in wanted {
         let path = wanted.output.clone();
         let planned = planner.plan(wanted, manner).and_then(|mut plan| {
@@ -124,6 +130,13 @@ pub fn plan<'a>(
                 let recorded = trees::read_content(repo, info, &path)?;
                 plan.clean(&recorded, scope);
             }
+            match tracked.out(&path).map(|out| &out.source) {
+                Some(Source::Stage { file, stage }) if !options.dry_run && !plan.plan.actions.is_empty() => {
+                    let address = StageAddress { file: file.clone(), name: stage.clone() };
+                    idle.take(repo, &address, &path)?;
+                }
+                _ => {}
+            }
             Ok(plan)
         });
         match planned {
@@ -131,10 +144,28 @@ pub fn plan<'a>(
             Err(error) => failed.push((path, error)),
         }
     }
+    if !idle.is_empty() {
+        failed.extend(take_made_meanwhile(&mut outputs, &Tracked::load(repo)?));
+    }
     if !options.force {
         planner.check(&outputs, &tracked, options.command())?;
     }
-    Ok(CheckoutPlan { planner, outputs, failed })
+    Ok(CheckoutPlan { planner, outputs, failed, _idle: idle })
+}
+
+/// Takes out the plans of outputs whose stage has run since they were made.
+fn take_made_meanwhile(plans: &mut Vec<OutputPlan>, now: &Tracked) -> Vec<(RepoPath, OpError)> {
+    let mut failed = Vec::new();
+    plans.retain(|plan| {
+        let (path, wanted) = (&plan.wanted.output, plan.wanted.info);
+        let is_other = wanted.is_some() && now.out(path).and_then(|out| out.content) != wanted;
+        if is_other {
+            let path = path.clone();
+            failed.push((path.clone(), OutputError::MadeMeanwhile { path }.into()));
+        }
+        !is_other
+    });
+    failed
 }
 
 /// Targets that are outputs of which mlv keeps nothing.

@@ -3,11 +3,14 @@
 //! Who waits for one holds no other, or takes them in the order of the stages: two commands never
 //! wait for each other.
 
+use std::collections::BTreeMap;
+
 use crate::fs;
 use crate::fs::lock::{Patience, StageLease};
 use crate::model::digest::Digest;
 use crate::model::path::RepoPath;
-use crate::ops::surroundings;
+use crate::ops::{OpError, OutputError, surroundings};
+use crate::pipeline::graph::StageAddress;
 use crate::repo::Repo;
 use crate::report::Reporter;
 
@@ -29,6 +32,35 @@ pub fn acquire(repo: &Repo, target: &str, reporter: &dyn Reporter) -> Result<Sta
     surroundings::patiently(true, reporter, |patience| {
         StageLease::acquire(repo.mlv(), &path(target), patience)
     })
+}
+
+/// Leases of stages whose outputs somebody changes who does not run them.
+#[derive(Default)]
+pub struct Idle(BTreeMap<String, StageLease>);
+
+impl Idle {
+    /// Takes the lease of the stage whose output `path` is to be changed; fails with `StageRuns` where
+    /// another process has it. Nobody waits: a run may take days, and nothing else depends on it.
+    pub fn take(&mut self, repo: &Repo, stage: &StageAddress, path: &RepoPath) -> Result<(), OpError> {
+        let target = stage.to_string();
+        if self.0.contains_key(&target) {
+            return Ok(());
+        }
+        match try_acquire(repo, &target) {
+            Ok(lease) => drop(self.0.insert(target, lease)),
+            Err(fs::Error::Busy { holder, .. }) => {
+                let (path, stage) = (path.clone(), target.into());
+                return Err(OutputError::StageRuns { path, stage, holder: holder.into() }.into());
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Whether any is held.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 fn path(target: &str) -> RepoPath {

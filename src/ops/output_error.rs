@@ -133,6 +133,22 @@ pub enum OutputError {
         /// The stage.
         stage: Box<str>,
     },
+    /// An output of a stage that runs: what stands there is the command's.
+    #[error("`{path}` is being made: stage `{stage}` is in use by {holder}")]
+    StageRuns {
+        /// The output.
+        path: RepoPath,
+        /// The stage.
+        stage: Box<str>,
+        /// Who holds it: `pid 4242 (mlv repro)`.
+        holder: Box<str>,
+    },
+    /// An output that is recorded anew since it was looked at.
+    #[error("`{path}` was recorded anew meanwhile")]
+    MadeMeanwhile {
+        /// The output.
+        path: RepoPath,
+    },
     /// A folder that holds outputs that are tracked by themselves.
     #[error("`{path}` holds `{inner}`, which is tracked already")]
     HoldsOutput {

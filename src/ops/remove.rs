@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use crate::fs::rescue::Kept;
 use crate::model::path::RepoPath;
 use crate::ops::git_files::{self, GitFiles};
+use crate::ops::leases::Idle;
 use crate::ops::place::{Manner, Planner, Wanted};
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{Source, Tracked};
@@ -87,6 +88,11 @@ pub fn run(repo: &Repo, options: &RemoveOptions, reporter: &dyn Reporter) -> Res
     if options.dry_run {
         entries::check(repo, &parts, reporter)?;
         return Ok(report);
+    }
+    let mut idle = Idle::default();
+    for stage in &named {
+        let path = tracked.of_stage(&stage.file, &stage.name).next().map_or(&stage.file, |out| &out.path);
+        idle.take(repo, stage, path)?;
     }
     let mut gone: Vec<RepoPath> = outputs.iter().map(|(output, _)| output.clone()).collect();
     gone.extend(stages::outputs(&tracked, &named));

@@ -68,6 +68,7 @@ pub(crate) fn run(cx: &Context, args: CheckoutArgs) -> Result<CheckoutReport, Cl
         relink: args.relink,
         whole: false,
         filter: FilterOptions::default(),
+        dry_run: args.dry_run.dry_run,
     };
     let plan = checkout::plan(repo, &options, cx.reporter())?;
     let report = if args.dry_run.dry_run { plan.into_report() } else { checkout::apply(plan, &options)? };

@@ -77,6 +77,7 @@ pub(crate) fn run(cx: &Context, args: PullArgs) -> Result<PullReport, CliError> 
         allow_missing: args.allow_missing,
         whole: true,
         filter,
+        dry_run: args.dry_run.dry_run,
         ..CheckoutOptions::default()
     };
     let report = pull::run(repo, &fetching, &checking, cx.reporter())?;

@@ -31,6 +31,8 @@ impl OutputError {
             | OutputError::TrackedByGit { path, .. }
             | OutputError::StageOutput { path, .. }
             | OutputError::MadeByStage { path, .. }
+            | OutputError::StageRuns { path, .. }
+            | OutputError::MadeMeanwhile { path }
             | OutputError::EntangledStage { path, .. }
             | OutputError::GeneratedStage { path, .. }
             | OutputError::PipelineFile { path, .. }
@@ -118,6 +120,8 @@ impl OutputError {
                 let colon = if path.as_str() == &**stage { ":" } else { "" };
                 format!("`mlv remove {colon}{stage}` removes the stage, with `--outs` what it made too")
             }
+            OutputError::StageRuns { .. } => "the same again when that has ended".to_owned(),
+            OutputError::MadeMeanwhile { .. } => "the same again".to_owned(),
             OutputError::StageOutput { stage, .. } => {
                 format!("run `mlv repro {stage}`, or `mlv commit {stage}` to record it as it is")
             }
@@ -194,6 +198,7 @@ impl Advice for OutputError {
             OutputError::Vanished { .. }
             | OutputError::NothingAt { .. }
             | OutputError::NotRecorded { .. } => ErrorKind::NoSuchTarget,
+            OutputError::StageRuns { .. } | OutputError::MadeMeanwhile { .. } => ErrorKind::Busy,
             OutputError::TrackedByGit { .. }
             | OutputError::StageOutput { .. }
             | OutputError::HoldsOutput { .. }

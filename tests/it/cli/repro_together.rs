@@ -220,3 +220,46 @@ fn files_that_were_looked_at_before_are_not_read_again() {
     env.mlv(&["repro"]).success();
     assert_eq!(inode(), before);
 }
+
+// R4, R5, R21: what a stage is making is its own until it ends.
+#[test]
+fn outputs_of_a_running_stage_are_left_alone() {
+    let env = TestEnv::shared();
+    env.write("name", "v1");
+    env.write("data", "1");
+    env.write(
+        "mlv.yaml",
+        "stages:
+  make:
+    cmd: mkdir o; touch started; while [ ! -e go ]; do sleep 0.05; done; echo x > o/$(cat name)
+    deps: [name]
+    outs: [o]
+",
+    );
+    env.mlv(&["add", "data"]).success();
+    env.write("go", "");
+    env.mlv(&["repro"]).success();
+    env.commit("one");
+    env.mlv(&["push"]).success();
+    for file in ["go", "started", "data"] {
+        env.remove(file);
+    }
+    env.write("name", "v2");
+    let mut running = env.mlv_command().arg("repro").spawn().expect("it starts");
+    env.wait_for("started");
+    for command in [&["checkout"][..], &["checkout", "--force", "o"], &["pull"], &["checkout", "make"]] {
+        let (kind, document) = env.json_error(command, 6);
+        assert_eq!(kind, "busy", "{command:?}: {document}");
+        assert!(document.to_string().contains("stage `make` is in use by pid"), "{document}");
+        assert!(!env.exists("o/v1"), "{command:?}");
+    }
+    assert_eq!(env.json_error(&["remove", "--outs", "make"], 6).0, "busy");
+    assert_eq!(env.read_text("data"), "1", "the rest is checked out");
+    // What would be done is no secret.
+    env.mlv(&["checkout", "--dry-run"]).success();
+    env.write("go", "");
+    assert!(running.wait().expect("it ends").success());
+    env.mlv(&["checkout"]).success();
+    assert!(env.exists("o/v2") && !env.exists("o/v1"));
+    env.mlv(&["status", "--only", "pipeline", "--exit-code"]).success();
+}
