@@ -8,7 +8,7 @@
 //!
 //! Layers, lowest first; each may name those below it (`tests/it/layers.rs` checks it):
 //! `model` · `fs`, `par`, `report`, `error`, `config` · `chunk`, `pack`, `store`, `remote`,
-//! `git` · `pipeline`, `params`, `metrics` · `repo` · `ops` · `cli`.
+//! `git` · `pipeline`, `params`, `metrics`, `plots` · `repo` · `ops` · `cli`.
 //!
 //! Four invariants, I1 to I4, are stated in docs/formats.md and cited in the code.
 
@@ -28,6 +28,7 @@ pub mod pack;
 pub mod par;
 pub mod params;
 pub mod pipeline;
+pub mod plots;
 pub mod remote;
 pub mod repo;
 pub mod report;

@@ -18,7 +18,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         "Run pipelines",
         &[
             "repro", "explain", "verify", "stage", "freeze", "unfreeze", "dag", "logs", "metrics", "params",
-            "report",
+            "plots", "report",
         ],
     ),
     ("Look and repair", &["root", "fsck", "rescue", "version"]),

@@ -54,8 +54,12 @@ pub type ChangesByFile = BTreeMap<RepoPath, BTreeMap<String, ValueChange>>;
 /// `.py`), otherwise YAML.
 /// A file without a value is null.
 pub fn read(file: &RepoPath, bytes: &[u8]) -> Result<Value, ValuesError> {
+    read_within(file, bytes, Limits::PIPELINE)
+}
+
+/// The same within other limits.
+pub fn read_within(file: &RepoPath, bytes: &[u8], limits: Limits) -> Result<Value, ValuesError> {
     let name = file.as_str();
-    let limits = Limits::PIPELINE;
     let text = text_of(name, bytes, limits).map_err(|error| error.map(Into::into))?;
     if is_json(file) {
         return parse_json(name, text, limits).map_err(|error| error.map(Into::into));

@@ -17,6 +17,7 @@ use crate::ops::tracked::Source;
 use crate::ops::verify::VerifyError;
 use crate::pipeline::graph::GraphError;
 use crate::pipeline::parse::PipelineError;
+use crate::plots::PlotError;
 use crate::remote;
 use crate::remote::registry::SpecError;
 use crate::repo;
@@ -216,6 +217,9 @@ pub enum OpError {
     /// A parameter or metrics file that cannot be read.
     #[error(transparent)]
     Values(#[from] Box<ValuesError>),
+    /// A plot.
+    #[error(transparent)]
+    Plot(#[from] Box<PlotError>),
     /// A remote that cannot be opened.
     #[error(transparent)]
     RemoteSpec(#[from] Box<SpecError>),
@@ -245,6 +249,12 @@ pub enum OpError {
 impl From<remote::Error> for OpError {
     fn from(error: remote::Error) -> OpError {
         OpError::Remote(Box::new(error))
+    }
+}
+
+impl From<PlotError> for OpError {
+    fn from(error: PlotError) -> OpError {
+        OpError::Plot(Box::new(error))
     }
 }
 
@@ -313,6 +323,7 @@ impl OpError {
         match self {
             OpError::Pointer(error) => Some(&**error),
             OpError::Values(error) => Some(&**error),
+            OpError::Plot(error) => Some(&**error),
             OpError::RemoteSpec(error) => Some(&**error),
             OpError::Remote(error) => Some(&**error),
             OpError::Pipeline(error) => Some(&**error),

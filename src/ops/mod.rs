@@ -39,6 +39,7 @@ pub mod merge_error;
 pub mod names;
 mod output_error;
 pub mod place;
+pub mod plots;
 pub mod pointers;
 pub mod present;
 pub mod pull;

@@ -59,6 +59,7 @@ pub(crate) mod ls;
 pub(crate) mod merge_driver;
 pub(crate) mod metrics;
 pub(crate) mod params;
+pub(crate) mod plots;
 pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod remote;
@@ -102,6 +103,7 @@ pub(crate) enum Command {
     MergeDriver(merge_driver::MergeDriverArgs),
     Metrics(metrics::MetricsArgs),
     Params(params::ParamsArgs),
+    Plots(plots::PlotsArgs),
     Pull(pull::PullArgs),
     Push(push::PushArgs),
     Remote(remote::RemoteArgs),
@@ -144,6 +146,7 @@ impl Command {
             Command::MergeDriver(args) => finish(cx, merge_driver::run(cx, args)),
             Command::Metrics(args) => args.run(cx),
             Command::Params(args) => args.run(cx),
+            Command::Plots(args) => args.run(cx),
             Command::Pull(args) => finish(cx, pull::run(cx, args)),
             Command::Push(args) => finish(cx, push::run(cx, args)),
             Command::Init(args) => finish(cx, init::run(cx, args)),

@@ -3,6 +3,7 @@
 
 pub(crate) mod dag;
 mod git_files;
+pub(crate) mod plots;
 pub(crate) mod report;
 mod rescued;
 pub(crate) mod status;

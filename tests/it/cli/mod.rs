@@ -40,6 +40,7 @@ mod other_file_system;
 mod partial_inputs;
 mod pipelines;
 mod places;
+mod plots;
 mod push_pull;
 mod relink;
 mod remedies;

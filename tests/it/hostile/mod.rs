@@ -120,7 +120,7 @@ impl Ground {
 /// Everything on the machine but what lies in `.mlv`, except its configuration.
 fn machine(env: &TestEnv) -> String {
     let folders = ["cache", "leases", "logs", "ops", "rescue", "tmp"];
-    let files = ["here", "index", "config.lock", "here.lock", "meta.lock", "times"];
+    let files = ["here", "index", "config.lock", "here.lock", "meta.lock", "times", "last-repro"];
     let hidden = [&folders[..], &files].concat();
     snapshot(env.root(), &hidden)
 }

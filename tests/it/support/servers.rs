@@ -38,6 +38,13 @@ pub(crate) fn aws_folder() -> PathBuf {
     tools().join("moto/bin")
 }
 
+/// The program that servers of the npm registry run on.
+pub(crate) fn node() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let candidates: Vec<PathBuf> = std::env::split_paths(&path).map(|folder| folder.join("node")).collect();
+    installed("node", &candidates)
+}
+
 /// The program that holds workflows against their schemas, installed beside the servers.
 pub(crate) fn check_jsonschema() -> Option<PathBuf> {
     installed("check-jsonschema", &[tools().join("check-jsonschema/bin/check-jsonschema")])
