@@ -105,6 +105,13 @@ pub enum Event {
         /// The line without its end.
         line: String,
     },
+    /// What a stage's command shows on a line that it has not ended: for those who watch, and no line.
+    StageProgress {
+        /// The stage's name as a target.
+        stage: String,
+        /// What stands there now.
+        line: String,
+    },
     /// A stage's command ended well and its outputs are in place.
     StageFinished {
         /// The stage's name as a target.

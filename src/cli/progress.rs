@@ -23,7 +23,7 @@ use self::stages::Stages;
 use self::terminal::Terminal;
 use crate::cli::render::thousands;
 use crate::cli::ui::Ui;
-use crate::model::units::{ByteSize, Span};
+use crate::model::units::{ByteSize, Seconds};
 use crate::report::{Event, Meter, NoReport, Reporter, Task, Unit};
 
 /// Work that is done sooner shows no bar.
@@ -145,6 +145,8 @@ impl Reporter for Live {
     fn event(&self, event: &Event) {
         let ui = self.shared.ui;
         match &self.shared.display {
+            // A log would have as many lines as there were states.
+            Display::Objects | Display::Lines if matches!(event, Event::StageProgress { .. }) => {}
             Display::Objects => ui.note_json(event),
             Display::Lines => ui.note(&line_of(event, ui)),
             Display::Bars(bars) => {
@@ -291,7 +293,7 @@ impl Counter {
         }
     }
 
-    /// `1.2 GiB of 4 GiB, 85 MiB/s, 33.0s left`, the rate since the start: one over a few seconds
+    /// `1.2 GiB of 4 GiB, 85 MiB/s, 33s left`, the rate since the start: one over a few seconds
     /// makes the time left jump.
     fn amounts(&self) -> String {
         let done = self.done.load(Ordering::Relaxed);
@@ -304,7 +306,7 @@ impl Counter {
         let mut text = format!("{} of {}, {}/s", show(done), show(total), show(rate as u64));
         if rate >= 1.0 && total > done {
             let left = Duration::from_secs_f64((total - done) as f64 / rate);
-            text.push_str(&format!(", {} left", Span(Duration::from_secs(left.as_secs() + 1))));
+            text.push_str(&format!(", {} left", Seconds(left.as_secs() + 1)));
         }
         text
     }
@@ -365,6 +367,6 @@ mod tests {
             started: Instant::now() - Duration::from_secs(10),
             view: Mutex::new(View { finished: false, shown: Instant::now(), bar: None }),
         };
-        assert_eq!(counter.amounts(), "1 GiB of 4 GiB, 102 MiB/s, 31.0s left");
+        assert_eq!(counter.amounts(), "1 GiB of 4 GiB, 102 MiB/s, 31s left");
     }
 }

@@ -105,6 +105,19 @@ impl fmt::Display for Span {
     }
 }
 
+/// A time that goes on, in whole seconds: `7s`, `1m07s`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seconds(pub u64);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            seconds @ 0..60 => write!(f, "{seconds}s"),
+            seconds => Span(Duration::from_secs(seconds)).fmt(f),
+        }
+    }
+}
+
 impl FromStr for Span {
     type Err = ParseUnitError;
 

@@ -36,7 +36,9 @@ fn describe(event: &Event, out: &mut Text) {
             out.put("Running stage `").name(stage).put("`:").end();
             out.put("> ").lines(command, 2)
         }
-        Event::StageOutput { stage, line } => out.name(stage).put(" | ").put(visible(line)),
+        Event::StageOutput { stage, line } | Event::StageProgress { stage, line } => {
+            out.name(stage).put(" | ").put(visible(line))
+        }
         Event::StageFinished { stage, millis } => {
             out.put("Stage `").name(stage).put("` ").good("done");
             out.put(" in ").put(Span(Duration::from_millis(*millis)))

@@ -9,7 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::cli::escape::escape;
 use crate::cli::progress::lines::visible;
-use crate::model::units::Span;
+use crate::model::units::Seconds;
 use crate::report::Event;
 
 /// How many lines of a stage that failed are shown.
@@ -24,6 +24,8 @@ pub(super) struct Stages {
 struct Running {
     started: Instant,
     last: VecDeque<String>,
+    /// A line that has no end yet.
+    open: Option<String>,
     bar: Option<ProgressBar>,
 }
 
@@ -38,13 +40,20 @@ impl Stages {
     pub(super) fn hear(&mut self, event: &Event) -> Option<Vec<String>> {
         match event {
             Event::StageStarted { stage, .. } => {
-                let running = Running { started: Instant::now(), last: VecDeque::new(), bar: None };
+                let running =
+                    Running { started: Instant::now(), last: VecDeque::new(), open: None, bar: None };
                 self.running.insert(stage.clone(), running);
                 None
             }
             Event::StageOutput { stage, line } => {
                 if let Some(running) = self.running.get_mut(stage) {
                     running.hear(visible(line));
+                }
+                None
+            }
+            Event::StageProgress { stage, line } => {
+                if let Some(running) = self.running.get_mut(stage) {
+                    running.open = Some(visible(line)).filter(|line| !line.trim().is_empty());
                 }
                 None
             }
@@ -76,11 +85,10 @@ impl Stages {
         for (stage, running) in &mut self.running {
             let time = running.started.elapsed();
             if time >= after {
-                let bar = running.bar.get_or_insert_with(|| bar(bars, stage));
-                let last = running.last.back().map(String::as_str).unwrap_or_default();
                 // Whole seconds: more would only flicker.
-                let time = Span(Duration::from_secs(time.as_secs().max(1)));
-                bar.set_message(format!("{time}  {}", escape(last)));
+                let message = format!("{}  {}", Seconds(time.as_secs()), escape(running.shown()));
+                let bar = running.bar.get_or_insert_with(|| bar(bars, stage));
+                bar.set_message(message);
                 bar.tick();
             }
         }
@@ -88,7 +96,13 @@ impl Stages {
 }
 
 impl Running {
+    /// What was printed last.
+    fn shown(&self) -> &str {
+        self.open.as_ref().or(self.last.back()).map(String::as_str).unwrap_or_default()
+    }
+
     fn hear(&mut self, line: String) {
+        self.open = None;
         if line.trim().is_empty() {
             return;
         }
@@ -121,6 +135,10 @@ mod tests {
             assert_eq!(stages.hear(&Event::StageOutput { stage: stage(), line }), None);
         }
         stages.hear(&Event::StageOutput { stage: stage(), line: "  ".into() });
+        assert_eq!(stages.running["train"].shown(), "line 29\x07");
+        let percent = Event::StageProgress { stage: stage(), line: "1 %\r\x1b[32m2 %".into() };
+        assert_eq!(stages.hear(&percent), None);
+        assert_eq!(stages.running["train"].shown(), "2 %");
         let shown = stages.hear(&Event::StageFailed { stage: stage(), code: Some(1) }).unwrap();
         assert_eq!((shown.len(), &*shown[0], &*shown[19]), (20, "line 10\x07", "line 29\x07"));
         assert_eq!(stages.hear(&Event::StageFinished { stage: stage(), millis: 1 }), Some(Vec::new()));

@@ -81,7 +81,8 @@ impl<'a> Output<'a> {
         }
     }
 
-    fn take(&mut self, block: &[u8]) {
+    /// Logs the block and tells its lines, and what stands on one that has no end yet.
+    pub(super) fn take(&mut self, block: &[u8]) {
         if let Err(error) = self.log.write(block) {
             self.warn(&format!("the log of its output ends here: {error}"));
         }
@@ -92,6 +93,10 @@ impl<'a> Output<'a> {
             rest = &rest[newline + 1..];
         }
         self.add(rest);
+        if !self.line.is_empty() {
+            let (stage, line) = (self.stage.to_owned(), self.shown());
+            self.reporter.event(&Event::StageProgress { stage, line });
+        }
     }
 
     fn add(&mut self, mut part: &[u8]) {
@@ -105,12 +110,16 @@ impl<'a> Output<'a> {
     }
 
     fn flush(&mut self) {
-        let text = self.line.strip_suffix(b"\r").unwrap_or(&self.line);
-        // A progress bar writes over itself: the last state is the line.
-        let shown = text.rsplit(|byte| *byte == b'\r').next().unwrap_or(text);
-        let line = String::from_utf8_lossy(shown).into_owned();
-        self.reporter.event(&Event::StageOutput { stage: self.stage.to_owned(), line });
+        let (stage, line) = (self.stage.to_owned(), self.shown());
+        self.reporter.event(&Event::StageOutput { stage, line });
         self.line.clear();
+    }
+
+    /// The line as it stands: a progress bar writes over itself, and its last state is the line.
+    fn shown(&self) -> String {
+        let end = self.line.iter().rposition(|byte| *byte != b'\r').map_or(0, |last| last + 1);
+        let shown = self.line[..end].rsplit(|byte| *byte == b'\r').next().unwrap_or_default();
+        String::from_utf8_lossy(shown).into_owned()
     }
 
     /// Tells of something that happened to the stage.

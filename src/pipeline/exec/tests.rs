@@ -11,6 +11,7 @@ use crate::report::{Event, Meter, NoReport, Task};
 #[derive(Default)]
 struct Heard {
     lines: Mutex<Vec<String>>,
+    open_lines: Mutex<Vec<String>>,
     warnings: Mutex<Vec<String>>,
 }
 
@@ -22,6 +23,7 @@ impl Reporter for Heard {
     fn event(&self, event: &Event) {
         match event {
             Event::StageOutput { line, .. } => self.lines.lock().unwrap().push(line.clone()),
+            Event::StageProgress { line, .. } => self.open_lines.lock().unwrap().push(line.clone()),
             Event::Warning { message } => self.warnings.lock().unwrap().push(message.clone()),
             _ => {}
         }
@@ -101,6 +103,17 @@ fn output_of_both_streams_keeps_its_order_and_bytes() {
     let ran = script("echo a; echo b >&2; printf 'c\\377\\r\\n'; printf '10%%\\r100%%\\n'; printf end");
     assert_eq!(ran.lines, ["a", "b", "c\u{fffd}", "100%", "end"]);
     assert_eq!(ran.log, b"a\nb\nc\xff\r\n10%\r100%\nend");
+}
+
+#[test]
+fn states_of_a_progress_bar_are_told_while_its_line_is_open() {
+    let (heard, mut log) = (Heard::default(), Vec::new());
+    let mut output = output::Output::new("s", &mut log, &heard, 1 << 20);
+    for block in ["start\n1 %\r2 %", "\r3 %\r", "\r", "\ndone\n"] {
+        output.take(block.as_bytes());
+    }
+    assert_eq!(*heard.open_lines.lock().unwrap(), ["2 %", "3 %", "3 %"]);
+    assert_eq!(*heard.lines.lock().unwrap(), ["start", "3 %", "done"]);
 }
 
 #[test]
