@@ -59,8 +59,7 @@ impl PathPattern {
 
     /// Whether it matches `path`.
     pub fn matches(&self, path: &RepoPath) -> bool {
-        let names: Vec<&str> = path.components().collect();
-        matches(&self.parts, &names)
+        self.follow(path).last().is_some_and(|reached| reached.end)
     }
 
     /// Whether `path` matches, or is what is written.
@@ -70,20 +69,13 @@ impl PathPattern {
 
     /// The shortest of `path` and the folders above it that it matches.
     pub fn outermost(&self, path: &RepoPath) -> Option<RepoPath> {
-        let mut folder = RepoPath::root();
-        for name in path.components() {
-            folder = folder.join_entry(name);
-            if self.matches(&folder) {
-                return Some(folder);
-            }
-        }
-        None
+        let depth = self.follow(path).position(|reached| reached.end)? + 1;
+        Some(path.components().take(depth).fold(RepoPath::root(), |folder, name| folder.join_entry(name)))
     }
 
     /// Whether it may match something in the folder `path`.
     pub fn leads_into(&self, path: &RepoPath) -> bool {
-        let names: Vec<&str> = path.components().collect();
-        leads_into(&self.parts, &names)
+        self.follow(path).last().is_none_or(|reached| reached.open != 0)
     }
 
     /// Whether what it matches may be, lie in, or hold the output `out` of a stage.
@@ -91,12 +83,65 @@ impl PathPattern {
     /// `**` goes into no output: nobody knows what is in one before it is made, and every output would be an
     /// input of a stage that reads `**/*.py`.
     pub fn touches(&self, out: &RepoPath) -> bool {
-        let names: Vec<&str> = out.components().collect();
-        let goes_into = names.len() < self.parts.len()
-            && self.parts.iter().zip(&names).all(|(part, name)| part.is_one_level() && part.matches(name));
-        let is_written = self.path.starts_with(out) || out.starts_with(&self.path);
-        goes_into || is_written || self.outermost(out).is_some()
+        let is_written = || self.path.starts_with(out) || out.starts_with(&self.path);
+        self.goes_into(out) || is_written() || self.follow(out).any(|reached| reached.end)
     }
+
+    fn goes_into(&self, out: &RepoPath) -> bool {
+        let mut names = out.components();
+        let mut parts = self.parts.iter();
+        for name in names.by_ref() {
+            match parts.next() {
+                Some(part) if part.is_one_level() && part.matches(name) => {}
+                _ => return false,
+            }
+        }
+        parts.next().is_some()
+    }
+
+    /// How far it leads along `path`, after each name.
+    fn follow<'a>(&'a self, path: &'a RepoPath) -> impl Iterator<Item = Reached> + 'a {
+        let mut open = self.skipped(1);
+        path.components().map(move |name| {
+            let reached = self.step(open, name);
+            open = reached.open;
+            reached
+        })
+    }
+
+    fn step(&self, open: u128, name: &str) -> Reached {
+        let mut next = Reached { open: 0, end: false };
+        for (at, part) in self.parts.iter().enumerate().filter(|(at, _)| open & (1 << at) != 0) {
+            if part.matches(name) {
+                match at + 1 < self.parts.len() {
+                    true => next.open |= 1 << (at + 1),
+                    false => next.end = true,
+                }
+                next.open |= if part.is_one_level() { 0 } else { 1 << at };
+            }
+        }
+        next.open = self.skipped(next.open);
+        next
+    }
+
+    /// The same, where `**` stands for no folder at all; not in the end.
+    fn skipped(&self, mut open: u128) -> u128 {
+        for (at, part) in self.parts.iter().enumerate().take(self.parts.len().saturating_sub(1)) {
+            if open & (1 << at) != 0 && !part.is_one_level() {
+                open |= 1 << (at + 1);
+            }
+        }
+        open
+    }
+}
+
+/// Where in a pattern one may be after some names of a path. A path has at most 128 parts.
+#[derive(Clone, Copy)]
+struct Reached {
+    /// Bit by bit the parts that the next name may be.
+    open: u128,
+    /// Whether it is all of the pattern.
+    end: bool,
 }
 
 impl Part {
@@ -125,41 +170,6 @@ impl Part {
             Part::Folders => !name.starts_with('.'),
         }
     }
-}
-
-fn matches(parts: &[Part], names: &[&str]) -> bool {
-    reach(parts, names).last().is_some_and(|whole| *whole)
-}
-
-fn leads_into(parts: &[Part], names: &[&str]) -> bool {
-    let reached = reach(parts, names);
-    let open = reached.len() - 1;
-    reached[..open].iter().any(|part| *part)
-}
-
-/// Before which parts one may stand after all the names: the last is the end of the pattern.
-fn reach(parts: &[Part], names: &[&str]) -> Vec<bool> {
-    // `**` may stand for no folder at all, but not in the end.
-    let skip = |reached: &mut Vec<bool>| {
-        for (at, part) in parts.iter().enumerate() {
-            if reached[at] && !part.is_one_level() && at + 1 < parts.len() {
-                reached[at + 1] = true;
-            }
-        }
-    };
-    let mut reached = vec![false; parts.len() + 1];
-    reached[0] = true;
-    skip(&mut reached);
-    for name in names {
-        let mut next = vec![false; parts.len() + 1];
-        for (at, part) in parts.iter().enumerate().filter(|(at, part)| reached[*at] && part.matches(name)) {
-            next[at + 1] = true;
-            next[at] |= !part.is_one_level();
-        }
-        skip(&mut next);
-        reached = next;
-    }
-    reached
 }
 
 // By what is written: a matcher cannot be compared, and follows from it.

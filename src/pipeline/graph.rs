@@ -20,7 +20,7 @@ const PIPELINE: &str = "mlv.yaml";
 pub const MAX_LINKS: usize = 1_000_000;
 
 /// Most outputs that are held against patterns, all patterns together.
-const MAX_LOOKS: usize = 10_000_000;
+const MAX_LOOKS: usize = 4_000_000;
 
 /// Names a stage in all pipelines: `train`, or `sub/mlv.yaml:train` for one that is not in the root's.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -332,6 +332,10 @@ fn cycle_links(stages: &[(StageAddress, Stage)], makers: &PathMap<usize>, cycle:
     let link = |(&index, &maker): (&usize, &usize)| {
         let (address, stage) = &stages[index];
         let input = inputs_of(stage).find(|input| makers_of(input, makers).any(|found| found == maker));
+        let is_touched =
+            |pattern: &&PathPattern| stages[maker].1.outs.iter().any(|out| pattern.touches(&out.path));
+        let pattern = || stage.patterns.iter().find(is_touched).map(PathPattern::as_path);
+        let input = input.or_else(pattern);
         let takes =
             input.map_or_else(|| format!("needs `{}`", stages[maker].0), |input| format!("reads `{input}`"));
         format!("`{address}` ({}:{}) {takes}", address.file, stage.line)

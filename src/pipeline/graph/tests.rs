@@ -118,3 +118,26 @@ fn links_are_counted() {
         (0..1_200).map(|index| format!("r{index}: d > e{index}\nm{index}: > d/{index}\n")).collect();
     assert_eq!(build(&text).unwrap_err(), GraphError::TooManyLinks { limit: MAX_LINKS });
 }
+
+#[test]
+fn patterns_make_a_stage_build_on_what_may_match() {
+    let text = "stages:\n  r: {cmd: x, deps: ['d/*.csv', '**/*.py'], outs: [o]}\n  a: {cmd: x, outs: [d/1.csv]}\n  \
+                b: {cmd: x, outs: [d/2.bin]}\n  c: {cmd: x, outs: [gen]}\n  e: {cmd: x, outs: [src/gen.py]}\n";
+    let graph = Graph::build(vec![pipeline("mlv.yaml", text)]).unwrap();
+    let reader = graph.find(&at("mlv.yaml"), "r").unwrap();
+    let above: Vec<_> = graph.upstream(reader).map(|index| graph.address(index).to_string()).collect();
+    assert_eq!(above, ["e", "a"]);
+    let text =
+        "stages:\n  a: {cmd: x, deps: ['d/*'], outs: [e/1]}\n  b: {cmd: x, deps: ['e/?'], outs: [d/1]}\n";
+    let error = Graph::build(vec![pipeline("mlv.yaml", text)]).unwrap_err();
+    let source = std::error::Error::source(&error).expect("a cause").to_string();
+    insta::assert_snapshot!(source, @"`b` (mlv.yaml:3) reads `e/?`; `a` (mlv.yaml:2) reads `d/*`");
+}
+
+#[test]
+fn outputs_that_patterns_are_held_against_are_counted() {
+    let stages: String =
+        (0..2_001).map(|at| format!("  s{at}: {{cmd: x, deps: ['no*/x'], outs: [d{at}]}}\n")).collect();
+    let all = pipeline("mlv.yaml", &format!("stages:\n{stages}"));
+    assert_eq!(Graph::build(vec![all]).unwrap_err(), GraphError::TooManyLinks { limit: MAX_LOOKS });
+}
