@@ -9,7 +9,6 @@ use crate::remote::catalog::Place;
 use crate::remote::error::Error;
 use crate::remote::transfer::fetch::{Bad, Fetching};
 use crate::remote::transfer::ranges::{Located, plan_reads};
-use crate::remote::transfer::recipes::read_record;
 use crate::remote::transfer::stream::read_records;
 
 /// A chunk of the stream of files.
@@ -91,13 +90,7 @@ pub(super) fn read_window(
             at
         });
     }
-    let came = window.read(on, pieces, wanted.clone())?;
-    for at in wanted.iter().map(|record| record.index as usize).filter(|at| !came.contains(at)) {
-        match elsewhere(on, bad, &pieces[at])? {
-            Ok(raw) => window.put(at, &raw),
-            Err(tried) => drop(window.lost.insert(at, tried)),
-        }
-    }
+    window.read_anywhere(on, pieces, bad, wanted)?;
     for (at, piece) in pieces.iter().enumerate() {
         window.repeat(firsts[&piece.identity()], at, piece.len());
     }
@@ -107,6 +100,41 @@ pub(super) fn read_window(
 impl Window {
     fn put(&mut self, at: usize, raw: &[u8]) {
         self.bytes[self.starts[at]..self.starts[at] + raw.len()].copy_from_slice(raw);
+    }
+
+    /// Reads `wanted` from their places, and what is not there from others, as long as there are any.
+    ///
+    /// All that did not come is asked for together each time: where a pack is gone, that is one request
+    /// for each other copy and not one for each chunk.
+    fn read_anywhere(
+        &mut self,
+        on: &Fetching<'_>,
+        pieces: &[Piece],
+        bad: &Bad,
+        mut wanted: Vec<Located>,
+    ) -> Result<(), Error> {
+        let mut tried: HashMap<usize, Vec<PackId>> = HashMap::new();
+        while !wanted.is_empty() {
+            let came = self.read(on, pieces, wanted.clone())?;
+            let mut others = Vec::new();
+            for record in wanted.iter().filter(|record| !came.contains(&(record.index as usize))) {
+                let at = record.index as usize;
+                let key = pieces[at].key();
+                let pack_of = |place: &Place| on.catalog.pack(place.pack).0;
+                let tried = tried.entry(at).or_default();
+                tried.push(pack_of(&record.place));
+                let is_new = |place: &Place| {
+                    let pack = pack_of(place);
+                    !tried.contains(&pack) && !bad.contains(&(key, pack))
+                };
+                match on.catalog.places(key).find(is_new) {
+                    Some(place) => others.push(Located { place, ..*record }),
+                    None => drop(self.lost.insert(at, tried.clone())),
+                }
+            }
+            wanted = others;
+        }
+        Ok(())
     }
 
     /// Reads `wanted` from their places; returns the positions of those that came.
@@ -148,17 +176,4 @@ impl Window {
             self.lost.insert(at, tried);
         }
     }
-}
-
-/// A chunk from another place than the one where it was not; or all packs where it is not.
-fn elsewhere(on: &Fetching<'_>, bad: &Bad, piece: &Piece) -> Result<Result<Vec<u8>, Vec<PackId>>, Error> {
-    let key = piece.key();
-    let pack_of = |place: &Place| on.catalog.pack(place.pack).0;
-    let is_other = |place: &Place| *place != piece.place && !bad.contains(&(key, pack_of(place)));
-    let others: Vec<Place> = on.catalog.places(key).filter(is_other).collect();
-    let read = read_record(on.backend, on.catalog, others.iter().copied(), key)?;
-    Ok(match read {
-        Some((raw, _)) if raw.len() == piece.len() => Ok(raw),
-        _ => Err(others.iter().chain([&piece.place]).map(pack_of).collect()),
-    })
 }

@@ -122,6 +122,28 @@ fn the_other_copy_serves_where_one_is_damaged() {
     }
 }
 
+/// Packs that a collection deleted cost a request for each other copy, not one for each chunk.
+#[test]
+fn chunks_of_packs_that_are_gone_are_asked_for_together() {
+    let mut clone = Clone::new(1);
+    clone.add_file("large", noise(9, 8 << 20));
+    let copies = [memory(), memory()];
+    copies.iter().for_each(|copy| drop(clone.push(copy).expect("pushes")));
+    for kept in &copies {
+        // The indexes of both, and the packs of one.
+        let backend = memory();
+        for (copy, key) in copies.iter().flat_map(|copy| copy.keys().into_iter().map(move |key| (copy, key)))
+        {
+            if !key.as_str().starts_with("pk/") || Arc::ptr_eq(copy, kept) {
+                write(&backend, &key, &read(copy, &key, u64::MAX).expect("reads")).expect("memory");
+            }
+        }
+        let (report, requests) = Clone::new(2).fetch(&backend, &clone.wants).expect("fetches");
+        assert!(report.is_complete() && report.chunks > 60, "{report:?}");
+        assert!(requests.get < 20, "{requests:?}");
+    }
+}
+
 /// What is gone from its known place since the catalogue was read is found at its new one.
 #[test]
 fn a_fetch_with_an_old_catalogue_looks_again() {
