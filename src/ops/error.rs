@@ -313,6 +313,13 @@ impl From<LockError> for OpError {
 }
 
 impl OpError {
+    /// Whether a remote has lost data, or never had it.
+    pub fn is_lost_there(&self) -> bool {
+        use OutputError::{DamagedThere, GoneThere, MissingThere};
+        matches!(self, OpError::Output(error)
+            if matches!(**error, MissingThere { .. } | GoneThere { .. } | DamagedThere { .. }))
+    }
+
     /// Whether it only says that something is not in the cache.
     pub fn is_not_downloaded(&self) -> bool {
         self.kind() == ErrorKind::NotDownloaded

@@ -12,7 +12,7 @@ use crate::ops::targets::{Filter, FilterOptions};
 use crate::ops::{OpError, held, trees};
 pub use crate::remote::transfer::foresee::FetchCounts;
 use crate::repo::Repo;
-use crate::report::Reporter;
+use crate::report::{Event, Reporter};
 
 /// What to fetch, and from where.
 #[derive(Clone, Debug, Default)]
@@ -116,12 +116,49 @@ impl Bringing<'_> {
             sum.requests += counts.requests;
             report.failed.extend(failed);
         } else {
-            let brought = bring::bring(self.repo, &mut from, &wishes, self.reporter)?;
+            let mut brought = bring::bring(self.repo, &mut from, &wishes, self.reporter)?;
+            if self.options.remote.is_none() {
+                self.ask_others(&from.name, &wishes, &mut brought)?;
+            }
             bring::bring_runs(self.repo, &mut from, runs, self.reporter)?;
             report.add(brought);
         }
         report.remote = from.name.clone();
         report.requests += from.remote.requests().total();
+        Ok(())
+    }
+
+    /// Looks on the other remotes for what the remote `first` has lost, and adds it to `brought`.
+    ///
+    /// One that cannot be used is passed over: what is missing is told anyway.
+    fn ask_others(&self, first: &str, wishes: &[Wish], brought: &mut Brought) -> Result<(), OpError> {
+        for name in self.repo.config().remote_names().into_iter().filter(|name| *name != first) {
+            let is_lost = |wish: &&Wish| {
+                let below = |(path, error): &&(RepoPath, OpError)| {
+                    error.is_lost_there() && path.starts_with(&wish.output)
+                };
+                brought.failed.iter().find(below).is_some()
+            };
+            let lacking: Vec<Wish> = wishes.iter().filter(is_lost).cloned().collect();
+            if lacking.is_empty() {
+                break;
+            }
+            let found = share::open(self.repo, Some(name), Access::Read, self.reporter)
+                .and_then(|mut from| bring::bring(self.repo, &mut from, &lacking, self.reporter));
+            let found = match found {
+                Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
+                Err(_) => continue,
+                Ok(found) => found,
+            };
+            if found.files + found.pages > 0 {
+                let message = format!(
+                    "not all is on `{first}` or sound there: {} came from `{name}`",
+                    files(found.files)
+                );
+                self.reporter.event(&Event::Warning { message });
+            }
+            brought.add_from_elsewhere(found, &lacking);
+        }
         Ok(())
     }
 
@@ -133,6 +170,10 @@ impl Bringing<'_> {
             Err(_) => Some(wish.clone()),
         }
     }
+}
+
+fn files(count: u64) -> String {
+    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
 }
 
 /// The paths inside an output, of those in `inside`, that `filter` takes (none: all of it); nothing if it

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use crate::model::object::{ContentId, RecordKind};
 use crate::model::path::RepoPath;
+use crate::ops::push::{self, PushOptions};
 use crate::ops::share::gather::{Item, Selection, gather};
 use crate::ops::share::{self, Access, FromCache};
-use crate::ops::{OpError, OutputError, push};
+use crate::ops::{OpError, OutputError};
 use crate::remote::check::{self, Lost, RemoteCheck};
 use crate::remote::mend;
-use crate::remote::names::{PACKS, ROOTS};
+use crate::remote::names::{PACKS, RootRecordName};
 use crate::remote::records::Root;
 use crate::remote::transfer::plan::plan_push;
 use crate::remote::transfer::{self, RecordSource};
@@ -84,10 +85,27 @@ pub fn run(
         mend::index_unknown_packs(&mut to.remote)?;
         mend::note_damage(&to.remote, &found.bad);
         sent = send_again(repo, name, &found, reporter)?;
+        say_needs_again(repo, &to, &found, reporter)?;
         to = share::open(repo, name, Access::Inspect, reporter)?;
         found = check::check(&mut to.remote, options.read_data, reporter)?;
     }
     report(repo, &to.name, found, sent, reporter)
+}
+
+/// Has this clone say again what it needs, where what it said is damaged or gone.
+fn say_needs_again(
+    repo: &Repo,
+    to: &share::NamedRemote,
+    found: &RemoteCheck,
+    reporter: &dyn Reporter,
+) -> Result<(), OpError> {
+    let own = RootRecordName::prefix(push::client(repo, reporter)?);
+    let is_damaged = found.damaged.iter().any(|(key, _)| key.as_str().starts_with(&own));
+    if is_damaged || found.is_without_needs() {
+        let options = PushOptions { remote: Some(to.name.clone()), renew: true, ..PushOptions::default() };
+        push::run(repo, &options, reporter)?;
+    }
+    Ok(())
 }
 
 /// Sends what was lost and is in the cache; returns how many records that were.
@@ -162,8 +180,16 @@ fn report(
             report.failed.push((path, error.into()));
         }
     }
-    // A root record that cannot be read may have needed anything. Other damage has a good copy.
-    elsewhere += found.damaged.iter().filter(|(key, _)| key.as_str().starts_with(ROOTS)).count();
+    if found.unknown_needs > 0 || found.is_without_needs() {
+        // They may have needed anything. Other damage has a good copy.
+        let error = OutputError::UnknownNeeds { count: found.unknown_needs, remote: remote.to_owned() };
+        report.failed.push((RepoPath::root(), error.into()));
+    }
+    // One that an interrupted push left serves nobody and harms nobody.
+    if !found.unindexed.is_empty() && !found.lost.is_empty() {
+        let error = OutputError::NotIndexed { count: found.unindexed.len(), remote: remote.to_owned() };
+        report.failed.push((RepoPath::root(), error.into()));
+    }
     if elsewhere > 0 {
         let error = OutputError::LostThere { count: elsewhere, remote: remote.to_owned() };
         report.failed.push((RepoPath::root(), error.into()));

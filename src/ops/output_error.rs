@@ -319,6 +319,22 @@ pub enum OutputError {
         /// The remote.
         remote: String,
     },
+    /// Records of what clones need that are damaged, or none at all.
+    #[error("what {} need of `{remote}` is not known", if *count == 1 { "a clone may" } else { "clones may" })]
+    UnknownNeeds {
+        /// How many records are damaged; 0 where there is none.
+        count: u64,
+        /// The remote.
+        remote: String,
+    },
+    /// Packs that no index names.
+    #[error("`{remote}` has {count} {} without an index", if *count == 1 { "pack" } else { "packs" })]
+    NotIndexed {
+        /// How many.
+        count: usize,
+        /// The remote.
+        remote: String,
+    },
     /// A tree that is not the one that its entries give, or sums that are not theirs.
     #[error("the list of files of `{path}` is not what its name or its pointer say")]
     OtherTree {

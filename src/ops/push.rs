@@ -36,6 +36,8 @@ pub struct PushOptions {
     pub create: bool,
     /// Leave out the records of the runs that made the outputs.
     pub no_run_cache: bool,
+    /// Say again what this clone needs, also where the remote seems to know.
+    pub renew: bool,
     /// Only say what would be sent.
     pub dry_run: bool,
 }
@@ -146,6 +148,7 @@ fn push_to(
     request.roots.extend(run_roots);
     request.roots.sort();
     request.roots.dedup();
+    request.renew = options.renew;
     let sent = push::push(&mut to.remote, plan, &wants, &source, &request, reporter)?;
     Ok(PushedTo { remote: to.name.clone(), sent, would_send: None })
 }
@@ -256,7 +259,7 @@ pub(super) fn request(repo: &Repo, wishes: &[Wish], reporter: &dyn Reporter) -> 
     let mut roots: Vec<Root> = wishes.iter().map(|wish| root(&wish.info)).collect();
     roots.sort();
     roots.dedup();
-    Ok(PushRequest { client: client(repo, reporter)?, project: project(repo)?, commits, roots })
+    Ok(PushRequest { client: client(repo, reporter)?, project: project(repo)?, commits, roots, renew: false })
 }
 
 /// This work tree's name on remotes.

@@ -145,7 +145,7 @@ fn pin_on(
     let random = u64::from_le_bytes(crate::fs::random_bytes());
     let client = ClientId(if report.dry_run { 0 } else { random });
     let roots = roots.into_iter().collect();
-    let request = PushRequest { client, project: ProjectId::PINS, commits, roots };
+    let request = PushRequest { client, project: ProjectId::PINS, commits, roots, renew: false };
     if !report.dry_run {
         push(&mut to.remote, plan, &list, &source, &request, reporter)?;
     }
@@ -195,7 +195,7 @@ pub fn unpin(
 /// The pins of a remote, sorted by time, then id.
 fn pins(remote: &Remote, name: &str) -> Result<Vec<(RootRecordName, RootRecord, Pin)>, OpError> {
     let records =
-        read_records(remote)?.into_iter().filter(|(_, _, record)| record.project == ProjectId::PINS);
+        read_records(remote)?.good.into_iter().filter(|(_, _, record)| record.project == ProjectId::PINS);
     let mut pins: Vec<_> = records
         .map(|(key, modified, record)| {
             let pin = described(&record, modified, name);

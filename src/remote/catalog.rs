@@ -292,6 +292,8 @@ impl Catalog {
                 break;
             }
         }
+        // What readable ones replace serves nobody, damaged or not.
+        refreshed.unreadable.retain(|name| !self.covers(name));
         self.is_known = true;
         Ok(refreshed)
     }

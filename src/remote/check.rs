@@ -29,6 +29,8 @@ pub struct RemoteCheck {
     pub bytes_read: u64,
     /// Records of what clones need.
     pub root_records: u64,
+    /// Records of what clones need that cannot be read, and that no newer one of the same clone replaces.
+    pub unknown_needs: u64,
     /// What these name: outputs and runs, each once.
     pub roots: u64,
     /// Records that these need, each once.
@@ -57,9 +59,18 @@ pub struct Lost {
 }
 
 impl RemoteCheck {
+    /// Whether there is data, and nothing says what of it is needed.
+    pub fn is_without_needs(&self) -> bool {
+        self.packs > 0 && self.root_records == 0
+    }
+
     /// Whether nothing is wrong.
     pub fn is_clean(&self) -> bool {
-        self.damaged.is_empty() && self.bad.is_empty() && self.unindexed.is_empty() && self.lost.is_empty()
+        !self.is_without_needs()
+            && self.damaged.is_empty()
+            && self.bad.is_empty()
+            && self.unindexed.is_empty()
+            && self.lost.is_empty()
     }
 }
 
@@ -75,6 +86,7 @@ pub fn check(remote: &mut Remote, share: u8, reporter: &dyn Reporter) -> Result<
     let packs = listed_packs(remote, &mut found)?;
     data::read_packs(remote, &packs, share, reporter, &mut found)?;
     let mut roots = BTreeSet::new();
+    let (mut newest, mut damaged) = (BTreeMap::new(), Vec::new());
     for line in list_sorted(remote.backend(), ROOTS)? {
         if interrupted() {
             return Err(Error::Interrupted);
@@ -88,10 +100,19 @@ pub fn check(remote: &mut Remote, share: u8, reporter: &dyn Reporter) -> Result<
         };
         found.root_records += 1;
         match RootRecord::decode_named(name, &bytes) {
-            Ok(record) => roots.extend(record.roots),
-            Err(error) => found.damaged.push((line.key, error.to_string())),
+            Ok(record) => {
+                roots.extend(record.roots);
+                let seq: &mut u64 = newest.entry(name.client).or_default();
+                *seq = name.seq.max(*seq);
+            }
+            Err(error) => {
+                damaged.push(name);
+                found.damaged.push((line.key, error.to_string()));
+            }
         }
     }
+    let is_last = |name: &&RootRecordName| newest.get(&name.client).is_none_or(|seq| *seq < name.seq);
+    found.unknown_needs = damaged.iter().filter(is_last).count() as u64;
     found.roots = roots.len() as u64;
     found.records = closure::check(remote, &packs, &roots, &mut found)?.len() as u64;
     found.damaged.sort();

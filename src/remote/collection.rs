@@ -74,9 +74,10 @@ impl Collection {
             }
             match read(backend, &name.key(), MAX_MARK) {
                 Ok(bytes) => {
-                    let place = || backend.describe().into();
-                    let mark = Mark::decode_named(name, &bytes);
-                    let mark = mark.map_err(|source| Error::Record { place: place(), source })?;
+                    let mark = Mark::decode_named(name, &bytes).map_err(|source| {
+                        let key = name.key().as_str().into();
+                        Error::UnreadableMark { place: backend.describe().into(), key, source }
+                    })?;
                     state.save_mark(name, &bytes);
                     self.marks.insert(name, mark.packs);
                 }

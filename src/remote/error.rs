@@ -114,6 +114,16 @@ pub enum Error {
         /// What is wrong with it.
         source: RecordError,
     },
+    /// A list of packs that are about to be deleted which cannot be read.
+    #[error("which packs the mark `{key}` at `{place}` takes away is not known")]
+    UnreadableMark {
+        /// The place.
+        place: Box<str>,
+        /// The mark's key.
+        key: Box<str>,
+        /// What is wrong with it.
+        source: RecordError,
+    },
     /// A project that is to be forgotten, and of which no record is there.
     #[error("no other project called `{project}` pushed to `{place}`")]
     NoSuchProject {
@@ -207,7 +217,7 @@ impl Advice for Error {
             Error::DamagedHere { .. } | Error::Incomplete { .. } | Error::DamagedIndex { .. } => {
                 ErrorKind::Damaged
             }
-            Error::UnreadableRecord { source, .. } => source.kind(),
+            Error::UnreadableRecord { source, .. } | Error::UnreadableMark { source, .. } => source.kind(),
             Error::NoSuchProject { .. } => ErrorKind::NoSuchTarget,
             Error::OwnProject { .. } => ErrorKind::Usage,
             Error::NotSettling { .. } | Error::Implausible { .. } => ErrorKind::RemoteInvalid,
@@ -238,7 +248,17 @@ impl Advice for Error {
                 Hint::new("run `mlv fsck --remote --repair` in a clone that has the data"),
             ],
             Error::DamagedIndex { .. } => vec![Hint::new("run `mlv remote reindex`")],
+            Error::UnreadableRecord { source, .. } if source.kind() == ErrorKind::RemoteInvalid => vec![
+                Hint::new(
+                    "run `mlv fsck --remote --repair` in each clone, until it is the one that wrote the record",
+                ),
+                Hint::new("30 days later the damaged one counts no longer, with `--keep 0d` at once"),
+            ],
             Error::UnreadableRecord { source, .. } => source.hints(),
+            Error::UnreadableMark { .. } => vec![
+                Hint::new("bring it back from a copy of the remote"),
+                Hint::new("or, when no `mlv gc` runs in any clone, delete it there"),
+            ],
             Error::NoSuchProject { known, .. } if known.is_empty() => {
                 vec![Hint::new("only this project uses the remote: mlv gc --cloud --dry-run")]
             }
@@ -263,6 +283,7 @@ impl Advice for Error {
             | Error::Incomplete { place, .. }
             | Error::DamagedIndex { place, .. }
             | Error::UnreadableRecord { place, .. }
+            | Error::UnreadableMark { place, .. }
             | Error::Implausible { place, .. }
             | Error::NoSuchProject { place, .. }
             | Error::NotSettling { place, .. } => Some(place.to_string()),

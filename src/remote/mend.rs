@@ -20,14 +20,9 @@ use crate::report::Reporter;
 const MAX_NOTES: usize = 256;
 
 /// Adds what stands in packs that the catalogue does not know, and writes it to the remote in place of
-/// the segments that cannot be read, if this user may; false if there is no such segment or pack.
+/// the segments that cannot be read, if this user may; false if there is no such pack.
 ///
 /// A pack whose table is damaged too is left out. Fails where the remote cannot be read.
-pub(crate) fn replace_damaged(remote: &mut Remote) -> Result<bool, Error> {
-    if remote.unreadable.is_empty() { Ok(false) } else { index_unknown_packs(remote) }
-}
-
-/// The same where no segment is known to be damaged, too.
 pub(crate) fn index_unknown_packs(remote: &mut Remote) -> Result<bool, Error> {
     let own_fault = |error| Error::Source(Cause::new(error));
     // A segment of a part of all hashes does not name all that is in its packs.

@@ -93,25 +93,29 @@ impl Remote {
                 if remote.options.operation != Operation::Write {
                     return Err(Error::NotARemote { place: remote.place() });
                 }
-                if remote.is_missed() {
-                    return Err(Error::Vanished { place: remote.place() });
+                match remote.is_known_place().then(|| remote.has_packs()) {
+                    Some(false) => return Err(Error::Vanished { place: remote.place() }),
+                    // Only the format was lost, and is written again: what is there is found by listing it.
+                    Some(true) => {}
+                    // What was never made holds nothing; should somebody make it meanwhile, the
+                    // verification of the push sees it.
+                    None => remote.catalog = Catalog::of_new_remote(),
                 }
-                // What was never made holds nothing; should somebody make it meanwhile, the
-                // verification of the push sees it.
-                remote.catalog = Catalog::of_new_remote();
             }
             Err(error) => return Err(error.into()),
         }
         Ok(remote)
     }
 
-    /// Whether there was a remote at this place, and there is nothing of it now.
-    fn is_missed(&self) -> bool {
+    /// Whether there was a remote at this place, which is not to be made anew.
+    fn is_known_place(&self) -> bool {
         let options = &self.options;
         let was_seen = options.cache.as_deref().is_some_and(|cache| State::was_seen(cache, &options.url));
-        // Where packs are left only the format was lost, and is written again.
-        let has_packs = || list_sorted(&self.line, PACKS).is_ok_and(|packs| !packs.is_empty());
-        was_seen && !options.create && !has_packs()
+        was_seen && !options.create
+    }
+
+    fn has_packs(&self) -> bool {
+        list_sorted(&self.line, PACKS).is_ok_and(|packs| !packs.is_empty())
     }
 
     fn accept(&mut self, bytes: &[u8]) -> Result<(), Error> {

@@ -90,6 +90,19 @@ pub enum RecordError {
     },
 }
 
+impl RecordError {
+    fn is_about_format(&self) -> bool {
+        let (RecordError::TooLong { what, .. }
+        | RecordError::Malformed { what, .. }
+        | RecordError::OtherContent { what }
+        | RecordError::Version { what, .. }) = self
+        else {
+            return false;
+        };
+        *what == RecordType::Format
+    }
+}
+
 impl Advice for RecordError {
     fn kind(&self) -> ErrorKind {
         match self {
@@ -101,6 +114,10 @@ impl Advice for RecordError {
     fn hints(&self) -> Vec<Hint> {
         match self.kind() {
             ErrorKind::UnsupportedVersion => vec![Hint::new("install a newer mlv; nothing was changed")],
+            _ if self.is_about_format() => vec![Hint::new(
+                "bring `mlv-remote` back from a copy of the remote; or delete it there, and run `mlv push` in a clone \
+                 that used the remote, which writes it again",
+            )],
             _ => vec![Hint::new(
                 "bring it back from a copy of the remote, or `mlv push -r NAME` to a new one where the data is",
             )],

@@ -7,6 +7,7 @@ use crate::cli::help;
 use crate::cli::render::{Viewpoint, count};
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
+use crate::model::path::RepoPath;
 use crate::model::units::{ByteSize, Span};
 use crate::ops::fsck;
 use crate::ops::fsck_remote::{self, FsckRemoteOptions, FsckRemoteReport};
@@ -170,14 +171,16 @@ impl RemoteReport {
             out.bad("damaged").put(" blake3:").put(hash).end();
         }
         if report.failed.is_empty() && report.damaged.len() + report.bad.len() > 0 {
-            out.put("Of all that is damaged there is another copy.").end();
+            out.put("What is damaged is not needed, or can be read elsewhere.").end();
+            out.hint("`mlv gc --cloud` deletes it in time");
         }
         if report.unindexed > 0 {
             let packs = count(report.unindexed, "pack");
-            out.put(format!(
-                "{packs} without an index, from a push that was cut off: `mlv gc -c` removes such."
-            ))
-            .end();
+            let whence = match report.failed.is_empty() {
+                true => ", from a push that was cut off: `mlv gc -c` removes such",
+                false => "",
+            };
+            out.put(format!("{packs} without an index{whence}.")).end();
         }
         let (packs, roots) = (count(report.packs, "pack"), count(report.roots, "output"));
         let records = count(report.records, "record");
@@ -192,6 +195,11 @@ impl RemoteReport {
 
     fn failures(&self) -> Vec<Failure> {
         let failed = self.report.failed.iter();
-        failed.map(|(path, error)| Failure::of(self.view.path(path.as_str()), error)).collect()
+        // What is wrong with the remote as a whole has no path.
+        let named = |path: &RepoPath| match path.is_root() {
+            true => self.report.remote.clone(),
+            false => self.view.path(path.as_str()),
+        };
+        failed.map(|(path, error)| Failure::of(named(path), error)).collect()
     }
 }

@@ -160,7 +160,9 @@ impl Report for GcReport {
         if done.waiting > 0 {
             let packs = count(done.waiting, "marked pack");
             let days = count(done.waiting_seconds.div_ceil(24 * 3600), "day");
-            out.put(format!("{packs} ({}) wait; the first can go in {days}.", ByteSize(done.waiting_bytes)));
+            let wait = if done.waiting == 1 { "waits" } else { "wait" };
+            let bytes = ByteSize(done.waiting_bytes);
+            out.put(format!("{packs} ({bytes}) {wait}; the first can go in {days}."));
             out.end().hint("mlv gc --cloud, then");
         }
     }

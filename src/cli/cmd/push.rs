@@ -51,6 +51,7 @@ pub(crate) fn run(cx: &Context, args: PushArgs) -> Result<PushReport, CliError> 
         create: args.create,
         no_run_cache: args.no_run_cache,
         dry_run: args.dry_run.dry_run,
+        renew: false,
     };
     Ok(push::run(cx.repo_with(args.jobs.number())?, &options, cx.reporter())?)
 }

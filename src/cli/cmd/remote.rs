@@ -216,7 +216,7 @@ impl Report for RemoteReindexReport {
             out.warn("warning").put(": the table of pack ").put(pack).put(" cannot be read").end();
         }
         if !self.index.unreadable.is_empty() {
-            out.hint("mlv fsck --remote --read-data --repair");
+            out.hint("what the old index says of them goes on to count; for the rest: `mlv push -A` where the data is");
         }
         let (records, packs) = (count(self.index.records, "record"), count(self.index.packs, "pack"));
         let verb = if self.dry_run { "Would index" } else { "Indexed" };

@@ -11,6 +11,8 @@ impl OutputError {
             OutputError::WholeRepository
             | OutputError::DamagedRecords { .. }
             | OutputError::LostThere { .. }
+            | OutputError::UnknownNeeds { .. }
+            | OutputError::NotIndexed { .. }
             | OutputError::BrokenInCache { .. }
             | OutputError::BadPlace { .. }
             | OutputError::PlaceTaken { .. }
@@ -177,6 +179,11 @@ impl OutputError {
                  still is, or fetch it from another remote"
                     .to_owned()
             }
+            OutputError::UnknownNeeds { count: 0, .. } => "run `mlv push` in every clone".to_owned(),
+            OutputError::UnknownNeeds { .. } => {
+                "run `mlv fsck --remote --repair` in each clone, until it is the one that wrote the record".to_owned()
+            }
+            OutputError::NotIndexed { .. } => "run `mlv fsck --remote --repair`".to_owned(),
             OutputError::LostThere { .. } | OutputError::LostFrom { .. } => {
                 "run `mlv fsck --remote --repair` in a clone that has the data".to_owned()
             }
@@ -226,6 +233,8 @@ impl Advice for OutputError {
             | OutputError::DamagedHere { .. }
             | OutputError::DamagedInWorkTree { .. }
             | OutputError::DamagedRecords { .. }
+            | OutputError::UnknownNeeds { .. }
+            | OutputError::NotIndexed { .. }
             | OutputError::LostFrom { .. }
             | OutputError::LostThere { .. }
             | OutputError::BrokenInCache { .. }

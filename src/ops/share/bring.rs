@@ -45,6 +45,27 @@ pub struct Brought {
     pub failed: Vec<(RepoPath, OpError)>,
 }
 
+impl Brought {
+    /// Adds what another remote gave of `wishes`, of which something was lost on the first.
+    pub fn add_from_elsewhere(&mut self, found: Brought, wishes: &[Wish]) {
+        self.files += found.files;
+        self.pages += found.pages;
+        self.bytes += found.bytes;
+        self.chunks += found.chunks;
+        let is_asked = |path: &RepoPath| wishes.iter().any(|wish| path.starts_with(&wish.output));
+        let (before, mut rest): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.failed).into_iter().partition(|(path, _)| is_asked(path));
+        let mut before: std::collections::BTreeMap<RepoPath, OpError> = before.into_iter().collect();
+        for (path, error) in found.failed {
+            // What the remote that it belongs to has lost is told of that one.
+            let error = before.remove(&path).unwrap_or(error);
+            rest.push((path, error));
+        }
+        rest.sort_by(|a, b| a.0.cmp(&b.0));
+        self.failed = rest;
+    }
+}
+
 /// Fetches what the cache lacks of `wishes`. What came is durable on return.
 ///
 /// Fails where the remote or the cache does; what is missing or damaged on the remote is listed.

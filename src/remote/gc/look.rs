@@ -65,17 +65,20 @@ impl Run<'_> {
     pub(super) fn look(&mut self, before: Option<&Look>) -> Result<Look, Error> {
         let early_records = early("gc-marks-before-records", || read_records(self.remote))?;
         self.remote.refresh_collection()?;
-        let records = early_records.map_or_else(|| read_records(self.remote), Ok)?;
+        let mut records = early_records.map_or_else(|| read_records(self.remote), Ok)?;
         let commits = (self.commits)().map_err(Error::Source)?;
         self.refresh_index()?;
         let packs = list_packs(self.remote)?;
         let marks: Vec<SeenMark> = self.remote.collection.marks().map(SeenMark::of).collect();
+        let now = self.remote.backend().now()?;
+        let aged = records.replaced(self.options.project, now, self.options.rules.keep)?;
+        let records = records.good;
         let mut look = Look {
-            now: self.remote.backend().now()?,
+            now,
             marked: marks.iter().flat_map(|mark| mark.packs.iter().copied()).collect(),
             marks,
             newest: BTreeMap::new(),
-            aged: Vec::new(),
+            aged,
             packs,
             live: Live::new(),
             bad: BTreeSet::new(),
@@ -223,30 +226,62 @@ impl SeenMark {
 /// A root record, and when it was written, by the store's clock.
 pub(crate) type Record = (RootRecordName, SystemTime, RootRecord);
 
-/// All root records. One that cannot be read may need anything (R9).
-pub(crate) fn read_records(remote: &Remote) -> Result<Vec<Record>, Error> {
+/// The root records of a remote.
+pub(crate) struct Records {
+    pub(crate) good: Vec<Record>,
+    /// Those that cannot be read: what they need is not known (R9).
+    pub(crate) damaged: Vec<(RootRecordName, SystemTime, Error)>,
+}
+
+impl Records {
+    /// The keys of damaged ones, if all are such as would not count any more: the clone has said since what
+    /// it needs, and what it needed before counted for `keep`.
+    fn replaced(&mut self, own: ProjectId, now: SystemTime, keep: Duration) -> Result<Vec<Key>, Error> {
+        let mut keys = Vec::new();
+        for (name, modified, error) in std::mem::take(&mut self.damaged) {
+            let is_newer = |(other, _, record): &Record| {
+                other.client == name.client && other.seq > name.seq && record.project == own
+            };
+            if age(now, modified) < keep || !self.good.iter().any(is_newer) {
+                return Err(error);
+            }
+            keys.push(name.key());
+        }
+        Ok(keys)
+    }
+}
+
+pub(crate) fn read_records(remote: &Remote) -> Result<Records, Error> {
     let backend = remote.backend();
     let listed = list_sorted(backend, ROOTS)?;
     let named: Vec<(RootRecordName, Listed)> =
         listed.into_iter().filter_map(|line| Some((RootRecordName::parse(&line.key)?, line))).collect();
     let jobs = if backend.round_trip() == RoundTrip::Network { READS } else { 1 };
-    let one =
-        |(name, line): &(RootRecordName, Listed)| {
-            if interrupted() {
-                return Err(Error::Interrupted);
-            }
-            let bytes = match read(backend, &line.key, MAX_ROOT_RECORD) {
-                Ok(bytes) => bytes,
-                // Another collector deleted it since it was listed, as one that no longer counts.
-                Err(error) if error.is_not_found() => return Ok(None),
-                Err(error) => return Err(error.into()),
-            };
-            let record = RootRecord::decode_named(*name, &bytes).map_err(|source| {
-                Error::UnreadableRecord { place: remote.place(), key: line.key.as_str().into(), source }
-            })?;
-            Ok(Some((*name, line.modified, record)))
+    let one = |(name, line): &(RootRecordName, Listed)| {
+        if interrupted() {
+            return Err(Error::Interrupted);
+        }
+        let bytes = match read(backend, &line.key, MAX_ROOT_RECORD) {
+            Ok(bytes) => bytes,
+            // Another collector deleted it since it was listed, as one that no longer counts.
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error.into()),
         };
-    par::map(jobs, &named, one).into_iter().filter_map(Result::transpose).collect()
+        Ok(Some((*name, line.modified, RootRecord::decode_named(*name, &bytes))))
+    };
+    let mut records = Records { good: Vec::new(), damaged: Vec::new() };
+    for found in par::map(jobs, &named, one) {
+        match found? {
+            Some((name, modified, Ok(record))) => records.good.push((name, modified, record)),
+            Some((name, modified, Err(source))) => {
+                let key = name.key().as_str().into();
+                let error = Error::UnreadableRecord { place: remote.place(), key, source };
+                records.damaged.push((name, modified, error));
+            }
+            None => {}
+        }
+    }
+    Ok(records)
 }
 
 fn list_packs(remote: &Remote) -> Result<HashMap<PackId, Stat>, Error> {

@@ -12,7 +12,7 @@ use crate::model::object::{RecordKey, RecordKind};
 use crate::remote::backend::Backend;
 use crate::remote::catalog::{Catalog, Place, SortedKeys};
 use crate::remote::error::Error;
-use crate::remote::mend::replace_damaged;
+use crate::remote::mend::index_unknown_packs;
 use crate::remote::open::Remote;
 use crate::remote::transfer::RecordSink;
 use crate::remote::transfer::large::fetch_files;
@@ -111,8 +111,8 @@ pub fn fetch(
         let knows_more = match round {
             // Nothing more at the known places: what others wrote or merged meanwhile may tell,
             0 => remote.refresh(reporter).map(|_| true)?,
-            // or, where an index is damaged, the packs themselves.
-            1 => replace_damaged(remote)?,
+            // or, where an index is damaged or lost, the packs themselves.
+            1 => index_unknown_packs(remote)?,
             _ => false,
         };
         if !knows_more {

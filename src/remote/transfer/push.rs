@@ -44,6 +44,8 @@ pub struct PushRequest {
     pub commits: Vec<CommitName>,
     /// The roots; their closure is what the list of wants holds.
     pub roots: Vec<Root>,
+    /// Whether a record is written also where the last one seems to say the same: it may be damaged.
+    pub renew: bool,
 }
 
 /// What a push did.
@@ -249,7 +251,7 @@ impl Push<'_> {
                     backend.now()?.duration_since(line.modified).is_ok_and(|age| age < KEEP_WINDOW / 2),
                 )
             };
-            if is_same && is_young()? {
+            if is_same && !request.renew && is_young()? {
                 return Ok(());
             }
         }

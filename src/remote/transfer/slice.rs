@@ -8,7 +8,7 @@ use crate::error::{Advice, ErrorKind};
 use crate::model::digest::{Digest, Hasher, ObjectId};
 use crate::model::object::{RecordKey, RecordKind};
 use crate::remote::error::{Cause, Error};
-use crate::remote::mend::replace_damaged;
+use crate::remote::mend::index_unknown_packs;
 use crate::remote::open::Remote;
 use crate::remote::transfer::RecordSink;
 use crate::remote::transfer::fetch::{Bad, Fetching};
@@ -84,8 +84,8 @@ pub fn read_slice(
             0 => true,
             // What others wrote or merged meanwhile may tell more,
             1 => remote.refresh(reporter).map(|_| true)?,
-            // or, where an index is damaged, the packs themselves.
-            _ => replace_damaged(remote)?,
+            // or, where an index is damaged or lost, the packs themselves.
+            _ => index_unknown_packs(remote)?,
         };
         if !knows_more {
             break;

@@ -95,6 +95,8 @@ fn what_is_lost_is_found_and_sent_again() {
         let report = env.json(&["fsck", "--remote", "--read-data", "--repair"]);
         assert_eq!(report["sent"].as_u64() > Some(0), !by_the_index, "{what}: {report}");
         assert!(texts(&report["lost"]).is_empty(), "{what}: {report}");
+        let is_told = report["damaged"].as_array().is_some_and(|damaged| !damaged.is_empty());
+        assert!(!(by_the_index && is_told), "what was replaced serves nobody: {report}");
         env.mlv(&["fsck", "--remote", "--read-data"]).success();
         fresh.mlv(&["pull"]).success();
         assert_eq!(fresh.snapshot(), env.snapshot(), "{what}");
@@ -128,6 +130,123 @@ fn root_record_that_is_damaged_is_told() {
     let (kind, document) = env.json_error(&["fsck", "--remote"], 5);
     assert_eq!(kind, "damaged", "{document}");
     assert!(document["damaged"][0]["key"].as_str().is_some_and(|key| key.starts_with("rt/")), "{document}");
+    // The clone that wrote it says again what it needs; others cannot.
+    let other = env.clone_to("other");
+    let told = other.mlv(&["fsck", "--remote", "--repair"]).code(5).stderr();
+    assert!(told.contains("hint: run `mlv fsck --remote --repair` in each clone"), "{told}");
+    env.mlv(&["push"]).success();
+    assert_eq!(env.json_error(&["gc", "-c", "--keep", "0d"], 7).0, "remote_invalid");
+    env.mlv(&["fsck", "--remote", "--repair"]).success();
+    other.mlv(&["fsck", "--remote"]).success();
+    // What it needed before may be what could not be read.
+    let refused = env.mlv(&["gc", "-c"]).code(7).stderr();
+    assert!(refused.contains("with `--keep 0d` at once"), "{refused}");
+    assert_eq!(env.json(&["gc", "-c", "--keep", "0d"])["root_records"].as_u64(), Some(1));
+    let clean = env.json(&["fsck", "--remote"]);
+    assert!(clean["damaged"].as_array().is_some_and(Vec::is_empty), "{clean}");
+}
+
+// R9: packs that nobody needs are not sound, but a remote that lost its records.
+#[test]
+fn remote_without_records_is_no_sound_one() {
+    let env = pushed();
+    stored(&env, "rt").iter().for_each(|path| fs::remove_file(path).expect("it can be removed"));
+    insta::assert_snapshot!(env.mlv(&["fsck", "--remote"]).code(5).stderr().lines().skip(1).collect::<Vec<_>>().join("\n"), @r"
+    error: what clones may need of `storage` is not known
+    hint: run `mlv push` in every clone
+    ");
+    env.mlv(&["fsck", "--remote", "--repair"]).success();
+    assert_eq!(stored(&env, "rt").len(), 1);
+    env.mlv(&["gc", "-c"]).success();
+}
+
+// R10: an index that is gone costs a look into the packs, also for who has no data.
+#[test]
+fn lost_index_is_found_again_in_the_packs() {
+    let env = pushed();
+    let fresh = env.clone_to("fresh");
+    stored(&env, "ix").iter().for_each(|path| fs::remove_file(path).expect("it can be removed"));
+    let (_, document) = env.json_error(&["fsck", "--remote"], 5);
+    let hints = document["error"]["hints"].to_string();
+    assert!(hints.contains("run `mlv fsck --remote --repair`"), "{document}");
+    fresh.mlv(&["pull"]).success();
+    assert_eq!(fresh.snapshot(), env.snapshot());
+    env.mlv(&["fsck", "--remote", "--read-data"]).success();
+}
+
+// R4, R14: what one remote lost comes from another that has it.
+#[test]
+fn what_one_remote_lost_comes_from_another() {
+    let base = pushed();
+    let _ = base.beside("second");
+    base.mlv(&["remote", "add", "second", "../second"]).success();
+    base.mlv(&["remote", "add", "nowhere", "../nowhere"]).success();
+    base.mlv(&["push", "-r", "second"]).success();
+    base.commit("two remotes");
+    for damage in ["gone", "flipped"] {
+        let env = base.duplicate();
+        let fresh = env.clone_to("fresh");
+        for pack in stored(&env, "pk") {
+            let middle = fs::metadata(&pack).expect("it is there").len() as usize / 2;
+            match damage {
+                "gone" => fs::remove_file(pack).expect("it can be removed"),
+                _ => flip(&pack, middle),
+            }
+        }
+        assert_eq!(
+            fresh.mlv(&["pull", "-r", "storage"]).exit_code(),
+            5,
+            "{damage}: only the named one is asked"
+        );
+        let pulled = fresh.mlv(&["pull"]).success().stderr();
+        assert!(pulled.contains("warning: not all is on `storage` or sound there: "), "{pulled}");
+        assert!(pulled.contains(" came from `second`"), "{pulled}");
+        assert_eq!(fresh.snapshot(), env.snapshot(), "{damage}");
+        // It has the bytes now, and heals the first.
+        fresh.mlv(&["push"]).success();
+        env.mlv(&["fsck", "--remote"]).success();
+    }
+    let env = base.duplicate();
+    let fresh = env.clone_to("fresh");
+    for name in ["remote", "second"] {
+        fs::remove_dir_all(env.root().join(name).join("pk")).expect("it is there");
+    }
+    let failed = fresh.mlv(&["pull", "a"]).code(5).stderr();
+    assert!(failed.starts_with("error: the remote `storage` no longer holds the data of `a`"), "{failed}");
+}
+
+// R10: the file that says that this is a remote is written again, and nothing is sent for it.
+#[test]
+fn format_that_was_lost_is_written_again() {
+    for damage in ["", "{"] {
+        let env = pushed();
+        let format = env.root().join("remote/mlv-remote");
+        fs::remove_file(&format).expect("it is there");
+        if !damage.is_empty() {
+            fs::write(&format, damage).expect("it can be written");
+            let refused = env.mlv(&["push"]).code(7).stderr();
+            assert!(refused.contains("or delete it there, and run `mlv push`"), "{refused}");
+            fs::remove_file(&format).expect("it is there");
+        }
+        assert_eq!(env.json(&["push"])["packs"].as_u64(), Some(0));
+        let fresh = env.clone_to("fresh");
+        fresh.mlv(&["pull"]).success();
+        assert_eq!(fresh.snapshot(), env.snapshot());
+    }
+}
+
+// R9: which packs go is not known; the message names the mark.
+#[test]
+fn damaged_mark_is_named_with_what_to_do() {
+    let env = pushed();
+    let name = format!("gc/m-{:032x}{:016x}", 1, 1);
+    let path = env.root().join("remote").join(&name);
+    fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+    fs::write(&path, "no mark").expect("it can be written");
+    let refused = env.mlv(&["push"]).code(7).stderr();
+    assert!(refused.contains(&name) && refused.contains("when no `mlv gc` runs"), "{refused}");
+    fs::remove_file(&path).expect("it is there");
+    env.mlv(&["push"]).success();
 }
 
 // What another commit needs and nobody has any more is named by its hash.

@@ -392,7 +392,12 @@ fn what_cannot_be_known_or_believed_stops_it() {
     };
     type Break<'a> = (&'a str, &'a dyn Fn(&TestEnv), i32, &'a str);
     let cases: &[Break<'_>] = &[
-        ("a record is damaged", &|env| flip(&stored(env, "rt")[0]), 7, "remote_invalid"),
+        (
+            "the last record of a clone is damaged",
+            &|env| flip(stored(env, "rt").iter().max().expect("a record")),
+            7,
+            "remote_invalid",
+        ),
         ("an index is damaged", &|env| flip(&stored(env, "ix")[0]), 5, "damaged"),
         (
             "all packs are gone",
@@ -528,7 +533,7 @@ fn a_copy_that_is_damaged_saves_nothing() {
         }
         env.lose_cache();
         env.remove("a");
-        env.mlv(&["pull"]).exit_code()
+        env.mlv(&["pull", "-r", "storage"]).exit_code()
     };
     assert_eq!([collect_with(0, ""), collect_with(1, "")], [0, 0]);
     let left_out = "gc-copies-are-read";

@@ -88,7 +88,7 @@ fn damage_is_told_with_what_mends_it() {
     env.write(env.root().join("remote/mlv-remote"), "nonsense");
     env.commit("data");
     let said = refused(&env.clone_to("clone"), &["fetch"], 7);
-    assert!(said.contains("hint: bring it back from a copy of the remote"), "{said}");
+    assert!(said.contains("hint: bring `mlv-remote` back from a copy of the remote"), "{said}");
     assert!(!said.contains("/repo/../remote"), "{said}");
 }
 

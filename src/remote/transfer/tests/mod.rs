@@ -220,6 +220,7 @@ impl Clone {
             project: ProjectId(1),
             commits: Vec::new(),
             roots: self.roots.clone(),
+            renew: false,
         }
     }
 
