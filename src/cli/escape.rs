@@ -113,6 +113,21 @@ pub(crate) fn json_line(value: &impl serde::Serialize) -> String {
     String::from_utf8(bytes).expect("the serializer writes UTF-8")
 }
 
+/// What a terminal would show of a line in the end: what a progress bar overwrote is left out,
+/// and so are the sequences that paint.
+pub(crate) fn visible(line: &str) -> String {
+    let line = line.trim_end_matches('\r');
+    let line = line.rsplit('\r').next().unwrap_or_default();
+    let mut pieces = line.split("\x1b[");
+    let mut text = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        // ECMA-48 §5.4: parameters and intermediates, then one final byte from `@` to `~`.
+        let end = piece.find(|c: char| ('@'..='~').contains(&c)).map_or(piece.len(), |at| at + 1);
+        text.push_str(&piece[end..]);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,5 +173,11 @@ mod tests {
             let text = format!("cannot reach https://{user}:{word}SECRET@host.example/path");
             prop_assert!(!redact(&text).contains("SECRET"));
         }
+    }
+
+    #[test]
+    fn output_of_a_stage_is_shown_as_it_ended() {
+        assert_eq!(visible("10 %\r50 %\r\x1b[32m100 %\x1b[0m\r"), "100 %");
+        assert_eq!(visible("cut \x1b[31"), "cut ");
     }
 }

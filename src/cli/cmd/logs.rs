@@ -1,5 +1,6 @@
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Failure};
+use crate::cli::escape::visible;
 use crate::cli::help;
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
@@ -41,7 +42,7 @@ impl Report for LogsReport {
                 if several {
                     out.name(&stage.stage).put(" | ");
                 }
-                out.put(line.replace('\t', "    ")).end();
+                out.put(visible(line).replace('\t', "    ")).end();
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::cli::escape::visible;
 use crate::cli::ui::{Text, Ui};
 use crate::model::units::{ByteSize, Span};
 use crate::report::Event;
@@ -59,21 +60,6 @@ fn describe(event: &Event, out: &mut Text) {
     out.end();
 }
 
-/// What a terminal would show of a line in the end: what a progress bar overwrote is left out,
-/// and so are the sequences that paint.
-pub(super) fn visible(line: &str) -> String {
-    let line = line.trim_end_matches('\r');
-    let line = line.rsplit('\r').next().unwrap_or_default();
-    let mut pieces = line.split("\x1b[");
-    let mut text = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        // ECMA-48 §5.4: parameters and intermediates, then one final byte from `@` to `~`.
-        let end = piece.find(|c: char| ('@'..='~').contains(&c)).map_or(piece.len(), |at| at + 1);
-        text.push_str(&piece[end..]);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,11 +89,5 @@ mod tests {
             text_of(&Event::Warning { message: "a\x1b]0;x\x07".into() }),
             "warning: a\\x1b]0;x\\x07\n"
         );
-    }
-
-    #[test]
-    fn output_of_a_stage_is_shown_as_it_ended() {
-        assert_eq!(visible("10 %\r50 %\r\x1b[32m100 %\x1b[0m\r"), "100 %");
-        assert_eq!(visible("cut \x1b[31"), "cut ");
     }
 }

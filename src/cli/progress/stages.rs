@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::cli::escape::escape;
-use crate::cli::progress::lines::visible;
+use crate::cli::escape::{escape, visible};
 use crate::model::units::Seconds;
 use crate::report::Event;
 

@@ -7,7 +7,7 @@ fn project() -> TestEnv {
     env.write(
         "mlv.yaml",
         "stages:\n  \
-         good: {cmd: 'echo one; echo two >&2; printf \"10\\r100\\n\"', outs: []}\n  \
+         good: {cmd: 'echo one; echo two >&2; printf \"10\\r\\033[1m100\\033[0m\\n\"', outs: []}\n  \
          bad: {cmd: 'echo before; printf \"\\033]0;x\\007\"; exit 3'}\n  \
          never: {cmd: 'echo never', deps: [nothing]}\n",
     );
@@ -34,7 +34,8 @@ fn output_of_the_last_run_is_kept_also_of_a_failure() {
     let document = env.json(&["logs", "good"]);
     assert_eq!(document["stages"][0]["lines"][1], "two");
     let file = document["stages"][0]["log"].as_str().expect("a path").to_owned();
-    assert_eq!(env.read_text(file), "one\ntwo\n10\r100\n");
+    assert_eq!(document["stages"][0]["lines"][2], "\u{1b}[1m100\u{1b}[0m", "programs get what was printed");
+    assert_eq!(env.read_text(file), "one\ntwo\n10\r\u{1b}[1m100\u{1b}[0m\n");
     env.write("mlv.yaml", "stages:\n  good: {cmd: echo three}\n");
     env.mlv(&["repro"]).success();
     assert_eq!(env.mlv(&["logs", "good"]).success().stdout(), "three\n");
