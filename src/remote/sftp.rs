@@ -106,7 +106,10 @@ impl SftpBackend {
         about: About<'_>,
         work: impl FnOnce(&mut Files<'_>) -> Result<T, SftpError>,
     ) -> Result<T, BackendError> {
-        let told = |error: SftpError| self.error(about, error.situation()).because(error);
+        let told = |error: SftpError| {
+            let remedy = error.remedy().map(Into::into);
+            BackendError { remedy, ..self.error(about, error.situation()) }.because(error)
+        };
         let mut session = self.session().map_err(told)?;
         let done = work(&mut Files(&mut session));
         match &done {

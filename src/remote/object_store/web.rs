@@ -38,6 +38,8 @@ pub(crate) struct WebBackend {
     base: String,
     headers: HeaderMap,
     place: String,
+    /// The remote's name, for hints.
+    remote: String,
 }
 
 /// The backend of `https://host/folder`. Nothing is sent yet.
@@ -61,6 +63,7 @@ pub(crate) fn open_web(spec: &RemoteSpec) -> Result<WebBackend, SpecError> {
         base: format!("{scheme}://{host}/{path}{slash}"),
         headers,
         place: spec.display_url(),
+        remote: spec.name.clone(),
     })
 }
 
@@ -114,7 +117,12 @@ impl WebBackend {
     }
 
     fn told(&self, broken: Broken, action: Action, key: &str) -> BackendError {
-        self.error(broken.situation(), action, key).because(broken)
+        let mut told = self.error(broken.situation(), action, key);
+        if told.situation == Situation::Denied {
+            let modify = format!("mlv remote modify --local {}", self.remote);
+            told.remedy = Some(format!("log in: `{modify} user NAME` and `{modify} password WORD`").into());
+        }
+        told.because(broken)
     }
 
     async fn ask(&self, method: &str, key: &str, range: Option<&Range<u64>>) -> Result<HttpResponse, Broken> {
@@ -279,6 +287,11 @@ impl Backend for WebBackend {
 
     fn describe(&self) -> String {
         self.place.clone()
+    }
+
+    fn credentials(&self) -> Option<String> {
+        let source = if self.headers.is_empty() { "none: anonymous" } else { "options of the remote" };
+        Some(source.to_owned())
     }
 }
 

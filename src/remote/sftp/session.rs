@@ -53,6 +53,22 @@ impl SftpError {
         }
     }
 
+    /// What to do about it, where SSH is what came in the way.
+    pub(super) fn remedy(&self) -> Option<&'static str> {
+        match self {
+            SftpError::Closed { situation: Situation::Denied, .. } => Some(
+                "make `ssh` log in there without asking: load the key by `ssh-add`, or set the remote's `keyfile`",
+            ),
+            SftpError::Closed { situation: Situation::Untrusted, .. } => Some(
+                "log in there once by hand, with `ssh`, and accept the host's key if it is the right one",
+            ),
+            SftpError::Nonsense => {
+                Some("see that no login script there prints anything: `ssh HOST true` is silent")
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the session can go on.
     pub(super) fn is_answer(&self) -> bool {
         matches!(self, SftpError::Status(_))

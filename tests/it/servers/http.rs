@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::TestEnv;
+use crate::support::http::{Answer, serve};
 use crate::support::servers::Nginx;
 
 /// Makes the list of a copy as docs/guides/remotes.md says.
@@ -37,6 +38,27 @@ fn copy_on_a_web_server_is_pulled_and_never_pushed_to() {
     clone.mlv(&["add", "a"]).success();
     let refused = clone.mlv(&["push"]).code(7);
     assert!(refused.stderr().contains("can only be read"), "{refused}");
+    assert!(refused.stderr().contains("mlv push -r NAME"), "{refused}");
     let tested = clone.mlv(&["remote", "test"]).success();
     assert!(tested.stdout().contains("no\twrite\t"), "{tested}");
+}
+
+#[test]
+fn login_that_a_web_server_wants_is_asked_for() {
+    let url = serve(|request| match request.header("authorization") {
+        // `ada:word`
+        "Basic YWRhOndvcmQ=" => Answer::new("404 Not Found"),
+        _ => Answer::new("401 Unauthorized"),
+    });
+    let env = TestEnv::ready();
+    env.mlv(&["remote", "add", "--local", "-d", "web", &url]).success();
+    let refused = env.mlv(&["remote", "test"]).code(7);
+    assert!(refused.to_string().contains("credentials: none: anonymous"), "{refused}");
+    assert!(refused.stderr().contains("`mlv remote modify --local web user NAME`"), "{refused}");
+    for (option, value) in [("user", "ada"), ("password", "word")] {
+        env.mlv(&["remote", "modify", "--local", "web", option, value]).success();
+    }
+    let tested = env.mlv(&["remote", "test"]);
+    let tested = tested.to_string();
+    assert!(tested.contains("credentials: options of the remote") && !tested.contains("401"), "{tested}");
 }

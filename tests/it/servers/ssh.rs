@@ -40,6 +40,17 @@ fn refused_login_says_what_ssh_says() {
     server.lock_out();
     let refused = env.mlv(&["push"]).code(7);
     assert!(refused.stderr().contains("Permission denied (publickey)"), "{refused}");
+    assert!(refused.stderr().contains("`ssh-add`"), "{refused}");
     let json = env.mlv(&["push", "--json"]).code(7);
     assert_eq!(json.error_kind(), "access_denied");
+}
+
+#[test]
+fn server_that_nobody_vouches_for_is_refused() {
+    let Some(server) = Sshd::start() else { return };
+    let env = on(&server);
+    server.forget();
+    let refused = env.mlv(&["push"]).code(7);
+    assert!(refused.stderr().contains("Host key verification failed"), "{refused}");
+    assert!(refused.stderr().contains("accept the host's key"), "{refused}");
 }

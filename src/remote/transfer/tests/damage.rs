@@ -128,7 +128,9 @@ fn chunks_of_packs_that_are_gone_are_asked_for_together() {
     let mut clone = Clone::new(1);
     clone.add_file("large", noise(9, 8 << 20));
     let copies = [memory(), memory()];
-    copies.iter().for_each(|copy| drop(clone.push(copy).expect("pushes")));
+    for copy in &copies {
+        clone.push(copy).expect("pushes");
+    }
     for kept in &copies {
         // The indexes of both, and the packs of one.
         let backend = memory();

@@ -51,6 +51,11 @@ impl Sshd {
         self.server.folder().join(name)
     }
 
+    /// Makes the client forget the server.
+    pub(crate) fn forget(&self) {
+        fs::write(self.server.folder().join("known_hosts"), "").expect("written");
+    }
+
     /// Takes the key away.
     pub(crate) fn lock_out(&self) {
         fs::write(self.server.folder().join("user.pub"), "").expect("written");
