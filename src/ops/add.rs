@@ -9,9 +9,10 @@ use crate::model::resolve::ResolveError;
 use crate::ops::compare::ChangeCounts;
 use crate::ops::copy_in::CopyIn;
 use crate::ops::git_files::{self, GitFiles};
+use crate::ops::pointers::Update;
 use crate::ops::record::{Published, Recorded, Recording, Request};
 use crate::ops::tracked::{Barrier, LOCK_FILE, PIPELINE_FILE, Reach, Source, Tracked, TrackedOut};
-use crate::ops::{OpError, OutputError, names, pointers, targets};
+use crate::ops::{OpError, OutputError, names, pointers, surroundings, targets};
 use crate::repo::Repo;
 use crate::report::Reporter;
 use crate::store::WriteStats;
@@ -107,7 +108,7 @@ impl From<WriteStats> for StoredCounts {
 }
 
 /// Checks all targets and says which outputs they mean. Writes nothing.
-pub fn plan(repo: &Repo, options: &AddOptions) -> Result<AddPlan, OpError> {
+fn plan(repo: &Repo, options: &AddOptions) -> Result<AddPlan, OpError> {
     let tracked = Tracked::load(repo)?;
     let mut items: BTreeMap<RepoPath, Item> = BTreeMap::new();
     let copy = match (&options.out, options.targets.first()) {
@@ -162,20 +163,20 @@ fn classify(
         let inside = if inside.is_empty() { Vec::new() } else { vec![inside.into()] };
         return known_item(out, inside);
     }
-    let pointer = pointers::path_of(path)?;
-    // What lies in a directory whose pointer cannot be used is no output of its own.
-    if repo.dir().stat(&pointer)?.is_none() {
-        targets::check_usable(tracked, path.as_str(), path)?;
-    }
     let there = match coming {
         Some(kind) => Some(kind),
         None => repo.dir().stat(path)?.map(|stamp| stamp.kind),
     };
-    let Some(kind) = there else {
-        return Err(
-            OutputError::Vanished { path: path.clone(), near: targets::near_there(repo, path) }.into()
-        );
+    let vanished = || OutputError::Vanished { path: path.clone(), near: targets::near_there(repo, path) };
+    let pointer = match pointers::path_of(path) {
+        Err(_) if there.is_none() => return Err(vanished().into()),
+        pointer => pointer?,
     };
+    // What lies in a directory whose pointer cannot be used is no output of its own.
+    if repo.dir().stat(&pointer)?.is_none() {
+        targets::check_usable(tracked, path.as_str(), path)?;
+    }
+    let kind = there.ok_or_else(vanished)?;
     check_kind(path, kind)?;
     check_free(repo, tracked, path)?;
     if let Some(git) = repo.git()
@@ -248,8 +249,13 @@ fn check_free(repo: &Repo, tracked: &Tracked, path: &RepoPath) -> Result<(), OpE
     Ok(())
 }
 
+/// Adds the targets.
+pub fn run(repo: &Repo, options: &AddOptions, reporter: &dyn Reporter) -> Result<AddReport, OpError> {
+    pointers::undisturbed(|| apply(repo, plan(repo, options)?, reporter))
+}
+
 /// Reads, stores and records what was planned; in a dry run it only reads.
-pub fn apply(repo: &Repo, plan: AddPlan, reporter: &dyn Reporter) -> Result<AddReport, OpError> {
+fn apply(repo: &Repo, plan: AddPlan, reporter: &dyn Reporter) -> Result<AddReport, OpError> {
     let copied = match &plan.copy {
         Some(copy) if plan.dry_run => return promise_copy(repo, &plan, copy),
         Some(copy) => Some(copy.copy(repo, reporter)?),
@@ -264,22 +270,22 @@ pub fn apply(repo: &Repo, plan: AddPlan, reporter: &dyn Reporter) -> Result<AddR
     if plan.dry_run {
         return Ok(AddReport { outputs, stored, git: GitFiles::default(), dry_run: true });
     }
-    let changed = pointers::write(repo, &written, reporter)?;
+    let held = surroundings::lock(repo, reporter)?;
+    let changed = pointers::write(repo, &written, &held)?;
+    // Still under the lock: the claims are in the order of the pointers.
     published.settle()?;
-    let pointers = written.iter().map(|(output, pointer, _)| (output, pointer));
+    drop(held);
+    let pointers = written.iter().map(|update| (&update.output, &update.pointer));
     let git = git_files::of_pointers(repo, changed, pointers, reporter)?;
     Ok(AddReport { outputs, stored, git, dry_run: false })
 }
-
-/// An output, its pointer, and what to write into that.
-type Written = (RepoPath, RepoPath, ContentInfo);
 
 /// Everything up to the pointers, which nothing names before they are written.
 fn take_in<'a>(
     repo: &'a Repo,
     plan: &AddPlan,
     reporter: &'a dyn Reporter,
-) -> Result<(Vec<AddedOutput>, Vec<Written>, Published<'a>), OpError> {
+) -> Result<(Vec<AddedOutput>, Vec<Update>, Published<'a>), OpError> {
     let mut recording =
         if plan.dry_run { Recording::rehearse(repo, reporter)? } else { Recording::begin(repo, reporter)? };
     let mut outputs = Vec::new();
@@ -300,7 +306,8 @@ fn take_in<'a>(
             Some(_) => "updated",
         };
         outputs.push(output);
-        written.push((item.output.clone(), item.pointer.clone(), recorded.info));
+        let Item { output, pointer, known: base, .. } = item.clone();
+        written.push(Update { output, pointer, base, info: recorded.info });
     }
     Ok((outputs, written, recording.publish()?))
 }

@@ -6,10 +6,11 @@ use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
 use crate::ops::add::{AddedOutput, StoredCounts};
 use crate::ops::git_files::{self, GitFiles};
+use crate::ops::pointers::Update;
 use crate::ops::record::{Recording, Request};
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{Source, Tracked};
-use crate::ops::{OpError, pointers};
+use crate::ops::{OpError, pointers, surroundings};
 use crate::repo::Repo;
 use crate::report::Reporter;
 
@@ -71,6 +72,15 @@ pub fn run(
     options: CommitOptions,
     reporter: &dyn Reporter,
 ) -> Result<CommitReport, OpError> {
+    pointers::undisturbed(|| once(repo, targets, options, reporter))
+}
+
+fn once(
+    repo: &Repo,
+    targets: &TargetOptions,
+    options: CommitOptions,
+    reporter: &dyn Reporter,
+) -> Result<CommitReport, OpError> {
     let dry_run = options.dry_run;
     let mut tracked = Tracked::load(repo)?;
     let mut report = CommitReport { dry_run, ..CommitReport::default() };
@@ -104,7 +114,8 @@ pub fn run(
         };
         if recorded.info != item.known {
             report.outputs.push(AddedOutput::updated(&item.output, &item.pointer, &recorded));
-            written.push((item.output.clone(), item.pointer.clone(), recorded.info));
+            let (output, pointer) = (item.output.clone(), item.pointer.clone());
+            written.push(Update { output, pointer, base: Some(item.known), info: recorded.info });
         }
     }
     let index = repo.stat_index();
@@ -118,7 +129,9 @@ pub fn run(
         return Ok(report);
     }
     published.learn(accepted.take_learned());
-    let mut changed = pointers::write(repo, &written, reporter)?;
+    let held = surroundings::lock(repo, reporter)?;
+    let mut changed = pointers::write(repo, &written, &held)?;
+    drop(held);
     changed.extend(accepted.write()?);
     published.settle()?;
     let pointers = items.iter().map(|item| (&item.output, &item.pointer));

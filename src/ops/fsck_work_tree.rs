@@ -114,8 +114,7 @@ mod tests {
         let repo = Repo::open(&test.root).unwrap();
         let targets = vec!["d".to_owned(), "a".to_owned()];
         let options = add::AddOptions { targets, ..add::AddOptions::default() };
-        let plan = add::plan(&repo, &options).unwrap();
-        add::apply(&repo, plan, &NoReport).unwrap();
+        add::run(&repo, &options, &NoReport).unwrap();
         let clean = fsck::run(&repo, &NoReport).unwrap();
         assert!(clean.failed.is_empty() && clean.changed.is_empty(), "{clean:?}");
 

@@ -9,9 +9,8 @@ use crate::model::object::ContentInfo;
 use crate::model::path::{RepoPath, RepoPathBuf};
 use crate::model::pointer::{Pointer, pointer_path};
 use crate::model::stage::Out;
-use crate::ops::{OpError, OutputError, surroundings};
+use crate::ops::{OpError, OutputError};
 use crate::repo::Repo;
-use crate::report::Reporter;
 
 /// Largest pointer that is read, in bytes.
 pub(super) const MAX_POINTER: u64 = 1 << 20;
@@ -23,37 +22,67 @@ pub fn path_of(path: &RepoPath) -> Result<RepoPathBuf, OpError> {
     pointer_path(path).map_err(|reason| OutputError::BadOutput { path: path.clone(), reason }.into())
 }
 
-/// Writes the pointers of `outputs` (each with its pointer file) and makes git ignore the data.
+/// What a pointer is to say.
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// The output.
+    pub output: RepoPath,
+    /// Its pointer.
+    pub pointer: RepoPath,
+    /// What the pointer said when this was worked out.
+    pub base: Option<ContentInfo>,
+    /// What it says then.
+    pub info: ContentInfo,
+}
+
+/// Writes pointers and makes git ignore the data.
 ///
 /// The data is durable already (I1). The ignore line comes first: a kill between the two leaves data
 /// that git ignores, never data that `git add .` would take. Returns the files that changed, sorted.
-pub fn write(
-    repo: &Repo,
-    outputs: &[(RepoPath, RepoPath, ContentInfo)],
-    reporter: &dyn Reporter,
-) -> Result<Vec<RepoPath>, OpError> {
-    let _held = surroundings::lock(repo, reporter)?;
-    let mut changed = Vec::new();
-    let names: Vec<&RepoPath> = outputs.iter().map(|(output, _, _)| output).collect();
-    changed.extend(ignore_outputs(repo, &names, &_held)?);
-    for (output, file, info) in outputs {
-        let old = match repo.dir().read_file(file, MAX_POINTER) {
+///
+/// Fails with `MadeMeanwhile`, with nothing written, where a pointer says by now what the new content
+/// was not made of (R5): see [`undisturbed`].
+pub fn write(repo: &Repo, updates: &[Update], held: &MetaLock) -> Result<Vec<RepoPath>, OpError> {
+    let mut olds = Vec::new();
+    for Update { output, pointer, base, info } in updates {
+        let old = match repo.dir().read_file(pointer, MAX_POINTER) {
             Ok(bytes) => Some(bytes),
             Err(error) if error.is_not_found() => None,
             Err(error) => return Err(error.into()),
         };
+        let now = old.as_ref().and_then(|bytes| Some(Pointer::parse(pointer, bytes).ok()?.content));
+        let is_base = now == *base || now == Some(*info) || crate::fs::fault::mutated("pointer-base");
+        if !is_base {
+            return Err(OutputError::MadeMeanwhile { path: output.clone() }.into());
+        }
+        olds.push(old);
+    }
+    let names: Vec<&RepoPath> = updates.iter().map(|update| &update.output).collect();
+    let mut changed = ignore_outputs(repo, &names, held)?;
+    for (Update { output, pointer, info, .. }, old) in updates.iter().zip(olds) {
         // Read again under the lock: a comment that somebody wrote meanwhile is kept.
         let new = match &old {
-            Some(bytes) => Pointer::update(file, bytes, info)?,
+            Some(bytes) => Pointer::update(pointer, bytes, info)?,
             None => Pointer::new(output.clone(), *info).write().into_bytes(),
         };
         if old.as_ref() != Some(&new) {
-            atomic::write(repo.dir(), file, &new, None)?;
-            changed.push(file.clone());
+            atomic::write(repo.dir(), pointer, &new, None)?;
+            changed.push(pointer.clone());
         }
     }
     changed.sort();
     Ok(changed)
+}
+
+/// Does it again until nobody changed a pointer between its being read and being written: each time
+/// that it is done again, somebody else is done.
+pub fn undisturbed<T>(mut work: impl FnMut() -> Result<T, OpError>) -> Result<T, OpError> {
+    loop {
+        match work() {
+            Err(OpError::Output(error)) if matches!(*error, OutputError::MadeMeanwhile { .. }) => {}
+            done => return done,
+        }
+    }
 }
 
 /// Makes git ignore the outputs that it does not ignore yet; returns the ignore files that changed.

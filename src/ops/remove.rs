@@ -53,6 +53,10 @@ pub struct RemoveReport {
 /// With `outs` the data of outputs goes as well; that of entries always does. It goes to rescue where
 /// the cache does not have it. Fails for outputs of stages, which the pipeline declares.
 pub fn run(repo: &Repo, options: &RemoveOptions, reporter: &dyn Reporter) -> Result<RemoveReport, OpError> {
+    pointers::undisturbed(|| once(repo, options, reporter))
+}
+
+fn once(repo: &Repo, options: &RemoveOptions, reporter: &dyn Reporter) -> Result<RemoveReport, OpError> {
     let tracked = Tracked::load(repo)?;
     stages::refuse_pipelines(repo, &tracked, &options.targets)?;
     let (selected, named) = targets::outputs_and_stages(repo, &tracked, &options.targets)?;

@@ -1,10 +1,10 @@
 //! What a command runs in that need not be a project: `init`, `config` and their like.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::config::{ConfigFile, Level, Sources};
-use crate::error::Advice;
-use crate::error::ErrorKind;
+use crate::error::{Advice, ErrorKind};
 use crate::fs::lock::{MetaLock, Patience};
 use crate::ops::OpError;
 use crate::repo::{self, Repo};
@@ -54,9 +54,23 @@ impl Surroundings<'_> {
 }
 
 /// Locks the project's small files, waiting for others as the user asked.
+///
+/// Who does not want to wait does so for a moment all the same: nobody holds the lock for longer who is
+/// not stopped, and what is no conflict is not to fail for it.
 pub fn lock(repo: &Repo, reporter: &dyn Reporter) -> Result<MetaLock, repo::Error> {
-    patiently(repo.waits(), reporter, |patience| repo.lock(patience))
+    let start = Instant::now();
+    loop {
+        match patiently(repo.waits(), reporter, |patience| repo.lock(patience)) {
+            Err(error) if error.kind() == ErrorKind::Busy && start.elapsed() < MOMENT => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            done => return done,
+        }
+    }
 }
+
+/// So long a command that does not wait does.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// Re-reads and replaces what is remembered to be here. Others hold its lock for moments only: it
 /// is waited for, whatever the user said of waiting.

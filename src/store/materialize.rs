@@ -13,7 +13,7 @@ use std::fs::File;
 use std::sync::OnceLock;
 
 use crate::fs;
-use crate::fs::dir::Dir;
+use crate::fs::dir::{Dir, stamp_of};
 use crate::fs::file::is_own;
 use crate::fs::link::{LinkMode, probe};
 use crate::fs::place::{Examined, Placer};
@@ -27,6 +27,7 @@ use crate::par;
 use crate::report::{Meter, Portion, interrupted};
 use crate::store::Error;
 use crate::store::cache::Cache;
+use crate::store::hash::hash_file;
 
 /// Something to be put into the work tree.
 #[derive(Clone, Debug)]
@@ -157,6 +158,21 @@ impl<'a> Materializer<'a> {
         let is_sound = |hash: Digest| self.cache.is_sound(ObjectId(hash), buffer);
         let is_saved = old.is_saved && old.hash.is_some_and(is_sound);
         Examined { is_saved, ..*old }
+    }
+
+    /// The stamp of a file that stands where a new one was to be put, if it is that one: another command
+    /// may have been faster (R5).
+    fn found(&self, item: &Item, buffer: &mut Vec<u8>) -> Option<FileStamp> {
+        if !item.kind.is_file() {
+            return None;
+        }
+        let (file, stamp) = self.work.open_file_stamped(&item.path).ok()?;
+        if stamp.size != item.size || stamp.mode_x != (item.kind == EntryKind::Executable) {
+            return None;
+        }
+        let (hash, _) = hash_file(&file, buffer, &|_| Ok(())).ok()?;
+        let is_still = stamp_of(&file).is_ok_and(|now| now == stamp);
+        (hash == item.hash && is_still).then_some(stamp)
     }
 
     /// Removes the folders above `paths`, up to `base`, that are empty.

@@ -67,7 +67,7 @@ pub(crate) fn run(cx: &Context, args: AddArgs) -> Result<AddReport, CliError> {
         dry_run: args.dry_run.dry_run,
         out: args.out,
     };
-    let report = add::apply(repo, add::plan(repo, &options)?, cx.reporter())?;
+    let report = add::run(repo, &options, cx.reporter())?;
     Ok(AddReport { report, view: Viewpoint::of(repo) })
 }
 

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
 use crate::ops::place::Wanted;
+use crate::ops::pointers::Update;
 use crate::ops::record::Recording;
 use crate::ops::remove::{RemoveReport, place};
-use crate::ops::{OpError, pointers};
+use crate::ops::{OpError, pointers, surroundings};
 use crate::repo::Repo;
 use crate::report::Reporter;
 
@@ -50,7 +51,8 @@ pub(super) fn remove(
     let (mut written, mut wanted) = (Vec::new(), Vec::new());
     for part in parts {
         let info = recording.without(&part.output, &part.known, &part.inside)?.info;
-        written.push((part.output.clone(), part.pointer.clone(), info));
+        let (output, pointer) = (part.output.clone(), part.pointer.clone());
+        written.push(Update { output, pointer, base: Some(part.known), info });
         let mut inside = Vec::new();
         for path in &part.inside {
             if repo.dir().stat(&part.output.join_entry(path))?.is_some() {
@@ -62,7 +64,9 @@ pub(super) fn remove(
         }
     }
     let published = recording.publish()?;
-    let changed = pointers::write(repo, &written, reporter)?;
+    let held = surroundings::lock(repo, reporter)?;
+    let changed = pointers::write(repo, &written, &held)?;
+    drop(held);
     place(repo, wanted, reporter, report)?;
     published.settle()?;
     Ok(changed.into_iter().collect())

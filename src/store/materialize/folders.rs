@@ -72,10 +72,12 @@ impl NewFolders {
         let is_left =
             |index: usize| self.filling(index).filter(|filling| !filling.is_placed.load(Ordering::Acquire));
         let mut placer = Placer::new(owner.work, owner.staging, owner.rescue);
-        let mut failed = Vec::new();
+        let (mut failed, mut buffer) = (Vec::new(), Vec::new());
         outcome.done.retain_mut(|(index, stamp)| {
             let Some(filling) = is_left(*index) else { return true };
-            match placer.put_from(&filling.folder, &items[*index].path) {
+            let item = &items[*index];
+            let placed = placer.put_from(&filling.folder, &item.path);
+            match placed.or_else(|error| owner.found(item, &mut buffer).ok_or(error)) {
                 Ok(placed) => *stamp = placed,
                 Err(error) => {
                     failed.push((*index, error.into()));

@@ -142,7 +142,10 @@ impl<'m, 'a> Worker<'m, 'a> {
 
     fn place(&mut self, draft: Draft, item: &Item) -> Result<FileStamp, Error> {
         match &item.old {
-            None => Ok(self.placer.put_new(draft, &item.path)?),
+            None => match self.placer.put_new(draft, &item.path) {
+                Err(error) => self.owner.found(item, &mut self.verify).ok_or_else(|| error.into()),
+                done => Ok(done?),
+            },
             Some(old) => {
                 // What comes has the bytes of what goes where only the link or the mode differs.
                 let is_same = old.hash == Some(item.hash);

@@ -1,8 +1,12 @@
 //! What others do while a command is under way stays: files that the user puts into its folders, and
 //! what another command has noted.
 
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+
 use super::race::{go_on, stop_at};
-use crate::support::TestEnv;
+use crate::support::{TestEnv, differences};
 
 // R2: what fails takes its own copy away and nothing else.
 #[test]
@@ -68,4 +72,90 @@ fn parts_that_are_brought_at_once_are_both_known_to_be_here() {
     env.remove("d/2");
     env.mlv(&["add", "d"]).success();
     assert_eq!(env.pointer("d.mlv").nfiles, Some(1), "the other one was deleted");
+}
+
+/// A project whose directory has changes in two entries, and a third that is to go.
+fn changed_in_two_places() -> TestEnv {
+    let env = TestEnv::ready();
+    for name in ["1", "2", "3"] {
+        env.write(format!("d/{name}"), name);
+    }
+    env.mlv(&["add", "d"]).success();
+    env.commit("data");
+    env.write("d/1", "first, edited");
+    env.write("d/2", "second, edited");
+    env
+}
+
+/// Runs `first` and stops it before its `step`-th step, and `second` meanwhile, as far as it comes by
+/// itself: it may have to wait. Both must succeed. False if there is no such step.
+fn meanwhile(env: &TestEnv, first: &[&str], step: usize, mutation: &str, second: &[&str]) -> bool {
+    let Some(child) = stop_at(env, first, step, mutation) else { return false };
+    let mut second = env.mlv_command().args(second).stderr(Stdio::null()).spawn().expect("it starts");
+    for _ in 0..100 {
+        if second.try_wait().expect("it can be asked").is_some() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(go_on(env, child), Some(0), "{first:?}, step {step}");
+    assert!(second.wait().expect("it ends").success(), "{first:?}, step {step}");
+    true
+}
+
+/// Records `d/2` while `args` is stopped at each of its steps; the number of these, and of those at
+/// which what either did was lost.
+fn record_meanwhile(args: &[&str], mutation: &str) -> (usize, usize) {
+    let before = changed_in_two_places();
+    let (mut met, mut lost) = (0, 0);
+    for step in 1.. {
+        let env = before.duplicate();
+        if !meanwhile(&env, args, step, mutation, &["add", "d/2"]) {
+            break;
+        }
+        met += 1;
+        let changes = env.json(&["data", "status", "--granular"])["uncommitted"].clone();
+        lost += usize::from(changes.as_object().is_some_and(|changes| !changes.is_empty()));
+    }
+    (met, lost)
+}
+
+// R5, R14: what one command records in a directory, another one does not take back.
+#[test]
+fn recordings_of_parts_of_one_directory_at_once_are_all_kept() {
+    for args in [&["add", "d/1"][..], &["add", "d"], &["commit", "d"]] {
+        let (met, lost) = record_meanwhile(args, "");
+        assert!(met > 5 && lost == 0, "{args:?}: {lost} of {met}");
+    }
+    let (_, lost) = record_meanwhile(&["add", "d/1"], "pointer-base");
+    assert!(lost > 0, "without the look under the lock");
+}
+
+// R5: of two that bring the same, both succeed.
+#[test]
+fn checkouts_of_the_same_at_once_both_succeed() {
+    for count in [3, 18] {
+        let before = TestEnv::ready();
+        for at in 0..count {
+            before.write(format!("d/deep/{at}"), format!("small file number {at}"));
+        }
+        before.write("single", "1");
+        before.mlv(&["add", "d", "single"]).success();
+        before.commit("data");
+        let whole = before.snapshot();
+        before.remove("d");
+        before.remove("single");
+        let mut met = 0;
+        for step in 1.. {
+            let env = before.duplicate();
+            if !meanwhile(&env, &["checkout"], step, "", &["checkout"]) {
+                break;
+            }
+            met += 1;
+            assert_eq!(differences(&whole, &env.snapshot()), Vec::<String>::new(), "step {step}");
+            env.mlv(&["status", "--exit-code"]).success();
+            assert_eq!(env.mlv(&["rescue", "list", "--json"]).json()["operations"], serde_json::json!([]));
+        }
+        assert!(met > 5, "only {met} steps");
+    }
 }
