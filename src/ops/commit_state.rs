@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use crate::fs::ignore::IgnoreFiles;
 use crate::git::EntryAt;
 use crate::git::repo::{CommitId, GitRepo};
 use crate::model::digest::Digest;
@@ -31,13 +32,17 @@ pub struct CommitState<'a> {
     git: &'a GitRepo,
     commit: CommitId,
     tracked: &'a Tracked,
+    ignore: IgnoreFiles<'a>,
     known: RefCell<HashMap<RepoPath, Current>>,
+    params: RefCell<HashMap<RepoPath, CurrentParams>>,
 }
 
 impl<'a> CommitState<'a> {
     /// The state of `commit`, in which `tracked` is what mlv owned. Fails with `NeedsGit`.
     pub fn new(repo: &'a Repo, commit: CommitId, tracked: &'a Tracked) -> Result<CommitState<'a>, OpError> {
-        Ok(CommitState { repo, git: repo.require_git()?, commit, tracked, known: RefCell::default() })
+        let (git, ignore) = (repo.require_git()?, repo.ignore());
+        let (known, params) = Default::default();
+        Ok(CommitState { repo, git, commit, tracked, ignore, known, params })
     }
 
     fn find(&self, path: &RepoPath) -> Result<Current, OpError> {
@@ -66,13 +71,13 @@ impl<'a> CommitState<'a> {
         if !matches!(self.content(pattern.as_path())?, Current::Missing) {
             return Ok(BTreeSet::from([pattern.as_path().clone()]));
         }
-        let (base, ignore) = (pattern.base(), self.repo.ignore());
+        let base = pattern.base();
         let is_own = |path: &RepoPath| matches!(check_output_name(path), Err(PathError::OwnFile));
         let is_made = |path: &RepoPath| self.tracked.containing(path).is_some();
         let mut found = BTreeSet::new();
         for entry in self.git.entries_at(self.commit, &base)? {
             let path = base.join_entry(&entry.path);
-            if !is_own(&path) && !is_made(&path) && !ignore.is_below_ignored(&path, false) {
+            if !is_own(&path) && !is_made(&path) && !self.ignore.is_below_ignored(&path, false) {
                 found.extend(pattern.outermost(&path));
             }
         }
@@ -92,11 +97,10 @@ impl<'a> CommitState<'a> {
 
     /// The files that git has at `path`, hashed as mlv does.
     fn of_git(&self, path: &RepoPath) -> Result<Vec<TreeEntry>, OpError> {
-        let ignore = self.repo.ignore();
         let mut entries = Vec::new();
         for entry in self.git.entries_at(self.commit, path)? {
             let full = path.join_entry(&entry.path);
-            if entry.path.is_empty() || !ignore.is_below_ignored(&full, false) {
+            if entry.path.is_empty() || !self.ignore.is_below_ignored(&full, false) {
                 entries.push(self.hashed(entry)?);
             }
         }
@@ -144,13 +148,18 @@ impl State for CommitState<'_> {
     }
 
     fn params(&self, file: &RepoPath) -> Result<CurrentParams, OpError> {
+        if let Some(known) = self.params.borrow().get(file) {
+            return Ok(known.clone());
+        }
         let at = (self.tracked, At::Commit(self.commit));
-        Ok(match contents::read(self.repo, at, file, Limits::PIPELINE.bytes as u64) {
+        let current = match contents::read(self.repo, at, file, Limits::PIPELINE.bytes as u64) {
             Ok(Some(bytes)) => CurrentParams::Values(Arc::new(values::read(file, &bytes).map_err(Box::new)?)),
             Ok(None) => CurrentParams::Missing,
             Err(error) if error.is_not_downloaded() => CurrentParams::Unknown,
             Err(error) => return Err(error),
-        })
+        };
+        self.params.borrow_mut().insert(file.clone(), current.clone());
+        Ok(current)
     }
 
     fn is_cached(&self, _content: &ContentInfo) -> Result<bool, OpError> {
