@@ -20,6 +20,9 @@ pub enum NoCommit {
         /// Whether the clone has only a part of the history.
         is_shallow: bool,
     },
+    /// Two commits, and the part of the history that this shallow clone has does not tell where they
+    /// parted.
+    NoCommonAncestor,
 }
 
 impl std::fmt::Display for NoCommit {
@@ -28,6 +31,9 @@ impl std::fmt::Display for NoCommit {
         match self {
             NoCommit::Unknown => Ok(()),
             NoCommit::Ambiguous => f.write_str(": several objects begin so"),
+            NoCommit::NoCommonAncestor => {
+                f.write_str(": the two have no common ancestor in this shallow clone")
+            }
             NoCommit::NoAncestor { of, is_shallow } => {
                 let place = if *is_shallow { " in this shallow clone" } else { "" };
                 write!(f, ": `{of}` has no such ancestor{place}")
@@ -193,7 +199,10 @@ impl Advice for Error {
                 quoted(&path.display().to_string())
             ))],
             Error::UnsupportedReferences { .. } => vec![Hint::new("git refs migrate --ref-format=files")],
-            Error::NoSuchRevision { why: NoCommit::NoAncestor { is_shallow: true, .. }, .. } => {
+            Error::NoSuchRevision {
+                why: NoCommit::NoAncestor { is_shallow: true, .. } | NoCommit::NoCommonAncestor,
+                ..
+            } => {
                 vec![Hint::new("git fetch --unshallow")]
             }
             Error::NoSuchRevision { .. } => vec![Hint::new("git log --oneline --all")],

@@ -86,6 +86,11 @@ impl GitRepo {
         Ok(base.map(|id| CommitId(id.detach())))
     }
 
+    /// Whether the clone has only a part of the history.
+    pub fn is_shallow(&self) -> bool {
+        self.local().is_shallow().unwrap_or(false)
+    }
+
     /// The commits of `scope`, each once, sorted by their hex names.
     ///
     /// References to something else than a commit are left out. A reference that cannot be read

@@ -228,3 +228,27 @@ fn what_cannot_be_told_is_named() {
     plain.mlv(&["init", "--no-scm"]).success();
     assert_eq!(plain.json_error(&["report"], 2).0, "needs_git");
 }
+
+/// What CI systems check out by default: all would seem new.
+#[test]
+fn shallow_clone_that_cannot_tell_where_branches_parted_is_refused() {
+    let env = two_runs();
+    env.commit("second");
+    env.git(&["checkout", "--quiet", "main"]);
+    env.commit("elsewhere");
+    let url = format!("file://{}", env.path().display());
+    let to = env.root().join("shallow").display().to_string();
+    env.git(&["clone", "--quiet", "--depth", "1", "--no-single-branch", &url, &to]);
+    let shallow = env.beside("shallow");
+    for command in [&["report"][..], &["diff"], &["metrics", "diff"], &["plots", "diff"]] {
+        let args = [command, &["origin/main...origin/feature"]].concat();
+        let said = shallow.mlv(&args).code(2).stderr();
+        assert!(
+            said.contains("no common ancestor in this shallow clone\nhint: git fetch --unshallow"),
+            "{said}"
+        );
+    }
+    shallow.mlv(&["report", "origin/main..origin/feature"]).success();
+    shallow.git(&["fetch", "--quiet", "--unshallow"]);
+    shallow.mlv(&["report", "origin/main...origin/feature"]).success();
+}
