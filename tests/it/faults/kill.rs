@@ -133,6 +133,23 @@ fn repro_of_two_stages_at_once_killed_anywhere_loses_nothing_and_is_finished_by_
     kill_at_every_step("repro of two", 20);
 }
 
+// K1, R1, R2, R15: the next command, whichever it is, takes the clean work tree away.
+#[test]
+fn verify_killed_anywhere_leaves_nothing_and_is_finished_by_verify() {
+    kill_at_every_step("verify", 20);
+    let scenario = scenario("verify");
+    let unharmed = Unharmed::of(scenario);
+    for step in [unharmed.steps.len() / 2, unharmed.steps.len() - 4] {
+        let env = unharmed.before.duplicate();
+        scenario.run(&env, &[("MLV_FAULT", &format!("kill:{step}"))]).code(137);
+        let operations = || std::fs::read_dir(env.path().join(".mlv/ops")).expect("it is there").count();
+        assert_eq!(operations(), 1);
+        env.mlv(&["root"]).success();
+        env.assert_clean();
+        assert_eq!(operations(), 0);
+    }
+}
+
 // K1, R1, R2, R15
 #[test]
 fn remove_killed_anywhere_keeps_the_data_in_place() {

@@ -26,6 +26,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "pull", args: &["pull", "--force"], prepare: behind },
     Scenario { name: "repro", args: &["repro"], prepare: stale },
     Scenario { name: "repro of two", args: &["repro", "--jobs", "2"], prepare: stale_side_by_side },
+    Scenario { name: "verify", args: &["verify"], prepare: recorded },
     Scenario { name: "remove", args: &["remove", "d"], prepare: edited },
     Scenario { name: "remove with data", args: &["remove", "--outs", "d"], prepare: edited },
 ];
@@ -126,6 +127,16 @@ fn stale() -> TestEnv {
     env.commit("version 1");
     env.write("in", "input, version 2");
     env.write("out/f", "output, edited by hand");
+    env
+}
+
+/// A stage that has run, of data that is tracked and of a file of git's.
+fn recorded() -> TestEnv {
+    let env = base();
+    env.write("script", "cat a d/1 > out/f; cp d/2 out");
+    env.write("mlv.yaml", "stages:\n  s: {cmd: 'mkdir out; sh script', deps: [a, d], outs: [out]}\n");
+    env.mlv(&["repro"]).success();
+    env.commit("version 1");
     env
 }
 
