@@ -172,7 +172,7 @@ impl RemoteReport {
         }
         if report.failed.is_empty() && report.damaged.len() + report.bad.len() > 0 {
             out.put("What is damaged is not needed, or can be read elsewhere.").end();
-            out.hint("`mlv gc --cloud` deletes it in time");
+            out.hint("`mlv gc --cloud` deletes it when nothing else in it is needed");
         }
         if report.unindexed > 0 {
             let packs = count(report.unindexed, "pack");

@@ -25,11 +25,15 @@ impl Run<'_> {
         let needed = look.needed(self.remote, &|id| old.binary_search(id).is_ok());
         let mut doomed = look.marked.clone();
         let mut fates: Vec<(PackId, Reason)> = Vec::new();
-        let mut choose = |run: &Run<'_>, look: &Look, packs: &[PackId], as_sparse: bool| {
+        let mut choose = |run: &Run<'_>, look: &mut Look, packs: &[PackId], as_sparse: bool| {
             for id in packs {
                 let records = needed.get(id).map(Vec::as_slice).unwrap_or_default();
                 let is_safe = |key| look.other_place(run.remote, key, *id, &doomed).is_some();
                 if doomed.contains(id) || !records.iter().all(|(key, _)| is_safe(*key)) {
+                    continue;
+                }
+                // The sweep would find out that the other copy is damaged, and write a third one: each time.
+                if !as_sparse && !records.is_empty() && !run.lacking(look, *id, records)?.is_empty() {
                     continue;
                 }
                 doomed.insert(*id);
@@ -37,8 +41,9 @@ impl Run<'_> {
                 let why = if as_sparse { Reason::Sparse } else { Reason::of(is_indexed, records.is_empty()) };
                 fates.push((*id, why));
             }
+            Ok::<(), Error>(())
         };
-        choose(self, look, &old, false);
+        choose(self, look, &old, false)?;
         let sparse: Vec<PackId> = old.iter().copied().filter(|id| is_sparse(look, &needed, id)).collect();
         self.copy_from(look, &sparse, &needed)?;
         if self.options.dry_run {
@@ -47,7 +52,7 @@ impl Run<'_> {
             let rest = sparse.into_iter().filter(|id| !taken.contains(id));
             fates.extend(rest.map(|id| (id, Reason::Sparse)));
         } else {
-            choose(self, look, &sparse, true);
+            choose(self, look, &sparse, true)?;
         }
         let mut packs: Vec<PackId> = fates.iter().map(|(id, _)| *id).collect();
         packs.sort_unstable();

@@ -88,7 +88,7 @@ impl Project {
 
     /// Whether what it pushed still counts.
     pub(super) fn counts(&self, now: SystemTime) -> bool {
-        !self.forgotten_since().is_some_and(|since| age(now, since) >= FORGET_AFTER)
+        self.forgotten_since().is_none_or(|since| age(now, since) < FORGET_AFTER)
     }
 
     fn row(&self, id: ProjectId, now: SystemTime) -> OtherProject {

@@ -50,7 +50,7 @@ impl Run<'_> {
     /// Those of the needed `records` of a pack that no other pack outside of all marks holds.
     ///
     /// The other place is read: a copy that is damaged saves nothing (R4).
-    fn lacking(
+    pub(super) fn lacking(
         &self,
         look: &mut Look,
         pack: PackId,

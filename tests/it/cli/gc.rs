@@ -506,6 +506,27 @@ fn foreign_files_stay() {
     assert_whole(&env);
 }
 
+// R4: a copy that was made for one that is damaged is not given up for it.
+#[test]
+fn collecting_beside_a_damaged_copy_comes_to_rest() {
+    let env = pushed_twice();
+    let pack = stored(&env, "pk").into_iter().max_by_key(|path| fs::metadata(path).expect("it").len());
+    let pack = pack.expect("a pack");
+    let mut bytes = fs::read(&pack).expect("it is there");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    fs::remove_file(&pack).expect("it can be removed");
+    fs::write(&pack, bytes).expect("it can be written");
+    let report = env.json(&["fsck", "--remote", "--read-data", "--repair"]);
+    assert!(report["sent"].as_u64() > Some(0), "{report}");
+    env.mlv(AT_ONCE).success();
+    let packs = stored(&env, "pk");
+    let report = env.json(AT_ONCE);
+    assert_eq!((count(&report, "marked"), count(&report, "kept")), (0, 0), "{report}");
+    assert_eq!(stored(&env, "pk"), packs);
+    assert_whole(&env);
+}
+
 // R4, R7: of two packs with the same records the first can go, but only if the other's are well.
 #[test]
 fn a_copy_that_is_damaged_saves_nothing() {

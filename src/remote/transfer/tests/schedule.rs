@@ -366,7 +366,7 @@ fn relying_on_marked_packs_is_caught() {
 
 #[test]
 fn listing_packs_before_marks_is_caught() {
-    assert_caught(&["push-marks-before-packs"], 742);
+    assert_caught(&["push-marks-before-packs"], 1153);
 }
 
 // The copy would be read before it is relied on, which alone hides most of it.
