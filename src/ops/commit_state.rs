@@ -53,7 +53,7 @@ impl<'a> CommitState<'a> {
                 Ok(Current::Present(*info))
             } else {
                 let entries = trees::read_part(self.repo, info, &out.path, &[inside.into()])?;
-                named(path, trees::relative_to(&entries, inside))
+                trees::named(path, &trees::relative_to(&entries, inside))
             };
         }
         let mut entries = self.of_git(path)?;
@@ -63,7 +63,7 @@ impl<'a> CommitState<'a> {
             let placed = recorded.into_iter().map(|entry| trees::placed_in(inside, entry)).collect();
             entries = trees::merge(entries, placed);
         }
-        named(path, trees::without_filled_folders(entries))
+        trees::named(path, &trees::without_filled_folders(entries))
     }
 
     /// What a pattern of dependencies matches: files of git's, and what is recorded of outputs.
@@ -114,15 +114,6 @@ impl<'a> CommitState<'a> {
     }
 }
 
-/// What a lock records of entries at `path`.
-fn named(path: &RepoPath, entries: Vec<TreeEntry>) -> Result<Current, OpError> {
-    Ok(match &entries[..] {
-        [] => Current::Missing,
-        [file] if file.path.is_empty() => Current::Present(trees::file_info(file)),
-        _ => Current::Present(trees::content_info(&trees::build(path, &entries, None)?)),
-    })
-}
-
 impl State for CommitState<'_> {
     type Error = OpError;
 
@@ -131,8 +122,8 @@ impl State for CommitState<'_> {
             return Ok(*known);
         }
         let current = match self.find(path) {
-            Err(OpError::Git(crate::git::Error::TooLarge { .. })) => Current::AsRecorded,
-            Err(error) if error.is_not_downloaded() => Current::AsRecorded,
+            Err(OpError::Git(crate::git::Error::TooLarge { .. })) => Current::Unlisted,
+            Err(error) if error.is_not_downloaded() => Current::Unlisted,
             other => other?,
         };
         self.known.borrow_mut().insert(path.clone(), current);
@@ -147,6 +138,10 @@ impl State for CommitState<'_> {
         }
     }
 
+    fn recorded(&self, path: &RepoPath) -> Result<Current, OpError> {
+        self.content(path)
+    }
+
     fn params(&self, file: &RepoPath) -> Result<CurrentParams, OpError> {
         if let Some(known) = self.params.borrow().get(file) {
             return Ok(known.clone());
@@ -155,7 +150,7 @@ impl State for CommitState<'_> {
         let current = match contents::read(self.repo, at, file, Limits::PIPELINE.bytes as u64) {
             Ok(Some(bytes)) => CurrentParams::Values(Arc::new(values::read(file, &bytes).map_err(Box::new)?)),
             Ok(None) => CurrentParams::Missing,
-            Err(error) if error.is_not_downloaded() => CurrentParams::Unknown,
+            Err(error) if error.is_not_downloaded() => CurrentParams::NotHere,
             Err(error) => return Err(error),
         };
         self.params.borrow_mut().insert(file.clone(), current.clone());

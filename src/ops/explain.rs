@@ -31,6 +31,8 @@ pub enum Change {
     New,
     /// The stage does not have it any more, or it is not there.
     Gone,
+    /// Nobody can tell: it is not here, and neither is what would tell.
+    Unknown,
 }
 
 /// One input.
@@ -150,21 +152,25 @@ fn deps(
     inputs: &mut Vec<Input>,
 ) -> Result<(), OpError> {
     let text = |id: &dyn std::fmt::Display| Value::Text(id.to_string().into());
-    let (mut now, mut absent) = (Entries::new(), Vec::new());
+    let (mut now, mut absent, mut unknown) = (Entries::new(), Vec::new(), Vec::new());
     let deps = plan::present_deps(stage, lock, state)?;
     absent.extend(deps.empty.iter().chain(&deps.unknown).map(|pattern| pattern.as_path()));
     for path in &deps.paths {
         let recorded = lock.and_then(|lock| lock.dep(path));
         match (state.content(path)?, recorded) {
             (Current::Present(info), _) => now.push((path.as_str().into(), text(&info.id))),
-            (Current::AsRecorded, Some(dep)) => now.push((path.as_str().into(), text(&dep.content.id))),
+            (Current::Unlisted, Some(_)) => unknown.push(path.as_str()),
             (_, Some(_)) => {}
             (_, None) => absent.push(path),
         }
     }
     let recorded = lock.map_or(&[][..], |lock| &lock.deps);
     let before = recorded.iter().map(|dep| (dep.path.as_str().into(), text(&dep.content.id)));
+    let begin = inputs.len();
     compare("dep", "", before.collect(), now, inputs);
+    for input in inputs[begin..].iter_mut().filter(|input| unknown.contains(&&*input.name)) {
+        input.change = Change::Unknown;
+    }
     // What is neither here nor recorded is an input all the same.
     inputs.extend(absent.into_iter().map(|path| input("dep", path.to_string(), None, None)));
     Ok(())
@@ -180,9 +186,11 @@ fn params(
     for wanted in &stage.params {
         let root = match state.params(&wanted.file)? {
             CurrentParams::Values(root) => root,
-            CurrentParams::AsRecorded => {
+            CurrentParams::NotHere => {
+                let begin = inputs.len();
                 let recorded = before.remove(&wanted.file).unwrap_or_default();
-                compare("param", &format!("{}:", wanted.file), recorded.clone(), recorded, inputs);
+                compare("param", &format!("{}:", wanted.file), recorded, Entries::new(), inputs);
+                inputs[begin..].iter_mut().for_each(|input| input.change = Change::Unknown);
                 continue;
             }
             CurrentParams::Missing | CurrentParams::Unknown => Value::Null.into(),

@@ -383,7 +383,7 @@ impl State for WorkTreeState<'_> {
     fn content(&self, path: &RepoPath) -> Result<Current, OpError> {
         match self.found(path) {
             Ok(found) => Ok(found.map_or(Current::Missing, |found| Current::Present(found.info))),
-            Err(error) if error.is_not_downloaded() && self.allows_missing => Ok(Current::AsRecorded),
+            Err(error) if error.is_not_downloaded() && self.allows_missing => Ok(Current::Unlisted),
             Err(error) => Err(error),
         }
     }
@@ -396,13 +396,26 @@ impl State for WorkTreeState<'_> {
         }
     }
 
+    fn recorded(&self, path: &RepoPath) -> Result<Current, OpError> {
+        let Some((out, inside)) = self.tracked.containing(path) else { return Ok(Current::Missing) };
+        let Some(info) = &out.content else { return Ok(Current::Missing) };
+        if inside.is_empty() {
+            return Ok(Current::Present(*info));
+        }
+        let part = match trees::read_part(self.repo, info, &out.path, &[inside.into()]) {
+            Err(error) if error.is_not_downloaded() => return Ok(Current::Unlisted),
+            part => trees::relative_to(&part?, inside),
+        };
+        trees::named(path, &part)
+    }
+
     fn params(&self, file: &RepoPath) -> Result<CurrentParams, OpError> {
         if let Some(known) = self.params.borrow().get(file) {
             return Ok(known.clone());
         }
         let current = match self.repo.dir().read_file(file, MAX_PARAMS) {
             Ok(bytes) => CurrentParams::Values(Arc::new(values::read(file, &bytes).map_err(Box::new)?)),
-            Err(error) if error.is_not_found() && self.may_be_missing(file)? => CurrentParams::AsRecorded,
+            Err(error) if error.is_not_found() && self.may_be_missing(file)? => CurrentParams::NotHere,
             Err(error) if error.is_not_found() => CurrentParams::Missing,
             Err(error) => return Err(error.into()),
         };

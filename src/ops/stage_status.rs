@@ -118,6 +118,7 @@ fn input_word(change: InputChange) -> &'static str {
         InputChange::Removed => "removed",
         InputChange::Modified => "modified",
         InputChange::Deleted => "deleted",
+        InputChange::Unknown => "unknown",
     }
 }
 

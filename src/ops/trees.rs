@@ -10,6 +10,7 @@ use crate::model::path::RepoPath;
 use crate::model::tree::{self, BuildError, EntryKind, TreeBuilder, TreeEntry, TreeSummary};
 use crate::ops::compare::EntryChange;
 use crate::ops::{OpError, OutputError, held};
+use crate::pipeline::plan::Current;
 use crate::repo::Repo;
 use crate::store::{CacheWriter, Presence};
 
@@ -59,6 +60,15 @@ pub fn merge(a: Vec<TreeEntry>, b: Vec<TreeEntry>) -> Vec<TreeEntry> {
     all.sort_by(|x, y| x.path.cmp(&y.path));
     all.dedup_by(|later, first| later.path == first.path);
     all
+}
+
+/// What a lock records of these entries at `path`.
+pub fn named(path: &RepoPath, entries: &[TreeEntry]) -> Result<Current, OpError> {
+    Ok(match entries {
+        [] => Current::Missing,
+        [file] if file.path.is_empty() => Current::Present(file_info(file)),
+        _ => Current::Present(content_info(&build(path, entries, None)?)),
+    })
 }
 
 /// The entries at or below the path `inside`, with paths relative to it.

@@ -37,8 +37,8 @@ pub enum Current {
     Present(ContentInfo),
     /// What a stage that has not run yet will make.
     Unknown,
-    /// Nothing is here, and the list of what is recorded neither: nothing is known to differ.
-    AsRecorded,
+    /// Some or all of it is not here, and the list of what is recorded neither: nobody can tell what it is.
+    Unlisted,
 }
 
 /// What a pattern matches now.
@@ -61,8 +61,8 @@ pub enum CurrentParams {
     Values(Arc<Value>),
     /// What a stage that has not run yet will make.
     Unknown,
-    /// It is not here, and nothing is known to differ.
-    AsRecorded,
+    /// It is recorded and not here: nobody can tell its values.
+    NotHere,
 }
 
 /// The present, as far as a decision needs it.
@@ -74,6 +74,8 @@ pub trait State {
     fn content(&self, path: &RepoPath) -> Result<Current, Self::Error>;
     /// What a pattern of dependencies matches.
     fn matched(&self, pattern: &PathPattern) -> Result<Matched, Self::Error>;
+    /// What a pointer or a lock records at a path; `Missing` if nothing does.
+    fn recorded(&self, path: &RepoPath) -> Result<Current, Self::Error>;
     /// The values of a parameter file.
     fn params(&self, file: &RepoPath) -> Result<CurrentParams, Self::Error>;
     /// Whether the cache holds all of these contents.
@@ -188,8 +190,13 @@ fn inputs<S: State>(
                 continue;
             }
             (None, _) => InputChange::Added,
-            (Some(_), Current::AsRecorded) => continue,
-            (Some(_), Current::Missing) if options.allow_missing => continue,
+            (Some(_), Current::Unlisted) => InputChange::Unknown,
+            (Some(dep), Current::Missing) if options.allow_missing => match state.recorded(path)? {
+                Current::Missing => continue,
+                Current::Present(now) if now.id == dep.content.id => continue,
+                Current::Present(_) => InputChange::Modified,
+                Current::Unlisted | Current::Unknown => InputChange::Unknown,
+            },
             (Some(_), Current::Missing) => InputChange::Deleted,
             (Some(dep), Current::Present(now)) if dep.content.id == now.id => continue,
             (Some(_), Current::Present(_)) => InputChange::Modified,
@@ -252,8 +259,15 @@ fn params<S: State>(
                 findings.unknown.push(wanted.file.clone());
                 continue;
             }
-            CurrentParams::AsRecorded if recorded(&wanted.file).is_some() => continue,
-            CurrentParams::Missing | CurrentParams::AsRecorded => None,
+            CurrentParams::NotHere => {
+                let old = recorded(&wanted.file).map_or(&[][..], |(_, values)| values);
+                let unknown = |(key, old): &(Box<str>, Value)| {
+                    param(&wanted.file, key, Some(old), None, InputChange::Unknown)
+                };
+                findings.reasons.extend(old.iter().map(unknown));
+                continue;
+            }
+            CurrentParams::Missing => None,
             CurrentParams::Values(root) => Some(root),
         };
         let old = recorded(&wanted.file).map_or(&[][..], |(_, values)| values);
@@ -342,7 +356,7 @@ fn output<S: State>(
 ) -> Result<(), S::Error> {
     let change = match state.content(&out.path)? {
         Current::Missing if options.allow_missing => return Ok(()),
-        Current::AsRecorded => return Ok(()),
+        Current::Unlisted => return Ok(()),
         Current::Missing | Current::Unknown => OutChange::Deleted,
         Current::Present(now) if now.id != made.content.id => OutChange::Modified,
         Current::Present(_) if !out.cache || state.is_cached(&made.content)? => return Ok(()),
@@ -429,6 +443,10 @@ impl<S: State> State for Ahead<'_, S> {
             return Ok(Matched::Unknown);
         }
         self.state.matched(pattern)
+    }
+
+    fn recorded(&self, path: &RepoPath) -> Result<Current, S::Error> {
+        self.state.recorded(path)
     }
 
     fn params(&self, file: &RepoPath) -> Result<CurrentParams, S::Error> {

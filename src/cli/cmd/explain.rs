@@ -86,6 +86,7 @@ fn change(change: Change) -> &'static str {
         Change::Modified => "modified",
         Change::New => "new",
         Change::Gone => "gone",
+        Change::Unknown => "unknown",
     }
 }
 

@@ -150,14 +150,18 @@ fn reason(change: &Value, view: &Viewpoint) -> String {
             let path = view.path(path);
             match what {
                 Value::Object(keys) => {
-                    parts
-                        .extend(keys.iter().map(|(key, word)| {
-                            format!("{path}:{key} {}", word.as_str().unwrap_or_default())
-                        }));
+                    parts.extend(keys.iter().map(|(key, word)| format!("{path}:{key} {}", told(word))));
                 }
-                word => parts.push(format!("{path} {}", word.as_str().unwrap_or_default())),
+                word => parts.push(format!("{path} {}", told(word))),
             }
         }
     }
     parts.join(", ")
+}
+
+fn told(word: &Value) -> &str {
+    match word.as_str().unwrap_or_default() {
+        "unknown" => "unknown before `mlv fetch`",
+        word => word,
+    }
 }

@@ -41,13 +41,15 @@ impl Session<'_> {
     /// of which the stage reads a part.
     pub(super) fn pull_lists(&mut self, index: StageIndex) -> Result<(), OpError> {
         for path in &self.graph.stage(index).deps {
-            let Some((out, _)) = self.tracked.containing(path) else { continue };
-            let Some(ContentInfo { id: ContentId::Tree(id), .. }) = out.content else { continue };
-            match self.state.found(path) {
-                Err(error) if error.is_not_downloaded() => {
+            if !self.state.found(path).is_err_and(|error| error.is_not_downloaded()) {
+                continue;
+            }
+            // The output that it lies in, and those that lie in it.
+            let around = self.tracked.containing(path).map(|(out, _)| out);
+            for out in around.into_iter().chain(self.tracked.below(path)) {
+                if let Some(ContentInfo { id: ContentId::Tree(id), .. }) = out.content {
                     bring::bring_tree(self.repo, id, &out.path, self.reporter)?;
                 }
-                _ => {}
             }
         }
         for pattern in &self.graph.stage(index).patterns {

@@ -72,7 +72,9 @@ impl Verifier<'_> {
         let is_here = |change: &OutChange| !matches!(change, OutChange::Added | OutChange::Removed);
         reasons.retain(|reason| match reason {
             Reason::Out { change, .. } => !is_here(change),
-            // What mlv tracks need not stand in the work tree.
+            // What mlv tracks need not stand in the work tree; what it is placed as is compared.
+            Reason::Dep { change: InputChange::Unknown, .. }
+            | Reason::Param { change: InputChange::Unknown, .. } => false,
             Reason::Dep { path, change: InputChange::Deleted } => self.tracked.containing(path).is_none(),
             Reason::NothingDeclared => false,
             _ => true,

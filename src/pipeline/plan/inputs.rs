@@ -116,7 +116,7 @@ pub fn missing_inputs<S: State>(stage: &Stage, state: &S) -> Result<Vec<MissingI
     for wanted in &stage.params {
         match state.params(&wanted.file)? {
             CurrentParams::Unknown => {}
-            CurrentParams::Missing | CurrentParams::AsRecorded => {
+            CurrentParams::Missing | CurrentParams::NotHere => {
                 missing.push(MissingInput::File { path: wanted.file.clone() })
             }
             CurrentParams::Values(root) => {

@@ -31,7 +31,7 @@ pub(super) fn run_or_reuse<S: State>(
         };
         let change = match current {
             Current::Present(now) if now.id == made.content.id => continue,
-            Current::Present(_) | Current::Unknown | Current::AsRecorded => OutChange::Modified,
+            Current::Present(_) | Current::Unknown | Current::Unlisted => OutChange::Modified,
             Current::Missing => OutChange::Deleted,
         };
         repairs.push(Repair { path: out.path.clone(), content: made.content, change });

@@ -82,6 +82,10 @@ impl State for World {
         Ok(self.files.get(path).map_or(Current::Missing, |text| Current::Present(info(text))))
     }
 
+    fn recorded(&self, _path: &RepoPath) -> Result<Current, Infallible> {
+        Ok(Current::Missing)
+    }
+
     fn matched(&self, pattern: &PathPattern) -> Result<Matched, Infallible> {
         Ok(Matched::Paths(self.files.keys().filter(|path| pattern.may_be(path)).cloned().collect()))
     }

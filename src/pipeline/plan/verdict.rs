@@ -124,6 +124,8 @@ pub enum InputChange {
     Modified,
     /// It is not there.
     Deleted,
+    /// Nobody can tell: it is recorded, not here, and neither is what would tell.
+    Unknown,
 }
 
 /// What happened to an output since the lock was written.

@@ -89,6 +89,18 @@ fn commit_does_not_accept_an_input_that_is_partly_here() {
 #[test]
 fn fresh_clone_of_a_stage_that_reads_a_part() {
     let clone = in_a_directory("raw/sub");
+    // Whether a part changed, only the list of files tells: the pointer names the whole.
+    let status = clone.status();
+    assert_eq!(status["stages"]["s"], serde_json::json!([{ "changed deps": { "raw/sub": "unknown" } }]));
+    clone.mlv(&["status", "--only", "pipeline", "--exit-code"]).code(1);
+    let (kind, document) = clone.json_error(&["repro", "--allow-missing"], 5);
+    assert_eq!(kind, "not_downloaded");
+    assert!(document.to_string().contains("mlv fetch raw"), "{document}");
+    let explained = clone.json(&["explain"]);
+    let input = explained["stages"][0]["inputs"].as_array().unwrap().iter().find(|one| one["kind"] == "dep");
+    assert_eq!((&input.unwrap()["change"], &input.unwrap()["current"]), (&"unknown".into(), &Value::Null));
+    // Lists come also where nothing else is to come.
+    clone.mlv(&["fetch", "--dry-run"]).success();
     let status = clone.status();
     assert!(status.get("stages").is_none(), "{status}");
     clone.mlv(&["status", "--only", "pipeline", "--exit-code"]).success();
@@ -174,8 +186,15 @@ fn stages_behind_a_restored_output_are_restored_too() {
 fn allow_missing_runs_nothing_around_outputs_that_are_not_here() {
     let clone = stages_that_read_parts().clone_to("clone");
     let runs = clone.read_text("runs");
-    let skipped = ["all skipped", "prep skipped", "use skipped"];
-    assert_eq!(sorted_actions(&clone.json(&["repro", "--allow-missing"])), skipped);
+    let actions = |names: &[&str]| {
+        sorted_actions(&clone.json(&[&["repro", "--allow-missing", "--single"], names].concat()))
+    };
+    assert_eq!(actions(&["prep", "all"]), ["all skipped", "prep skipped"]);
+    // Its list of files is needed to tell what the part is, and the parameters themselves.
+    assert_eq!(clone.json_error(&["repro", "--allow-missing"], 8).0, "stage_invalid");
+    clone.mlv(&["fetch", "--dry-run"]).success();
+    clone.mlv(&["pull", "p.yaml"]).success();
+    assert_eq!(actions(&[]), ["all skipped", "prep skipped", "use skipped"]);
     assert_eq!(clone.read_text("runs"), runs);
     // What has to run needs it whole.
     clone.write("mlv.yaml", clone.read_text("mlv.yaml").replace("cat res/x", "cat res/*"));
@@ -193,17 +212,66 @@ fn allow_missing_runs_nothing_around_outputs_that_are_not_here() {
 
 // Parameters that a stage makes are data like any other.
 #[test]
-fn a_fresh_clone_knows_the_parameters_that_a_stage_makes() {
+fn parameters_that_a_stage_makes_are_unknown_in_a_fresh_clone() {
     let clone = stages_that_read_parts().clone_to("clone");
-    let status = clone.status();
-    assert!(status.get("stages").is_none(), "{status}");
-    let explained = clone.json(&["explain", "use"]);
-    let inputs = explained["stages"][0]["inputs"].as_array().unwrap();
-    assert!(inputs.iter().all(|input| input["change"] == "same"), "{explained}");
+    let unknown = serde_json::json!([{
+        "changed deps": { "out/a": "unknown", "p.yaml": { "lr": "unknown" } },
+    }]);
+    assert_eq!(clone.status()["stages"], serde_json::json!({ "use": unknown }));
     let planned = clone.json(&["repro", "--dry-run", "--pull"]);
     // What lies in or around an output is known when that is there.
     let expected = ["all may_run", "prep would_restore", "use may_run"];
     assert_eq!(sorted_actions(&planned), expected, "{planned}");
     clone.mlv(&["repro", "--pull"]).success();
     clone.assert_clean();
+}
+
+// R21: around a tracked folder of which not even the list is here, nothing is known to be unchanged.
+#[test]
+fn folder_around_data_that_changed_is_not_up_to_date_in_a_fresh_clone() {
+    let env = TestEnv::shared();
+    env.write("out/t/x", "1");
+    env.write("out/hand", "by hand");
+    env.mlv(&["add", "out/t"]).success();
+    env.write(
+        "mlv.yaml",
+        "stages:\n  scan:\n    cmd: cat out/hand out/t/* > list\n    deps: [out]\n    outs: [list]\n",
+    );
+    env.mlv(&["repro"]).success();
+    env.commit("1");
+    env.mlv(&["push"]).success();
+    let before = env.clone_to("before");
+    env.write("out/t/x", "2");
+    env.mlv(&["add", "out/t"]).success();
+    env.commit("2");
+    env.mlv(&["push"]).success();
+    let clone = env.clone_to("clone");
+    for clone in [&before, &clone] {
+        clone.mlv(&["status", "--only", "pipeline", "--exit-code"]).code(1);
+        assert_eq!(clone.json_error(&["repro", "--allow-missing"], 5).0, "not_downloaded");
+        clone.mlv(&["fetch", "--dry-run"]).success();
+    }
+    before.mlv(&["status", "--only", "pipeline", "--exit-code"]).success();
+    let changed = serde_json::json!([{ "changed deps": { "out": "modified" } }]);
+    assert_eq!(clone.status()["stages"]["scan"], changed);
+    let fresh = env.clone_to("fresh");
+    fresh.mlv(&["repro", "--pull"]).success();
+    assert_eq!(fresh.read_text("list"), "by hand2");
+}
+
+// DVC 77 F: an output that another clone made anew is another input, here or not.
+#[test]
+fn allow_missing_compares_what_is_recorded() {
+    let env = stages_that_read_parts();
+    env.write("mlv.yaml", env.read_text("mlv.yaml").replace("deps: [res]", "deps: [res/x]"));
+    env.mlv(&["repro"]).success();
+    env.write("in", "2");
+    env.mlv(&["repro", "--single", "prep"]).success();
+    env.commit("prep alone");
+    env.mlv(&["push"]).success();
+    let clone = env.clone_to("clone");
+    let (_, document) = clone.json_error(&["repro", "--allow-missing", "--single", "all"], 8);
+    assert!(document.to_string().contains("res/x"), "{document}");
+    clone.mlv(&["repro", "--allow-missing", "--pull", "all"]).success();
+    assert_eq!(clone.read_text("sum"), "2");
 }
