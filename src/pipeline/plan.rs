@@ -17,7 +17,9 @@ use crate::model::stage::{ENV, ENV_DEPS, Out, ParamDep, ParamKeys, SHELL, Stage}
 use crate::model::value::Value;
 use crate::pipeline::graph::{Graph, StageIndex};
 use crate::pipeline::paths::PathMap;
+use crate::pipeline::plan::ahead::Ahead;
 
+mod ahead;
 mod inputs;
 mod reuse;
 mod verdict;
@@ -408,62 +410,6 @@ pub fn plan<'a, S: State>(
         actions.push(StageAction { stage: index, verdict });
     }
     Ok(actions)
-}
-
-/// The present, but for what the stages planned so far will have made of it.
-struct Ahead<'a, S> {
-    state: &'a S,
-    /// Outputs of stages that will or may run.
-    open: PathMap<()>,
-    /// Outputs that will be brought back.
-    restored: PathMap<ContentInfo>,
-}
-
-impl<S> Ahead<'_, S> {
-    /// Whether what is at `path` is made, or brought back with what is around it.
-    fn is_open(&self, path: &RepoPath) -> bool {
-        self.open.overlapping(path).is_some() || self.restored.overlapping(path).is_some()
-    }
-}
-
-impl<S: State> State for Ahead<'_, S> {
-    type Error = S::Error;
-
-    fn content(&self, path: &RepoPath) -> Result<Current, S::Error> {
-        if let Some(content) = self.restored.get(path) {
-            return Ok(Current::Present(*content));
-        }
-        if self.is_open(path) { Ok(Current::Unknown) } else { self.state.content(path) }
-    }
-
-    fn matched(&self, pattern: &PathPattern) -> Result<Matched, S::Error> {
-        let is_open = self.open.iter().any(|(out, ())| pattern.touches(out));
-        // What is in a folder that will be brought back is not looked up before.
-        if is_open || self.restored.iter().any(|(out, _)| pattern.touches(out)) {
-            return Ok(Matched::Unknown);
-        }
-        self.state.matched(pattern)
-    }
-
-    fn recorded(&self, path: &RepoPath) -> Result<Current, S::Error> {
-        self.state.recorded(path)
-    }
-
-    fn params(&self, file: &RepoPath) -> Result<CurrentParams, S::Error> {
-        if self.is_open(file) { Ok(CurrentParams::Unknown) } else { self.state.params(file) }
-    }
-
-    fn is_cached(&self, content: &ContentInfo) -> Result<bool, S::Error> {
-        self.state.is_cached(content)
-    }
-
-    fn past_run(&self, stage: &Stage, inputs: &StageLock) -> Result<Option<StageLock>, S::Error> {
-        self.state.past_run(stage, inputs)
-    }
-
-    fn variable(&self, name: &str) -> Option<String> {
-        self.state.variable(name)
-    }
 }
 
 #[cfg(test)]
