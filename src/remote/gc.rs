@@ -208,6 +208,8 @@ pub fn collect(
     run.mark(&mut look)?;
     if options.rules.grace.is_zero() && !run.own_marks.is_empty() {
         look = run.look(Some(&look))?;
+        // A push may have replaced its record since.
+        run.delete_aged_records(&look)?;
         run.sweep(&mut look)?;
     }
     run.count_waiting(&look);

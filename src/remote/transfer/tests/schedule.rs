@@ -382,7 +382,7 @@ fn a_sweep_that_does_not_look_again_is_caught() {
 
 #[test]
 fn a_mark_that_is_withdrawn_is_caught() {
-    assert_caught(&["gc-marks-stay"], 881);
+    assert_caught(&["gc-marks-stay"], 1814);
 }
 
 #[test]
