@@ -2,10 +2,10 @@
 
 use crate::error::{Advice, ErrorKind};
 use crate::model::path::RepoPath;
-use crate::ops::OpError;
 use crate::ops::checkout::{self, CheckoutOptions, CheckoutReport};
 use crate::ops::fetch::{self, FetchOptions, FetchReport};
 use crate::ops::tracked::Tracked;
+use crate::ops::{OpError, OutputError};
 use crate::repo::Repo;
 use crate::report::Reporter;
 
@@ -28,28 +28,46 @@ pub fn run(
     checking: &CheckoutOptions,
     reporter: &dyn Reporter,
 ) -> Result<PullReport, OpError> {
-    let first = once(repo, fetching, checking, reporter)?;
+    let mut report = once(repo, fetching, checking, reporter)?;
+    for _ in 0..PASSES {
+        if fetching.dry_run || !(has_put_aside(&report) || is_readable_now(repo, &report)?) {
+            break;
+        }
+        let mut next = once(repo, fetching, checking, reporter)?;
+        next.fetched.add_earlier(report.fetched);
+        next.checked_out.add_earlier(report.checked_out);
+        report = next;
+    }
+    Ok(report)
+}
+
+/// More often it is not done again: what turns up damaged each time is not mended by that.
+const PASSES: usize = 3;
+
+/// Whether something in the cache turned out to be damaged, and is out of use now: it comes with the next
+/// fetch (R4). A list of files hides what it lists, and one that is damaged is one that is not here.
+fn has_put_aside(report: &PullReport) -> bool {
+    let is_there = |error: &OpError| matches!(error, OpError::Output(error) if matches!(**error, OutputError::DamagedThere { .. }));
+    let PullReport { fetched, checked_out } = report;
+    let is_put_aside = |error: &OpError| error.kind() == ErrorKind::Damaged && !is_there(error);
+    // What the remote lacks is told as that.
+    let is_lost_here = |error: &OpError| is_put_aside(error) || error.is_not_downloaded();
+    fetched.failed.iter().any(|(_, error)| is_lost_here(error))
+        || checked_out.failed.iter().any(|(_, error)| is_put_aside(error))
+        || fetched.failed.is_empty() && checked_out.failed.iter().any(|(_, error)| is_lost_here(error))
+}
+
+/// Whether a pipeline can be read by now that could not be before: a file of values came with the data.
+fn is_readable_now(repo: &Repo, report: &PullReport) -> Result<bool, OpError> {
     let is_unreadable =
         |error: &OpError| matches!(error.kind(), ErrorKind::InvalidFile | ErrorKind::InvalidPipeline);
-    let mut unreadable = first
-        .fetched
-        .failed
-        .iter()
-        .filter(|(_, error)| is_unreadable(error))
-        .map(|(file, _)| file)
-        .peekable();
+    let failed = report.fetched.failed.iter().filter(|(_, error)| is_unreadable(error));
+    let mut unreadable = failed.map(|(file, _)| file).peekable();
     if unreadable.peek().is_none() {
-        return Ok(first);
+        return Ok(false);
     }
     let tracked = Tracked::load(repo)?;
-    if unreadable.all(|file| tracked.problems().iter().any(|problem| problem.file == *file)) {
-        return Ok(first);
-    }
-    // A file of values came with the data, and with it a pipeline can be read that could not be before.
-    let mut second = once(repo, fetching, checking, reporter)?;
-    second.fetched.add_earlier(first.fetched);
-    second.checked_out.add_earlier(first.checked_out);
-    Ok(second)
+    Ok(!unreadable.all(|file| tracked.problems().iter().any(|problem| problem.file == *file)))
 }
 
 fn once(

@@ -222,3 +222,41 @@ fn fsck_tells_of_damage_until_the_data_is_back() {
         env.mlv(&["fsck"]).success();
     }
 }
+
+// R4: the next source is tried, at once.
+#[test]
+fn pull_gets_past_damage_of_the_cache() {
+    for count in [5, 100] {
+        let env = TestEnv::shared();
+        for at in 0..count {
+            env.write(format!("d/{at}"), format!("the content of file number {at}"));
+        }
+        env.mlv(&["add", "d"]).success();
+        env.commit("data");
+        env.mlv(&["push"]).success();
+        let whole = env.snapshot();
+        env.remove("d");
+        // Every record, the list of files among them.
+        let mut folders =
+            ["objects", "pages", "pk"].map(|name| env.path().join(".mlv/cache").join(name)).to_vec();
+        let mut damaged = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten() {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let mut bytes = std::fs::read(&path).expect("a record");
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 1;
+                overwrite(&path, &bytes);
+                damaged += 1;
+            }
+        }
+        assert!(damaged > 0);
+        env.mlv(&["pull"]).success();
+        assert_eq!(env.snapshot(), whole, "{count} files");
+        env.assert_sound();
+    }
+}
