@@ -344,7 +344,9 @@ fn no_schedule_loses_what_a_push_said_is_there() {
 #[track_caller]
 fn assert_caught(rules: &[&str], seed: u64) {
     let rules = rules.join(",");
-    let caught = std::iter::once(seed).chain(1..=schedules()).find(|seed| !run(*seed, Some(&rules)));
+    // It ends at the first that is caught: threads make one and the same seed end differently at times.
+    let mut seeds = std::iter::once(seed).chain(1..=schedules().max(1_000));
+    let caught = seeds.find(|seed| !run(*seed, Some(&rules)));
     println!("{rules}: seed {caught:?}");
     assert!(caught.is_some(), "no schedule notices that `{rules}` is missing");
 }
