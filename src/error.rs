@@ -183,17 +183,33 @@ impl fmt::Display for ErrorKind {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(transparent)]
 pub struct Hint {
-    /// The line.
+    /// The line. A path in it that has to be shown from where the user stands is a [`hint_path`].
     pub text: String,
-    /// Whether paths stand in it as they are typed in the current folder; else relative to the root.
-    #[serde(skip)]
-    pub is_typed: bool,
+}
+
+/// Stands around a path in a hint. Guessing which words are paths is wrong where an output is called
+/// as a word of the sentence; no path holds a control character.
+const PATH_MARK: char = '\u{1}';
+
+/// A path from the repository's root, for the text of a [`Hint`].
+pub fn hint_path(path: impl fmt::Display) -> String {
+    format!("{PATH_MARK}{path}{PATH_MARK}")
 }
 
 impl Hint {
-    /// A hint whose paths, if there are any, are relative to the repository's root.
+    /// A hint. What is no [`hint_path`] in it is shown as it is.
     pub fn new(text: impl Into<String>) -> Hint {
-        Hint { text: text.into(), is_typed: false }
+        Hint { text: text.into() }
+    }
+
+    /// The hint with each [`hint_path`] in it as `show` has it.
+    pub fn with_paths(&self, show: impl Fn(&str) -> String) -> Hint {
+        let parts = self.text.split(PATH_MARK).enumerate();
+        Hint::new(
+            parts
+                .map(|(at, part)| if at % 2 == 1 { show(part) } else { part.to_owned() })
+                .collect::<String>(),
+        )
     }
 }
 
@@ -218,8 +234,8 @@ pub trait Advice: std::error::Error {
         Vec::new()
     }
 
-    /// The paths that message and hints quote relative to the repository's root, so that they can
-    /// be shown from where the user stands.
+    /// The paths from the repository's root that the message has between backticks, or begins with, so
+    /// that they can be shown from where the user stands.
     fn quoted(&self) -> Vec<String> {
         Vec::new()
     }
@@ -237,7 +253,7 @@ impl<P: Problem> Advice for Located<P> {
     }
 
     fn hints(&self) -> Vec<Hint> {
-        self.problem.hint_for(&self.file).into_iter().map(Hint::new).collect()
+        self.problem.hint_for(&hint_path(&self.file)).into_iter().map(Hint::new).collect()
     }
 
     fn subject(&self) -> Option<String> {

@@ -32,15 +32,19 @@ struct Parts {
     failures: Vec<Failure>,
     /// Whether the message says what the only failure says.
     is_said: bool,
-    /// The paths that message and hints quote relative to the repository's root.
+    /// The paths that the message quotes relative to the repository's root.
     quoted: Vec<String>,
 }
 
 /// One of several things that failed while others were done.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
-    /// The path, or the name of what failed.
+    /// The path from the repository's root, or the name of what failed: for scripts.
     pub(crate) path: String,
+    /// The same for people.
+    shown: String,
+    /// Whether it is a path of the repository.
+    is_path: bool,
     /// Why, for scripts.
     pub(crate) kind: ErrorKind,
     /// Why, for people: the message and its causes on one line.
@@ -49,18 +53,24 @@ pub(crate) struct Failure {
     subject: Option<String>,
     /// What to do about it.
     hints: Vec<Hint>,
-    /// The paths that message and hints quote relative to the repository's root.
+    /// The paths that the message quotes relative to the repository's root.
     quoted: Vec<String>,
 }
 
 impl Failure {
-    /// The failure of `path` because of `error`.
-    pub(crate) fn of(path: impl Display, error: &dyn Advice) -> Failure {
+    /// The failure at `path`, relative to the repository's root, because of `error`.
+    pub(crate) fn at(path: impl Display, error: &dyn Advice) -> Failure {
+        Failure { is_path: true, ..Failure::of(path, error) }
+    }
+
+    /// The failure of what is called `name` because of `error`.
+    pub(crate) fn of(name: impl Display, error: &dyn Advice) -> Failure {
         let (message, causes) = chain(error);
         let message = one_line(&message, &causes);
         let (kind, subject) = (error.kind(), error.subject());
         let (hints, quoted) = (error.hints(), error.quoted());
-        Failure { path: path.to_string(), kind, message, subject, hints, quoted }
+        let path = name.to_string();
+        Failure { shown: path.clone(), path, is_path: false, kind, message, subject, hints, quoted }
     }
 
     fn document(&self) -> Value {
@@ -88,8 +98,10 @@ impl CliError {
         let (message, causes) = chain(error);
         let (kind, subject, hints) = (error.kind(), error.subject(), error.hints());
         let quoted = error.quoted();
-        let failure = |(path, message)| Failure {
+        let failure = |(path, message): (String, _)| Failure {
+            shown: path.clone(),
             path,
+            is_path: true,
             kind,
             message,
             subject: None,
@@ -108,26 +120,19 @@ impl CliError {
     }
 
     /// The same with the paths of the repository as they are typed at `view`, in hints as words of
-    /// a shell. The document's `path` stays as it is: it is for scripts.
+    /// a shell. Each `path` of the document stays as it is: it is for scripts.
     pub(crate) fn seen_from(mut self, view: &Viewpoint) -> CliError {
         let parts = &mut *self.0;
-        for path in &parts.quoted {
-            let shown = view.path(path);
-            parts.message = replace_path(&parts.message, path, &shown);
-            for hint in parts.hints.iter_mut().filter(|hint| !hint.is_typed) {
-                hint.text = replace_path(&hint.text, path, &shell::word(&shown));
-            }
-            for failure in parts.failures.iter_mut().filter(|failure| failure.path == *path) {
-                failure.path.clone_from(&shown);
-            }
+        for hint in &mut parts.hints {
+            *hint = hint.with_paths(|path| shell::path(&view.path(path)));
         }
         for failure in &mut parts.failures {
-            for path in &failure.quoted {
-                failure.message = replace_path(&failure.message, path, &view.path(path));
+            if failure.is_path {
+                failure.shown = view.path(&failure.path);
             }
-            failure.message = view.text(&failure.message);
+            failure.message = view.text(&show_quoted(&failure.message, &failure.quoted, view));
         }
-        parts.message = view.text(&parts.message);
+        parts.message = view.text(&show_quoted(&parts.message, &parts.quoted, view));
         for cause in &mut parts.causes {
             *cause = view.text(cause);
         }
@@ -178,7 +183,6 @@ impl CliError {
             for hint in &failure.hints {
                 if error.0.hints.len() < HINTED && !error.0.hints.contains(hint) {
                     error.0.hints.push(hint.clone());
-                    error.0.quoted.extend(failure.quoted.iter().cloned());
                 }
             }
         }
@@ -187,7 +191,7 @@ impl CliError {
     }
 
     fn single(failure: &Failure) -> CliError {
-        let Failure { path, kind, message, subject, hints, quoted } = failure;
+        let Failure { path, kind, message, subject, hints, quoted, .. } = failure;
         let is_named = path.is_empty() || !quoted.is_empty() || message.contains(&**path);
         let message = if is_named { message.clone() } else { format!("`{path}`: {message}") };
         let mut error = CliError::new(*kind, message);
@@ -195,6 +199,7 @@ impl CliError {
         error.0.subject = (!of_repository.is_empty()).then(|| of_repository.clone());
         error.0.hints.clone_from(hints);
         error.0.quoted.clone_from(quoted);
+        error.0.quoted.extend(failure.is_path.then(|| path.clone()));
         error
     }
 
@@ -223,7 +228,7 @@ impl CliError {
     pub(crate) fn render(&self, out: &mut Text) {
         let listed = if self.0.is_said { &[][..] } else { &self.0.failures[..] };
         for failure in listed.iter().take(LISTED) {
-            out.bad("failed").put(": `").put(&failure.path).put("`: ").put(&failure.message).end();
+            out.bad("failed").put(": `").put(&failure.shown).put("`: ").put(&failure.message).end();
         }
         if listed.len() > LISTED {
             let more = thousands((listed.len() - LISTED) as u64);
@@ -261,21 +266,20 @@ fn chain(error: &dyn Advice) -> (String, Vec<String>) {
     (message, causes)
 }
 
-/// The text with `path` replaced where it stands as a word, or as that of its pointer.
-fn replace_path(text: &str, path: &str, shown: &str) -> String {
-    let mut replaced = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(path) {
-        let (before, after) = (&rest[..at], &rest[at + path.len()..]);
-        let starts = before.chars().next_back().or(replaced.chars().next_back());
-        let starts = starts.is_none_or(|c| matches!(c, ' ' | '`' | '\'' | '='));
-        let behind = after.strip_prefix(".mlv").unwrap_or(after);
-        let ends = behind.chars().next().is_none_or(|c| matches!(c, ' ' | '`' | '\'' | ':' | ',' | ')'));
-        replaced.push_str(before);
-        replaced.push_str(if starts && ends { shown } else { path });
-        rest = after;
-    }
-    replaced + rest
+/// The text with those of the `quoted` paths, and of their pointers, as they are typed at `view` that
+/// stand between backticks or are the place in front. Elsewhere the same letters may be a word.
+fn show_quoted(text: &str, quoted: &[String], view: &Viewpoint) -> String {
+    let is_quoted = |part: &str| {
+        quoted
+            .iter()
+            .any(|path| part == path || part.strip_suffix(".mlv").is_some_and(|output| output == path))
+    };
+    let parts = text.split('`').enumerate().map(|(at, part)| match part.split_once(':') {
+        _ if at % 2 == 1 && is_quoted(part) => view.path(part),
+        Some((file, rest)) if at == 0 && is_quoted(file) => format!("{}:{rest}", view.path(file)),
+        _ => part.to_owned(),
+    });
+    parts.collect::<Vec<_>>().join("`")
 }
 
 fn one_line(message: &str, causes: &[String]) -> String {
@@ -290,15 +294,25 @@ fn one_line(message: &str, causes: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::hint_path;
     use std::io;
 
     #[test]
-    fn paths_are_replaced_as_words() {
-        let replaced = |text| replace_path(text, "d/a", "../a");
-        assert_eq!(replaced("`d/a` lies in `x/d/a`, d/ab"), "`../a` lies in `x/d/a`, d/ab");
-        assert_eq!(replaced("mlv remove d/a.mlv && mlv add d/a"), "mlv remove ../a.mlv && mlv add ../a");
-        assert_eq!(replaced("d/a:3:1: no"), "../a:3:1: no");
-        assert_eq!(replaced("d/ad/a d/a"), "d/ad/a ../a");
+    fn paths_are_shown_where_they_are_quoted() {
+        let view = Viewpoint::in_folder("d");
+        let shown = |text, path: &str| show_quoted(text, &[path.to_owned()], &view);
+        assert_eq!(shown("`d/a` lies in `x/d/a`, d/a", "d/a"), "`a` lies in `x/d/a`, d/a");
+        assert_eq!(
+            shown("the data of `data` is lost: `data.mlv`", "data"),
+            "the data of `../data` is lost: `../data.mlv`"
+        );
+        assert_eq!(shown("d/a:3:1: no", "d/a"), "a:3:1: no");
+        assert_eq!(shown("`a` and `d/a`", "a"), "`../a` and `d/a`");
+        let hint = Hint::new(format!("mlv fetch {}", hint_path("fetch")));
+        assert_eq!(
+            CliError::new(ErrorKind::Usage, "").hint(hint.text).seen_from(&view).0.hints[0].text,
+            "mlv fetch ../fetch"
+        );
     }
 
     #[derive(Debug, thiserror::Error)]
@@ -343,6 +357,8 @@ mod tests {
     fn several_failures_keep_a_shared_kind() {
         let damaged = Failure {
             path: "x".into(),
+            shown: "x".into(),
+            is_path: true,
             kind: ErrorKind::Damaged,
             message: "does not match".into(),
             subject: None,

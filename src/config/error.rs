@@ -107,7 +107,10 @@ pub enum Error {
     },
     /// No remote was named, and none is the default.
     #[error("no remote is named, and there is no default")]
-    NoDefaultRemote,
+    NoDefaultRemote {
+        /// The remotes that there are, sorted.
+        known: Vec<String>,
+    },
     /// Files of a project made by a newer mlv.
     #[error("{origin}: the project has version {found}, and this mlv knows 1")]
     UnsupportedVersion {
@@ -135,7 +138,7 @@ impl Advice for Error {
     fn kind(&self) -> ErrorKind {
         match self {
             Error::UnknownKey { .. } => ErrorKind::Usage,
-            Error::NoSuchRemote { .. } | Error::NoDefaultRemote => ErrorKind::NoRemote,
+            Error::NoSuchRemote { .. } | Error::NoDefaultRemote { .. } => ErrorKind::NoRemote,
             Error::UnsupportedVersion { .. } => ErrorKind::UnsupportedVersion,
             Error::Fs(error) => error.kind(),
             _ => ErrorKind::Config,
@@ -171,7 +174,16 @@ impl Advice for Error {
                 vec![Hint::new("use up to 100 letters, digits, `_`, `-`, `.`, `+`; none of `-.` in front")]
             }
             Error::RemoteWithoutUrl { name } => vec![Hint::new(format!("mlv remote modify {name} url URL"))],
-            Error::NoDefaultRemote => vec![Hint::new("mlv remote add --default NAME URL")],
+            Error::NoDefaultRemote { known } => match &known[..] {
+                [] => vec![Hint::new("mlv remote add --default NAME URL")],
+                [only] => vec![Hint::new(format!("mlv remote default {only}"))],
+                several => {
+                    vec![Hint::new(format!(
+                        "mlv remote default NAME, with one of `{}`",
+                        several.join("`, `")
+                    ))]
+                }
+            },
             Error::Fs(error) => error.hints(),
             _ => Vec::new(),
         }

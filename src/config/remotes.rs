@@ -67,7 +67,9 @@ impl Config {
     pub fn remote(&self, name: Option<&str>) -> Result<RemoteConfig, Error> {
         let name = match name {
             Some(name) => name.to_owned(),
-            None => self.default_remote()?.ok_or(Error::NoDefaultRemote)?,
+            None => self.default_remote()?.ok_or_else(|| Error::NoDefaultRemote {
+                known: self.remote_names().into_iter().map(str::to_owned).collect(),
+            })?,
         };
         let names = self.remote_names();
         if !names.contains(&name.as_str()) {

@@ -117,7 +117,9 @@ fn plan(repo: &Repo, options: &AddOptions) -> Result<AddPlan, OpError> {
     };
     let paths = match &copy {
         Some(copy) => vec![copy.out().clone()],
-        None => targets::paths(repo, &options.targets, options.glob).map_err(external)?,
+        None => {
+            targets::paths(repo, &options.targets, options.glob).map_err(|error| external(repo, error))?
+        }
     };
     let coming = copy.as_ref().map(CopyIn::kind);
     for path in paths {
@@ -139,10 +141,14 @@ fn plan(repo: &Repo, options: &AddOptions) -> Result<AddPlan, OpError> {
     Ok(AddPlan { items, copy, no_commit: options.no_commit, force: options.force, dry_run: options.dry_run })
 }
 
-/// What lies outside is not refused for its name: it can be copied in.
-fn external(error: OpError) -> OpError {
+/// What lies outside is not refused for its name: it can be copied in, unless the repository lies in it.
+fn external(repo: &Repo, error: OpError) -> OpError {
+    let is_around = |target: &str| {
+        let full = repo.root().join(repo.prefix().as_str()).join(target).canonicalize();
+        full.is_ok_and(|full| repo.root().starts_with(full))
+    };
     match error {
-        OpError::BadTarget { target, reason: ResolveError::Outside } => {
+        OpError::BadTarget { target, reason: ResolveError::Outside } if !is_around(&target) => {
             OutputError::External { path: target }.into()
         }
         error => error,
@@ -161,7 +167,9 @@ fn classify(
     }
     if let Some((out, inside)) = tracked.containing(path) {
         let inside = if inside.is_empty() { Vec::new() } else { vec![inside.into()] };
-        return known_item(out, inside);
+        let item = known_item(out, inside)?;
+        check_not_in_git(repo, path)?;
+        return Ok(item);
     }
     let there = match coming {
         Some(kind) => Some(kind),
@@ -169,6 +177,7 @@ fn classify(
     };
     let vanished = || OutputError::Vanished { path: path.clone(), near: targets::near_there(repo, path) };
     let pointer = match pointers::path_of(path) {
+        // A pattern is no name; more wrong with it is that nothing is there.
         Err(_) if there.is_none() => return Err(vanished().into()),
         pointer => pointer?,
     };
@@ -179,11 +188,7 @@ fn classify(
     let kind = there.ok_or_else(vanished)?;
     check_kind(path, kind)?;
     check_free(repo, tracked, path)?;
-    if let Some(git) = repo.git()
-        && let Some(inner) = git.tracked_below(path, 1)?.into_iter().next()
-    {
-        return Err(OutputError::TrackedByGit { path: inner, output: path.clone() }.into());
-    }
+    check_not_in_git(repo, path)?;
     match Reach::new(repo).barrier(&pointer)? {
         Some(Barrier::Repository(repository)) => {
             return Err(OutputError::InnerRepository { path: path.clone(), repository }.into());
@@ -200,6 +205,15 @@ fn classify(
         return Err(OutputError::IgnoredPointer { pointer }.into());
     }
     Ok(Item { output: path.clone(), pointer, known: None, inside: Vec::new() })
+}
+
+/// Whether git tracks nothing at or below the path: two would keep it.
+fn check_not_in_git(repo: &Repo, path: &RepoPath) -> Result<(), OpError> {
+    let Some(git) = repo.git() else { return Ok(()) };
+    match git.tracked_below(path, 1)?.into_iter().next() {
+        Some(inner) => Err(OutputError::TrackedByGit { path: inner, output: path.clone() }.into()),
+        None => Ok(()),
+    }
 }
 
 fn known_item(out: &TrackedOut, inside: Vec<Box<str>>) -> Result<Item, OpError> {

@@ -1,6 +1,6 @@
 //! What keeps a command from editing a pipeline file.
 
-use crate::error::{Advice, ErrorKind, Hint};
+use crate::error::{Advice, ErrorKind, Hint, hint_path};
 use crate::model::path::RepoPath;
 
 /// An edit that is refused.
@@ -48,7 +48,8 @@ impl Advice for EditError {
                 Hint::new("choose another name, or put the new stage in its place: mlv stage add --force …")
             }
             EditError::Entangled { path, .. } => Hint::new(format!(
-                "edit `{path}` by hand: braces, an anchor or a template tie the stage to the rest"
+                "edit `{}` by hand: braces, an anchor or a template tie the stage to the rest",
+                hint_path(path)
             )),
             EditError::OneOfGroup { remedy, .. } => Hint::new(remedy),
         }]

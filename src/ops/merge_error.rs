@@ -1,6 +1,6 @@
 //! What keeps two versions of a file of mlv's from being merged.
 
-use crate::error::{Advice, ErrorKind, Hint};
+use crate::error::{Advice, ErrorKind, Hint, hint_path};
 use crate::model::path::RepoPath;
 
 /// More paths than this are counted instead of listed.
@@ -104,16 +104,19 @@ impl Advice for MergeError {
     fn hints(&self) -> Vec<Hint> {
         match self {
             MergeError::Edited { file } => {
-                vec![Hint::new(format!("if it is right as it is: git add {file}"))]
+                vec![Hint::new(format!("if it is right as it is: git add {}", hint_path(file)))]
             }
-            MergeError::Left { file } => vec![Hint::new(format!("mlv resolve {file}"))],
+            MergeError::Left { file } => vec![Hint::new(format!("mlv resolve {}", hint_path(file)))],
             MergeError::NoConflict { .. } => vec![Hint::new("git status")],
             MergeError::NotMlv { .. } => Vec::new(),
-            MergeError::Removed { file } => vec![Hint::new(format!(
-                "`mlv resolve --ours {file}` or `mlv resolve --theirs {file}` keeps or removes it"
-            ))],
+            MergeError::Removed { file } => {
+                let file = hint_path(file);
+                vec![Hint::new(format!(
+                    "`mlv resolve --ours {file}` or `mlv resolve --theirs {file}` keeps or removes it"
+                ))]
+            }
             other => {
-                let file = other.file().map(ToString::to_string).unwrap_or_default();
+                let file = other.file().map(hint_path).unwrap_or_default();
                 vec![Hint::new(format!(
                     "`mlv resolve --ours {file}` or `mlv resolve --theirs {file}` takes one side of what both \
                      changed"

@@ -205,6 +205,14 @@ pub enum OutputError {
         /// The tree.
         tree: TreeId,
     },
+    /// A directory's tree that nobody has any more, or that is on a remote of which nobody told.
+    #[error("the list of files of `{path}` is not in the cache, and no remote gives it")]
+    LostTree {
+        /// The output.
+        path: RepoPath,
+        /// What became of asking for it.
+        source: Box<OpError>,
+    },
     /// A directory's tree that cannot be read.
     #[error("the list of files of `{path}` cannot be read")]
     BadTree {
@@ -450,6 +458,16 @@ impl OutputError {
                 OutputError::TreeNotDownloaded { path: output.clone(), tree }
             }
             error => OutputError::BadTree { path: output.clone(), source: Box::new(error) },
+        }
+    }
+
+    /// Tells that the tree of `output` cannot be had, unless asking again may help.
+    pub fn lost_tree(output: &RepoPath, source: OpError) -> OpError {
+        match source.kind() {
+            ErrorKind::NoRemote | ErrorKind::NotFound | ErrorKind::Damaged | ErrorKind::RemoteInvalid => {
+                OutputError::LostTree { path: output.clone(), source: Box::new(source) }.into()
+            }
+            _ => source,
         }
     }
 

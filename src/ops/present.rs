@@ -16,6 +16,7 @@ use crate::model::pattern::PathPattern;
 use crate::model::stage::Stage;
 use crate::model::tree::TreeEntry;
 use crate::model::values;
+use crate::ops::repro::Bring;
 use crate::ops::scan::{Present, Scanner};
 use crate::ops::state::{self, Verdict};
 use crate::ops::tracked::{Source, Tracked, TrackedOut};
@@ -335,8 +336,8 @@ impl<'a> WorkTreeState<'a> {
         }
     }
 
-    /// The command that brings what is recorded at `path`, if anything is.
-    pub fn remedy(&self, path: &RepoPath) -> Option<String> {
+    /// How what is recorded at `path` comes here, if anything is.
+    pub fn bring(&self, path: &RepoPath) -> Option<Bring> {
         let mut outs = match self.tracked.containing(path) {
             Some((out, _)) => vec![out],
             None => self.tracked.below(path).collect(),
@@ -345,11 +346,11 @@ impl<'a> WorkTreeState<'a> {
         if outs.is_empty() {
             return None;
         }
-        let is_here = outs
+        let is_in_cache = outs
             .iter()
             .filter_map(|out| out.content.as_ref())
             .all(|info| self.has_all(info).unwrap_or(false));
-        Some(format!("mlv {} {path}", if is_here { "checkout" } else { "pull" }))
+        Some(Bring { path: path.clone(), is_in_cache })
     }
 
     /// Whether the cache has all of it.

@@ -429,7 +429,8 @@ fn recorded_tree(
 ) -> Result<Vec<TreeEntry>, OpError> {
     match trees::read(repo, id, output) {
         Err(error) if error.is_not_downloaded() => {
-            share::bring::bring_tree(repo, id, output, reporter)?;
+            let lost = |source: OpError| OutputError::lost_tree(output, source);
+            share::bring::bring_tree(repo, id, output, reporter).map_err(lost)?;
             trees::read(repo, id, output)
         }
         other => other,

@@ -35,7 +35,7 @@ impl Inputs {
         let missing = plan::missing_inputs(stage, state)?;
         if !missing.is_empty() {
             let remedy = missing.iter().find_map(|input| match input {
-                MissingInput::File { path } => state.remedy(path),
+                MissingInput::File { path } => state.bring(path),
                 MissingInput::Match { .. } | MissingInput::Param { .. } => None,
             });
             return Err(StageError::MissingInputs { stage: target.into(), missing, remedy }.into());

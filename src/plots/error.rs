@@ -1,6 +1,6 @@
 //! Why something cannot be drawn.
 
-use crate::error::{Advice, ErrorKind, Hint};
+use crate::error::{Advice, ErrorKind, Hint, hint_path};
 use crate::model::path::RepoPath;
 use crate::model::values::ValuesError;
 use crate::plots::template::Template;
@@ -115,7 +115,8 @@ impl Advice for PlotError {
                 hint("fields with separators, quotes or line ends stand in double quotes".into())
             }
             PlotError::NoPoints { file } => hint(format!(
-                "write `{file}` as a table (.csv, .tsv) with a row a point, or as a list: [{{\"step\": 0, \"loss\": 1.5}}, …]"
+                "write `{}` as a table (.csv, .tsv) with a row a point, or as a list: [{{\"step\": 0, \"loss\": 1.5}}, …]",
+                hint_path(file)
             )),
             PlotError::NoColumn { columns, .. } => {
                 let columns: Vec<&str> = columns.iter().map(|column| &**column).collect();

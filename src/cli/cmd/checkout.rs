@@ -145,11 +145,7 @@ impl Report for CheckoutReport {
     }
 
     fn failures(&self) -> Vec<Failure> {
-        self.report
-            .failed
-            .iter()
-            .map(|(path, error)| Failure::of(self.view.path(path.as_str()), error))
-            .collect()
+        self.report.failed.iter().map(|(path, error)| Failure::at(path, error)).collect()
     }
 
     fn error(&self) -> Option<CliError> {

@@ -85,7 +85,7 @@ impl Report for CommitReport {
 
     fn failures(&self) -> Vec<Failure> {
         let failed = self.report.failed.iter();
-        failed.map(|(path, error)| Failure::of(self.view.path(path.as_str()), error)).collect()
+        failed.map(|(path, error)| Failure::at(path, error)).collect()
     }
 
     fn error(&self) -> Option<CliError> {

@@ -100,6 +100,6 @@ impl Report for DataStatusReport {
 
     fn failures(&self) -> Vec<Failure> {
         let failed = self.report.failed.iter();
-        failed.map(|(path, error)| Failure::of(self.view.path(path.as_str()), error)).collect()
+        failed.map(|(path, error)| Failure::at(path, error)).collect()
     }
 }

@@ -216,7 +216,7 @@ impl Report for DiffReport {
 
     fn failures(&self) -> Vec<Failure> {
         let failed = self.report.failed.iter();
-        failed.map(|(path, error)| Failure::of(self.view.path(path.as_str()), error)).collect()
+        failed.map(|(path, error)| Failure::at(path, error)).collect()
     }
 
     // DVC's form: an empty document where nothing differs, else every list.

@@ -62,7 +62,7 @@ impl Report for FetchReport {
     }
 
     fn failures(&self) -> Vec<Failure> {
-        self.failed.iter().map(|(path, error)| Failure::of(path, error)).collect()
+        self.failed.iter().map(|(path, error)| Failure::at(path, error)).collect()
     }
 }
 

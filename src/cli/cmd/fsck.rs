@@ -9,8 +9,8 @@ use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::model::path::RepoPath;
 use crate::model::units::{ByteSize, Span};
-use crate::ops::fsck;
 use crate::ops::fsck_remote::{self, FsckRemoteOptions, FsckRemoteReport};
+use crate::ops::{OpError, fsck};
 
 /// Check that everything is what its name says
 ///
@@ -76,9 +76,11 @@ pub(crate) struct CacheReport {
 
 pub(crate) fn run(cx: &Context, args: &FsckArgs) -> Result<FsckReport, CliError> {
     let repo = cx.repo_with(args.jobs.number())?;
-    let view = Viewpoint::of(repo);
     let Some(remote) = &args.remote else {
-        return Ok(FsckReport::Cache(CacheReport { report: fsck::run(repo, cx.reporter())?, view }));
+        return Ok(FsckReport::Cache(CacheReport {
+            report: fsck::run(repo, cx.reporter())?,
+            view: Viewpoint::of(repo),
+        }));
     };
     let options = FsckRemoteOptions {
         remote: Some(remote.clone()).filter(|name| !name.is_empty()),
@@ -86,7 +88,7 @@ pub(crate) fn run(cx: &Context, args: &FsckArgs) -> Result<FsckReport, CliError>
         repair: args.repair,
     };
     let report = fsck_remote::run(repo, &options, cx.reporter())?;
-    Ok(FsckReport::Remote(RemoteReport { report, view }))
+    Ok(FsckReport::Remote(RemoteReport { report }))
 }
 
 impl Report for FsckReport {
@@ -145,7 +147,7 @@ impl CacheReport {
 
     fn failures(&self) -> Vec<Failure> {
         let failed = self.report.failed.iter();
-        failed.map(|(path, error)| Failure::of(self.view.path(path.as_str()), error)).collect()
+        failed.map(|(path, error)| Failure::at(path, error)).collect()
     }
 }
 
@@ -154,8 +156,6 @@ impl CacheReport {
 pub(crate) struct RemoteReport {
     #[serde(flatten)]
     report: FsckRemoteReport,
-    #[serde(skip)]
-    view: Viewpoint,
 }
 
 impl RemoteReport {
@@ -196,10 +196,10 @@ impl RemoteReport {
     fn failures(&self) -> Vec<Failure> {
         let failed = self.report.failed.iter();
         // What is wrong with the remote as a whole has no path.
-        let named = |path: &RepoPath| match path.is_root() {
-            true => self.report.remote.clone(),
-            false => self.view.path(path.as_str()),
+        let failure = |(path, error): &(RepoPath, OpError)| match path.is_root() {
+            true => Failure::of(&self.report.remote, error),
+            false => Failure::at(path, error),
         };
-        failed.map(|(path, error)| Failure::of(named(path), error)).collect()
+        failed.map(failure).collect()
     }
 }

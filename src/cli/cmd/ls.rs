@@ -62,7 +62,7 @@ pub(crate) fn run(cx: &Context, args: LsArgs) -> Result<LsReport, CliError> {
         recursive: args.recursive,
     };
     let report = ls::run(cx.repo()?, &options, cx.reporter())?;
-    let failures = report.failed.iter().map(|(path, error)| Failure::of(path, error)).collect();
+    let failures = report.failed.iter().map(|(path, error)| Failure::at(path, error)).collect();
     Ok(LsReport { rows: report.rows, size: args.size, show_hash: args.show_hash, failures })
 }
 

@@ -182,7 +182,7 @@ impl Report for DiffReport {
 
     fn failures(&self) -> Vec<Failure> {
         let failed = self.diff.failed.iter();
-        failed.map(|(path, error)| Failure::of(self.view.path(path.as_str()), error)).collect()
+        failed.map(|(path, error)| Failure::at(path, error)).collect()
     }
 }
 
@@ -283,6 +283,6 @@ impl Report for ShowReport {
 
     fn failures(&self) -> Vec<Failure> {
         let failed = self.shown.failed.iter();
-        failed.map(|(path, error)| Failure::of(self.view.path(path.as_str()), error)).collect()
+        failed.map(|(path, error)| Failure::at(path, error)).collect()
     }
 }

@@ -238,6 +238,6 @@ impl Report for DrawnReport {
 
     fn failures(&self) -> Vec<Failure> {
         let failed = self.report.failed.iter();
-        failed.map(|(id, error)| Failure::of(self.view.path(id), error)).collect()
+        failed.map(|(id, error)| Failure::at(id, error)).collect()
     }
 }

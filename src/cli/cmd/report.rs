@@ -96,6 +96,6 @@ impl Report for PageReport {
     fn failures(&self) -> Vec<Failure> {
         // What is not downloaded is told in the page: nobody has to have the data.
         let failed = self.failed().filter(|(_, error)| error.kind() != ErrorKind::NotDownloaded);
-        failed.map(|(path, error)| Failure::of(self.page.view.path(path.as_str()), error)).collect()
+        failed.map(|(path, error)| Failure::at(path, error)).collect()
     }
 }

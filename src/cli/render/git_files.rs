@@ -22,6 +22,6 @@ pub(crate) fn git_error(files: &GitFiles, mut failures: Vec<Failure>) -> Option<
         return (!failures.is_empty()).then(|| CliError::several(failures));
     };
     let is_alone = failures.is_empty();
-    failures.extend(files.git_add.iter().map(|path| Failure::of(path, refused)));
+    failures.extend(files.git_add.iter().map(|path| Failure::at(path, refused)));
     Some(if is_alone { CliError::of(refused).with_failures(failures) } else { CliError::several(failures) })
 }

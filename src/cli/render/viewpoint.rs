@@ -24,6 +24,12 @@ impl Viewpoint {
         Viewpoint { folder: RepoPath::root(), root: None }
     }
 
+    /// A folder of a repository.
+    #[cfg(test)]
+    pub(crate) fn in_folder(folder: &str) -> Viewpoint {
+        Viewpoint { folder: RepoPath::parse(folder).expect("a path"), root: None }
+    }
+
     /// A path relative to the root, as the user would type it here. A slash at its end stays.
     pub(crate) fn path(&self, from_root: &str) -> String {
         let slash = if from_root.ends_with('/') { "/" } else { "" };

@@ -1,8 +1,9 @@
 //! What follows from a failure about one output: its kind, the remedy, the paths that it is about.
 
 use super::OutputError;
-use crate::error::{Advice, ErrorKind, Hint};
+use crate::error::{Advice, ErrorKind, Hint, hint_path};
 use crate::model::path::RepoPath;
+use crate::model::shell;
 use crate::model::tree::{BuildError, TreeError};
 
 impl OutputError {
@@ -46,6 +47,7 @@ impl OutputError {
             | OutputError::IgnoredFolder { path, .. }
             | OutputError::NoRoom { path, .. }
             | OutputError::TreeNotDownloaded { path, .. }
+            | OutputError::LostTree { path, .. }
             | OutputError::BadTree { path, .. }
             | OutputError::BadEntries { path, .. }
             | OutputError::MissingThere { path, .. }
@@ -67,40 +69,45 @@ impl OutputError {
     /// What to name instead of the target.
     fn remedy_of_target(&self) -> Option<String> {
         Some(match self {
-            OutputError::External { path } => format!("mlv add -o NAME {path}"),
+            OutputError::External { path } => format!("mlv add -o NAME {}", shell::path(path)),
             OutputError::GeneratedStage { path, group, .. } => {
                 format!(
-                    "take its item out of the list in `{path}`, or run `mlv remove {group}` for the whole group"
+                    "take its item out of the list in `{}`, or run `mlv remove {}` for the whole group",
+                    hint_path(path),
+                    shell::path(group)
                 )
             }
             OutputError::PipelineFile { path, stages } => match stages.first() {
                 Some(first) => {
+                    let path = hint_path(path);
                     format!("name a stage, as in `mlv remove {path}:{first}`, or use `git rm {path}`")
                 }
-                None => format!("git rm {path}"),
+                None => format!("git rm {}", hint_path(path)),
             },
             OutputError::InnerRepository { repository, .. } => {
+                let repository = hint_path(repository);
                 format!("track it from there: `cd {repository}`, and `mlv init` if that is no project yet")
             }
             OutputError::IgnoredFolder { folder, .. } => {
-                format!("take the line that matches `{folder}` out of `.mlvignore`")
+                format!("take the line that matches `{}` out of `.mlvignore`", hint_path(folder))
             }
             OutputError::Vanished { path, .. } if path.as_str().contains(['*', '?', '[']) => {
-                format!("for a pattern: mlv add --glob {path}")
+                format!("for a pattern: mlv add --glob {}", hint_path(path))
             }
             OutputError::Vanished { near, .. } | OutputError::NotRecorded { near, .. }
                 if !near.is_empty() =>
             {
-                let near: Vec<&str> = near.iter().map(RepoPath::as_str).collect();
+                let near: Vec<String> = near.iter().map(hint_path).collect();
                 format!("did you mean `{}`?", near.join("` or `"))
             }
             OutputError::KeptByGit { path } => {
+                let path = hint_path(path);
                 format!("`git checkout -- {path}` brings it back, `git show HEAD:./{path}` prints it")
             }
             OutputError::BadPlace { .. } | OutputError::PlaceTaken { .. } => {
                 "name another place with `-o`".to_owned()
             }
-            OutputError::IsFolder { path } => format!("mlv ls {path}"),
+            OutputError::IsFolder { path } => format!("mlv ls {}", hint_path(path)),
             OutputError::WholeRepository => {
                 "name the files and folders to track, as in `mlv add data`".to_owned()
             }
@@ -112,10 +119,13 @@ impl OutputError {
     fn remedy(&self) -> Option<String> {
         Some(match self {
             OutputError::TrackedByGit { output, .. } => {
-                format!("git rm -r --cached {output} && git commit -m 'leave data to mlv'")
+                format!("git rm -r --cached {} && git commit -m 'leave data to mlv'", hint_path(output))
             }
             OutputError::EntangledStage { path, .. } => {
-                format!("take it out of `{path}` in an editor: braces or an anchor tie it to the rest")
+                format!(
+                    "take it out of `{}` in an editor: braces or an anchor tie it to the rest",
+                    hint_path(path)
+                )
             }
             OutputError::MadeByStage { path, stage } => {
                 // Where both have one name, the path comes first.
@@ -128,17 +138,18 @@ impl OutputError {
                 format!("run `mlv repro {stage}`, or `mlv commit {stage}` to record it as it is")
             }
             OutputError::HoldsOutput { path, pointer: Some(pointer), .. } => {
-                format!("mlv remove {pointer} && mlv add {path}")
+                format!("mlv remove {} && mlv add {}", hint_path(pointer), hint_path(path))
             }
             OutputError::IgnoredPointer { pointer } => {
                 format!(
-                    "take the line that matches out of `.gitignore` (`git check-ignore -v {pointer}` shows it)"
+                    "take the line that matches out of `.gitignore` (`git check-ignore -v {}` shows it)",
+                    hint_path(pointer)
                 )
             }
             OutputError::DamagedInWorkTree { path } => {
-                format!("`mlv checkout --force {path}` brings back what is recorded")
+                format!("`mlv checkout --force {}` brings back what is recorded", hint_path(path))
             }
-            OutputError::NeverMade { path } => format!("mlv repro {path}"),
+            OutputError::NeverMade { path } => format!("mlv repro {}", hint_path(path)),
             OutputError::BadEntryName { .. } => "rename it, or list it in `.mlvignore`".to_owned(),
             OutputError::SymlinkOutput { .. } => {
                 "add what it leads to, or the folder that it is in".to_owned()
@@ -155,12 +166,13 @@ impl OutputError {
     fn remedy_of_contents(&self) -> Option<String> {
         Some(match self {
             OutputError::TreeNotDownloaded { path, .. } | OutputError::NotDownloaded { path } => {
-                format!("mlv fetch {path}")
+                format!("mlv fetch {}", hint_path(path))
             }
             OutputError::NowhereToPush { in_work_tree: true, .. } => {
                 "`mlv commit` stores what is here".to_owned()
             }
             OutputError::InTheWay { path, .. } => {
+                let path = hint_path(path);
                 format!(
                     "move it away and run `mlv pull {path}` to see them, or `mlv remove {path}` to drop them"
                 )
@@ -170,6 +182,10 @@ impl OutputError {
                 "it was never pushed there, or `mlv gc --cloud` deleted it: run `mlv push` in a clone that still \
                  has it"
                     .to_owned()
+            }
+            OutputError::DamagedHere { path } => {
+                let path = hint_path(path);
+                format!("`mlv commit` stores it again if the file is here, `mlv fetch {path}` gets it from the remote")
             }
             OutputError::DamagedThere { .. } => {
                 "run `mlv push` in a clone that has the data".to_owned()
@@ -222,6 +238,7 @@ impl Advice for OutputError {
             | OutputError::IsFolder { .. }
             | OutputError::BehindTheEnd { .. } => ErrorKind::Usage,
             OutputError::TreeNotDownloaded { .. }
+            | OutputError::LostTree { .. }
             | OutputError::NeverMade { .. }
             | OutputError::NotDownloaded { .. }
             | OutputError::NowhereToPush { .. } => ErrorKind::NotDownloaded,
@@ -262,12 +279,26 @@ impl Advice for OutputError {
     }
 
     fn hints(&self) -> Vec<Hint> {
-        if let OutputError::NoRoom { source, .. } = self {
-            return source.hints();
+        match self {
+            OutputError::NoRoom { source, .. } => return source.hints(),
+            OutputError::LostTree { path, source } => {
+                let path = hint_path(path);
+                let begin = format!(
+                    "if no clone and no remote has it: `mlv remove {path} && mlv add {path}` begins anew with \
+                     what is here; what is not here is lost"
+                );
+                return source.hints().into_iter().chain([Hint::new(begin)]).collect();
+            }
+            OutputError::BadTree { path, source } => {
+                return match &**source {
+                    TreeError::Load(source) => source.hints(),
+                    _ => vec![Hint::new(format!("mlv fsck {}", hint_path(path)))],
+                };
+            }
+            _ => {}
         }
-        let is_typed = matches!(self, OutputError::WouldOverwrite { .. } | OutputError::WouldTakeBack { .. });
         let remedy = self.remedy_of_target().or_else(|| self.remedy()).or_else(|| self.remedy_of_contents());
-        remedy.map(|text| Hint { text, is_typed }).into_iter().collect()
+        remedy.map(Hint::new).into_iter().collect()
     }
 
     fn subject(&self) -> Option<String> {

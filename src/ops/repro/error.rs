@@ -1,6 +1,6 @@
 //! What can go wrong with one stage.
 
-use crate::error::{Advice, ErrorKind, Hint};
+use crate::error::{Advice, ErrorKind, Hint, hint_path};
 use crate::model::path::RepoPath;
 use crate::model::units::Span;
 use crate::pipeline::exec::ExecError;
@@ -47,8 +47,8 @@ pub enum StageError {
         stage: Box<str>,
         /// What is missing, at least one.
         missing: Vec<MissingInput>,
-        /// The command that brings the first one, where mlv tracks it.
-        remedy: Option<String>,
+        /// What brings the first one that mlv tracks.
+        remedy: Option<Bring>,
     },
     /// What it reads is only partly downloaded. Nothing was touched.
     #[error("stage `{stage}` cannot run: `{path}` is not, or only partly, downloaded")]
@@ -115,6 +115,15 @@ pub enum StageError {
     Exec(#[from] ExecError),
 }
 
+/// How a recorded input comes into the work tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bring {
+    /// The input, or the folder around it.
+    pub path: RepoPath,
+    /// Whether the cache has all of it.
+    pub is_in_cache: bool,
+}
+
 fn linked(path: &RepoPath, link: &RepoPath) -> String {
     if path == link {
         return "is a symbolic link".to_owned();
@@ -176,17 +185,19 @@ impl Advice for StageError {
         let pull = Hint::new("mlv repro --pull");
         let hint = match self {
             StageError::PartialInput { path, .. } => {
-                return vec![Hint::new(format!("mlv pull {path}")), pull];
+                return vec![Hint::new(format!("mlv pull {}", hint_path(path))), pull];
             }
-            StageError::MissingInputs { remedy: Some(remedy), .. } if remedy.starts_with("mlv pull") => {
-                return vec![Hint::new(remedy.clone()), pull];
+            StageError::MissingInputs { remedy: Some(Bring { path, is_in_cache: false }), .. } => {
+                return vec![Hint::new(format!("mlv pull {}", hint_path(path))), pull];
             }
             StageError::Code { stage, .. }
             | StageError::Signal { stage, .. }
             | StageError::TimedOut { stage, .. } => {
                 format!("`mlv logs {stage}` shows all that it printed")
             }
-            StageError::MissingInputs { remedy: Some(remedy), .. } => remedy.clone(),
+            StageError::MissingInputs { remedy: Some(Bring { path, .. }), .. } => {
+                format!("mlv checkout {}", hint_path(path))
+            }
             StageError::MissingInputs { missing, .. }
                 if matches!(missing.first(), Some(MissingInput::Match { .. })) =>
             {
@@ -200,9 +211,12 @@ impl Advice for StageError {
             StageError::SymlinkInput { link, .. } => {
                 format!("name what it leads to as a dependency, and `/{link}` in .mlvignore")
             }
-            StageError::InputChanged { stage, .. } | StageError::NoLog { stage } => {
-                format!("mlv repro {stage}")
-            }
+            StageError::InputChanged { stage, path } => format!(
+                "if another program wrote `{}`, run `mlv repro {stage}` again; if the command itself does, let it \
+                 write another file, which is an output",
+                hint_path(path)
+            ),
+            StageError::NoLog { stage } => format!("mlv repro {stage}"),
             StageError::NoResource { name, wanted, .. } => {
                 format!("say how many there are, or which: mlv repro --resources {name}={wanted}")
             }
@@ -231,6 +245,25 @@ impl Advice for StageError {
             | StageError::InputChanged { path, .. } => Some(path.to_string()),
             StageError::TooManyMatches { pattern, .. } => Some(pattern.to_string()),
             StageError::Exec(error) => error.subject(),
+        }
+    }
+
+    fn quoted(&self) -> Vec<String> {
+        match self {
+            StageError::MissingInputs { missing, .. } => {
+                let path = |input: &MissingInput| match input {
+                    MissingInput::File { path: named }
+                    | MissingInput::Match { pattern: named }
+                    | MissingInput::Param { file: named, .. } => named.to_string(),
+                };
+                missing.iter().map(path).collect()
+            }
+            StageError::SymlinkInput { path, link, .. } => vec![path.to_string(), link.to_string()],
+            StageError::PartialInput { path, .. }
+            | StageError::MissingOutput { path, .. }
+            | StageError::InputChanged { path, .. }
+            | StageError::TooManyMatches { pattern: path, .. } => vec![path.to_string()],
+            _ => Vec::new(),
         }
     }
 }

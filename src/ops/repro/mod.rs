@@ -36,7 +36,7 @@ use crate::repo::Repo;
 use crate::report::{Event, Reporter};
 
 pub use crate::pipeline::schedule::OnFailure;
-pub use error::StageError;
+pub use error::{Bring, StageError};
 pub use last::{Done, LastRepro};
 pub(in crate::ops) use resources::grant_alone;
 pub use resources::{Provided, Provision};

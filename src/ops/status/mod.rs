@@ -13,6 +13,7 @@ use crate::ops::state::{self, OutputState, Verdict};
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{History, POINTER_SUFFIX, Source, Tracked, TrackedOut};
 use crate::ops::{OpError, merge_error::MergeError, remote_status, stage_status, trees, unmerged};
+use crate::pipeline::graph::GraphError;
 use crate::repo::Repo;
 use crate::report::Reporter;
 use crate::store::Presence;
@@ -157,6 +158,7 @@ pub fn run(repo: &Repo, options: &StatusOptions, reporter: &dyn Reporter) -> Res
         let _ = repo.save_stat_index(&index, look.update);
     }
     report.failed.extend(targets::problems(repo, &mut tracked, &options.targets));
+    tell_once(&mut report.failed);
     if wants(Section::Data) {
         against_head(repo, &tracked, options, &mut report)?;
     } else {
@@ -173,6 +175,26 @@ pub fn run(repo: &Repo, options: &StatusOptions, reporter: &dyn Reporter) -> Res
     }
     report.data.uncommitted.finish();
     Ok(report)
+}
+
+/// Takes out what the stages say of outputs that contradict each other, if the outputs say it, too.
+fn tell_once(failed: &mut Vec<(RepoPath, OpError)>) {
+    let of_outputs = |error: &OpError| {
+        matches!(
+            error,
+            OpError::SameOutput { .. } | OpError::NestedOutputs { .. } | OpError::TwinOutputs { .. }
+        )
+    };
+    if failed.iter().any(|(_, error)| of_outputs(error)) {
+        failed.retain(|(_, error)| {
+            !matches!(
+                error,
+                OpError::Graph(
+                    GraphError::SameOut { .. } | GraphError::Nested { .. } | GraphError::Twins { .. }
+                )
+            )
+        });
+    }
 }
 
 /// The files that git has not merged and that look as if it had.

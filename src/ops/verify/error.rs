@@ -1,6 +1,6 @@
 //! Why a stage was not verified.
 
-use crate::error::{Advice, ErrorKind, Hint};
+use crate::error::{Advice, ErrorKind, Hint, hint_path};
 use crate::model::path::RepoPath;
 use crate::ops::repro::StageError;
 use crate::pipeline::plan::Reason;
@@ -109,7 +109,7 @@ impl Advice for VerifyError {
                 vec![Hint::new(format!("mlv verify --pull {stage}"))]
             }
             VerifyError::Command { log, .. } => vec![
-                Hint::new(format!("all that it printed is in `{log}`")),
+                Hint::new(format!("all that it printed is in `{}`", hint_path(log))),
                 Hint::new(
                     "it finds the files that git tracks and what the stage declares: what else it reads is \
                      for `git add` or `deps`",
@@ -130,6 +130,17 @@ impl Advice for VerifyError {
                 Some(path.to_string())
             }
             VerifyError::Command { error, .. } => error.subject(),
+        }
+    }
+
+    fn quoted(&self) -> Vec<String> {
+        match self {
+            VerifyError::InputNotHere { path, .. } | VerifyError::InputChanged { path, .. } => {
+                vec![path.to_string()]
+            }
+            VerifyError::Differs { outs, .. } => outs.clone(),
+            VerifyError::Command { error, .. } => error.quoted(),
+            VerifyError::NeverRun { .. } | VerifyError::Stale { .. } => Vec::new(),
         }
     }
 }

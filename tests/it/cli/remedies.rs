@@ -158,7 +158,7 @@ fn dry_run_of_a_push_promises_no_bound_that_it_cannot_keep() {
 
 /// Runs the text between the backticks behind `before` in a shell, as a user who pastes it.
 #[track_caller]
-fn paste(env: &TestEnv, said: &str, before: &str) {
+pub(super) fn paste(env: &TestEnv, said: &str, before: &str) {
     let (_, rest) = said.split_once(before).unwrap_or_else(|| panic!("no {before:?} in {said}"));
     let command = rest.split('`').next().unwrap_or_default();
     let mut shell = env.command("sh");

@@ -76,7 +76,7 @@ impl Report for ListReport {
 
     fn failures(&self) -> Vec<Failure> {
         let failed = self.report.failed.iter();
-        failed.map(|(path, error)| Failure::of(self.view.path(path.as_str()), error)).collect()
+        failed.map(|(path, error)| Failure::at(path, error)).collect()
     }
 }
 

@@ -1,0 +1,116 @@
+//! What follows from a failure of an operation: its kind, the remedy, the paths that it is about.
+
+use super::OpError;
+use crate::config;
+use crate::error::{Advice, ErrorKind, Hint, hint_path};
+use crate::model::path::RepoPath;
+use crate::model::shell;
+use crate::ops::tracked::Source;
+
+impl Advice for OpError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            OpError::NoSuchTarget { .. }
+            | OpError::NoSuchStage { .. }
+            | OpError::NotTracked { .. }
+            | OpError::MadeByNoStage { .. }
+            | OpError::NoMatch { .. }
+            | OpError::NoSuchOperation { .. }
+            | OpError::NothingRescued
+            | OpError::NothingToPin { .. }
+            | OpError::NoSuchPin { .. }
+            | OpError::AmbiguousTarget { .. } => ErrorKind::NoSuchTarget,
+            OpError::BadPattern { .. } | OpError::RemoteElsewhere { .. } => ErrorKind::Usage,
+            OpError::BadTarget { .. } | OpError::BadName { .. } => ErrorKind::UnsafePath,
+            OpError::SameOutput { .. } | OpError::NestedOutputs { .. } | OpError::TwinOutputs { .. } => {
+                ErrorKind::InvalidPipeline
+            }
+            OpError::UnusableTarget { kind, .. } => *kind,
+            OpError::UnreadableCommit { source, .. } => source.kind(),
+            OpError::Interrupted => ErrorKind::Interrupted,
+            _ => self.lower().map_or(ErrorKind::Io, Advice::kind),
+        }
+    }
+
+    fn hints(&self) -> Vec<Hint> {
+        match self {
+            OpError::NoSuchTarget { near, .. } | OpError::NoSuchStage { near, .. } if !near.is_empty() => {
+                vec![Hint::new(format!("did you mean `{}`?", near.join("` or `")))]
+            }
+            OpError::UnusableTarget { hints, .. } => hints.clone(),
+            OpError::NotTracked { target } => {
+                vec![Hint::new(format!("to track it: mlv add {}", shell::path(target)))]
+            }
+            OpError::UnreadableCommit { .. } => vec![
+                Hint::new("add `--skip-failed` to keep nothing for that file of that commit"),
+                Hint::new("or name the commits that count: `-a`, `-T`, `--rev`"),
+            ],
+            OpError::MadeByNoStage { .. } | OpError::NoSuchStage { .. } => vec![Hint::new("mlv stage list")],
+            OpError::NoSuchOperation { .. } => vec![Hint::new("mlv rescue list")],
+            OpError::AmbiguousTarget { candidates, .. } => {
+                vec![Hint::new(format!("name one of `{}`", candidates.join("`, `")))]
+            }
+            OpError::NothingToPin { revision } => {
+                vec![Hint::new(format!("mlv ls --rev {}", shell::word(revision)))]
+            }
+            OpError::NoSuchPin { remote, .. } => vec![Hint::new(format!("mlv remote pin -r {remote}"))],
+            OpError::RemoteElsewhere { level, verb, names, .. } => {
+                let flag = if *level == config::Level::System { "--system" } else { "--global" };
+                vec![Hint::new(format!("mlv remote {verb} {flag} {names}"))]
+            }
+            OpError::NestedOutputs { outer, second: Source::Pointer { file }, .. } => {
+                let (file, outer) = (hint_path(file), hint_path(outer));
+                vec![Hint::new(format!("delete `{file}`, or track the parts of `{outer}` one by one"))]
+            }
+            OpError::SameOutput { first: Source::Pointer { file }, .. } => {
+                vec![Hint::new(format!("mlv remove {}", hint_path(file)))]
+            }
+            _ => self.lower().map_or_else(Vec::new, Advice::hints),
+        }
+    }
+
+    fn subject(&self) -> Option<String> {
+        match self {
+            OpError::NoSuchTarget { target, .. }
+            | OpError::NoSuchStage { target, .. }
+            | OpError::NotTracked { target }
+            | OpError::MadeByNoStage { target }
+            | OpError::NoMatch { target }
+            | OpError::NoSuchOperation { name: target }
+            | OpError::AmbiguousTarget { target, .. }
+            | OpError::UnusableTarget { target, .. }
+            | OpError::BadTarget { target, .. }
+            | OpError::BadPattern { target, .. } => Some(target.clone()),
+            OpError::UnreadableCommit { path, .. } => Some(path.to_string()),
+            OpError::SameOutput { path, .. } | OpError::BadName { path, .. } => Some(path.to_string()),
+            OpError::NestedOutputs { inner: path, .. } | OpError::TwinOutputs { other: path, .. } => {
+                Some(path.to_string())
+            }
+            _ => self.lower().and_then(Advice::subject),
+        }
+    }
+
+    fn affected(&self) -> Vec<(String, String)> {
+        self.lower().map_or_else(Vec::new, Advice::affected)
+    }
+
+    fn quoted(&self) -> Vec<String> {
+        match self {
+            OpError::SameOutput { path, first, second } => quoted_of([path], [first, second]),
+            OpError::NestedOutputs { outer, inner, first, second } => {
+                quoted_of([outer, inner], [first, second])
+            }
+            OpError::TwinOutputs { one, other, first, second } => quoted_of([one, other], [first, second]),
+            OpError::UnreadableCommit { path, .. } | OpError::BadName { path, .. } => vec![path.to_string()],
+            _ => self.lower().map_or_else(Vec::new, Advice::quoted),
+        }
+    }
+}
+
+/// Outputs, and the files that declare them.
+fn quoted_of<const N: usize>(outputs: [&RepoPath; N], sources: [&Source; 2]) -> Vec<String> {
+    let files = sources.into_iter().map(|source| match source {
+        Source::Pointer { file } | Source::Stage { file, .. } => file,
+    });
+    outputs.into_iter().chain(files).map(ToString::to_string).collect()
+}
