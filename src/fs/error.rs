@@ -173,6 +173,17 @@ impl Advice for Error {
 
     fn hints(&self) -> Vec<Hint> {
         match self {
+            Error::Io { source, .. } => match source.kind() {
+                // A file system may be out of inodes with bytes to spare.
+                io::ErrorKind::StorageFull => vec![Hint::new(
+                    "make room (`df -h` and `df -i` show what is full), then run the same command again",
+                )],
+                io::ErrorKind::QuotaExceeded => {
+                    vec![Hint::new("make room in the quota, then run the same command again")]
+                }
+                _ => Vec::new(),
+            },
+            Error::NoSpace { .. } => vec![Hint::new("make room, then run the same command again")],
             Error::NotInRescue { .. } => vec![Hint::new("`mlv rescue list` shows what is there")],
             Error::Busy { .. } => {
                 vec![Hint::new("wait for it to end, or run the command without `--no-wait`")]

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::config::{self, Config, Edit, Entry, Key, Level};
-use crate::ops::{OpError, surroundings::Surroundings};
+use crate::model::path::RepoPath;
+use crate::ops::tracked::Tracked;
+use crate::ops::{OpError, pointers, surroundings, surroundings::Surroundings};
 
 /// What to do with which key. No `Debug`: the value may be a credential.
 #[derive(Clone, PartialEq, Eq)]
@@ -106,13 +108,29 @@ fn load(around: &Surroundings<'_>, level: Option<Level>) -> Result<Config, OpErr
 }
 
 fn change(around: &Surroundings<'_>, options: &ConfigOptions, edit: Edit) -> Result<ConfigReport, OpError> {
+    let is_about_git =
+        matches!(&edit, Edit::Set(key, _) | Edit::Unset(key) if key.to_string() == "core.no_scm");
     let file = around.config_file(options.level)?;
     let path = Some(file.path().display().to_string());
     if options.dry_run {
         return Ok(ConfigReport { file: path, changed: true, dry_run: true, ..ConfigReport::default() });
     }
     let written = around.patiently(|patience| config::apply(&[(file, vec![edit])], patience))?;
+    if is_about_git {
+        hide_from_git(around)?;
+    }
     Ok(ConfigReport { file: path, changed: written.contains(&true), ..ConfigReport::default() })
+}
+
+/// Makes git ignore what mlv keeps: a project that begins with git has outputs that were recorded without,
+/// and `git add .` would take them.
+fn hide_from_git(around: &Surroundings<'_>) -> Result<(), OpError> {
+    let Some(repo) = around.repo_if_any()?.filter(|repo| repo.git().is_some()) else { return Ok(()) };
+    let tracked = Tracked::load(&repo)?;
+    let held = surroundings::lock(&repo, around.reporter)?;
+    let kept: Vec<&RepoPath> = tracked.outs().iter().filter(|out| out.cache).map(|out| &out.path).collect();
+    pointers::ignore_outputs(&repo, &kept, &held)?;
+    Ok(())
 }
 
 /// The values that count, sorted by key.

@@ -30,6 +30,12 @@ pub fn check(repo: &Repo, output: &RepoPath, inside: &str, present: &Present) ->
     Ok(())
 }
 
+/// Whether the symlink at `inside` of `output` has a target that may be recorded, other links aside.
+pub fn may_be_recorded(repo: &Repo, output: &RepoPath, inside: &str) -> bool {
+    let target = repo.dir().read_link(&output.join_entry(inside));
+    target.is_ok_and(|target| places(inside, &target).is_ok())
+}
+
 /// The first symlink of what is `present` at `path` that leads out of it, or may: the hash of a link is
 /// that of its text, and says nothing of what stands elsewhere.
 ///

@@ -14,6 +14,7 @@ use crate::ops::share::gather::{Item, Selection, gather};
 use crate::ops::share::{self, Access, FromCache};
 use crate::ops::targets::{Filter, FilterOptions};
 use crate::ops::{OpError, OutputError, surroundings, trees};
+use crate::remote;
 use crate::remote::names::{ClientId, ProjectId};
 use crate::remote::records::{CommitName, Root};
 use crate::remote::transfer::plan::{PlanCounts, plan_push};
@@ -129,7 +130,9 @@ fn push_to(
     let mut wants = match wants(cache, wishes) {
         // Who adds to a directory of which nothing was downloaded pushes it, too.
         Err(error) if error.is_not_downloaded() => {
-            bring::bring_trees(repo, &mut to, wishes, reporter)?;
+            let output = error.subject().and_then(|path| RepoPath::parse(&path).ok());
+            let lost = |source| OutputError::lost_tree(output.as_ref().unwrap_or(&RepoPath::root()), source);
+            bring::bring_trees(repo, &mut to, wishes, reporter).map_err(lost)?;
             wants(cache, wishes)?
         }
         other => other?,
@@ -149,7 +152,12 @@ fn push_to(
     request.roots.sort();
     request.roots.dedup();
     request.renew = options.renew;
-    let sent = push::push(&mut to.remote, plan, &wants, &source, &request, reporter)?;
+    let sent = push::push(&mut to.remote, plan, &wants, &source, &request, reporter).map_err(|error| {
+        match name_damaged(repo, wishes, &error, &to.name) {
+            Some(named) => named,
+            None => error.into(),
+        }
+    })?;
     Ok(PushedTo { remote: to.name.clone(), sent, would_send: None })
 }
 
@@ -248,6 +256,18 @@ pub(super) fn name_missing(repo: &Repo, wishes: &[Wish], missing: &[RecordKey], 
     paths.sort();
     let in_work_tree = paths.iter().all(|path| matches!(repo.dir().stat(path), Ok(Some(_))));
     OutputError::NowhereToPush { paths, remote: remote.to_owned(), in_work_tree }.into()
+}
+
+/// What turned out damaged here as the paths that need it. It is in the cache no more: reading it put it
+/// aside. Of a chunk the path is not known.
+fn name_damaged(repo: &Repo, wishes: &[Wish], error: &remote::Error, remote: &str) -> Option<OpError> {
+    let (remote::Error::DamagedHere { damaged: lost, .. } | remote::Error::Missing { missing: lost, .. }) =
+        error
+    else {
+        return None;
+    };
+    let named = name_missing(repo, wishes, lost, remote);
+    (!named.affected().is_empty()).then_some(named)
 }
 
 /// Whose push it is, and what it is about.

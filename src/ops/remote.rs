@@ -145,10 +145,11 @@ pub fn run(around: &Surroundings<'_>, options: &RemoteOptions) -> Result<RemoteR
             let file = around.config_file(options.level)?;
             let edit = match value {
                 Some(value) => {
+                    let value = place_or_text(around, option, value)?;
                     if option == "url" {
-                        check_kind(name, value)?;
+                        check_place(around, name, &value)?;
                     }
-                    Edit::Set(key.clone(), file.check(&key, &place_or_text(around, option, value)?)?)
+                    Edit::Set(key.clone(), file.check(&key, &value)?)
                 }
                 None => unset(&config, key, options.level.unwrap_or(Level::Project))?,
             };
@@ -202,14 +203,18 @@ fn report(
 /// Edits, by file.
 pub(super) type Changes = Vec<(ConfigFile, Vec<Edit>)>;
 
-/// Fails if there are no remotes of the kind that `url` names: told at once, not at the first push.
-fn check_kind(name: &str, url: &str) -> Result<(), OpError> {
+/// Fails if there are no remotes of the kind that `url`, as it is stored, names, or if none may lie
+/// there: told at once, not at the first push.
+fn check_place(around: &Surroundings<'_>, name: &str, url: &str) -> Result<(), OpError> {
     let spec =
         RemoteSpec { name: name.to_owned(), url: url.to_owned(), is_url_tracked: false, options: Vec::new() };
-    match spec.place(Path::new("/")) {
-        Err(error @ SpecError::Scheme { .. }) => Err(Box::new(error).into()),
-        _ => Ok(()),
+    if let Err(error @ SpecError::Scheme { .. }) = spec.place(Path::new("/")) {
+        return Err(Box::new(error).into());
     }
+    if let Some(repo) = around.repo_if_any()? {
+        spec.check_folder(repo.root()).map_err(Box::new)?;
+    }
+    Ok(())
 }
 
 fn add(around: &Surroundings<'_>, options: &RemoteOptions, config: &Config) -> Result<Changes, OpError> {
@@ -220,8 +225,9 @@ fn add(around: &Surroundings<'_>, options: &RemoteOptions, config: &Config) -> R
     if let Some(there) = config.get_at(&key, level).filter(|_| !force) {
         return Err(config::Error::RemoteExists { name: name.clone(), origin: there.origin().clone() }.into());
     }
-    check_kind(name, url)?;
-    let value = file.check(&key, &place_or_text(around, "url", url)?)?;
+    let place = place_or_text(around, "url", url)?;
+    check_place(around, name, &place)?;
+    let value = file.check(&key, &place)?;
     let mut edits = Vec::new();
     if *force {
         edits.push(Edit::RemoveRemote(name.clone()));

@@ -122,6 +122,10 @@ pub fn show(
     known.extend(then.iter().flat_map(|(_, _, side)| side.files.iter().cloned()));
     let wanted = choose(repo, known, &options.targets)?;
     here.read(&wanted, &mut shown.failed);
+    for file in here.gone(&wanted, &shown.failed) {
+        let message = format!("left out: `{}` was made and is not here any more", repo.shown(file));
+        reporter.event(&Event::Warning { message });
+    }
     shown.here = here.values;
     for (names, commit, mut side) in then {
         let mut failed = Vec::new();
@@ -209,6 +213,20 @@ impl<'a> Side<'a> {
                 Err(error) => failed.push((file.clone(), error)),
             }
         }
+    }
+
+    /// Those of the wanted files that were recorded and are not there: deleted.
+    fn gone<'w>(
+        &'w self,
+        wanted: &'w BTreeSet<RepoPath>,
+        failed: &'w [(RepoPath, OpError)],
+    ) -> impl Iterator<Item = &'w RepoPath> {
+        let is_recorded =
+            |file: &RepoPath| self.tracked.containing(file).is_some_and(|(out, _)| out.content.is_some());
+        wanted.intersection(&self.files).filter(move |file| {
+            let is_told = failed.iter().any(|(known, _)| known == *file);
+            !self.values.contains_key(*file) && !is_told && is_recorded(file)
+        })
     }
 }
 

@@ -112,6 +112,16 @@ pub enum SpecError {
         /// The option.
         option: &'static str,
     },
+    /// A folder in which git or mlv keep their own files, or the repository itself.
+    #[error("the remote `{name}` cannot lie in `{folder}`: {reason}")]
+    OwnFolder {
+        /// The remote's name.
+        name: String,
+        /// The folder.
+        folder: String,
+        /// What is there.
+        reason: &'static str,
+    },
     /// A `file:` URL of another machine, with a broken escape, or without an absolute path.
     #[error("the URL of remote `{name}` is no `file:///path`")]
     FileUrl {
@@ -135,6 +145,9 @@ impl Advice for SpecError {
             SpecError::Empty { name } | SpecError::FileUrl { name } => {
                 vec![Hint::new(format!("`mlv remote modify {name} url /path/to/folder`"))]
             }
+            SpecError::OwnFolder { .. } => {
+                vec![Hint::new("name a folder outside of the repository, best on another disk")]
+            }
             SpecError::Option { name, option, .. } => {
                 vec![Hint::new(format!("`mlv remote modify --unset {name} {option}`"))]
             }
@@ -157,6 +170,7 @@ impl Advice for SpecError {
             | SpecError::Unusable { name, .. }
             | SpecError::Certificates { name, .. }
             | SpecError::Tracked { name, .. }
+            | SpecError::OwnFolder { name, .. }
             | SpecError::Empty { name }
             | SpecError::FileUrl { name } => Some(name.clone()),
         }
@@ -193,6 +207,24 @@ impl RemoteSpec {
             Some("http" | "https") => Ok(Place::Web),
             Some(scheme) => Err(SpecError::Scheme { name: name(), scheme: scheme.to_owned() }),
         }
+    }
+
+    /// Refuses a folder in which the files of a remote would be among those of git or mlv, or of the
+    /// repository at `root`, a path without symlinks (R3).
+    pub fn check_folder(&self, root: &Path) -> Result<(), SpecError> {
+        let Ok(Place::Folder(folder)) = self.place(root) else { return Ok(()) };
+        let real = without_links(&folder);
+        let is_named = |name: &str| {
+            real.components()
+                .any(|part| part.as_os_str().to_str().is_some_and(|part| part.eq_ignore_ascii_case(name)))
+        };
+        let reason = match &real {
+            real if real == root => "that is the repository itself",
+            _ if is_named(".git") => "git keeps its own files there",
+            real if real.starts_with(root) && is_named(".mlv") => "mlv keeps its own files there",
+            _ => return Ok(()),
+        };
+        Err(SpecError::OwnFolder { name: self.name.clone(), folder: folder.display().to_string(), reason })
     }
 
     /// The backend that serves this remote. Nothing is read or made yet.
@@ -255,6 +287,22 @@ impl RemoteSpec {
         match path {
             Some(path) => format!("{scheme}://{host}/{path}"),
             None => format!("{scheme}://{host}"),
+        }
+    }
+}
+
+/// The path without symlinks and dots, as far as it exists.
+fn without_links(path: &Path) -> PathBuf {
+    let mut rest = Vec::new();
+    let mut there = path;
+    loop {
+        match (there.canonicalize(), there.parent(), there.file_name()) {
+            (Ok(real), ..) => return rest.into_iter().rev().fold(real, |path, name| path.join(name)),
+            (Err(_), Some(above), Some(name)) => {
+                rest.push(name);
+                there = above;
+            }
+            _ => return path.to_path_buf(),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! What can go wrong with the cache and the files made from it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Advice, ErrorKind, Hint};
 use crate::fs;
 use crate::model::digest::Digest;
 use crate::model::object::{RecordKey, RecordKind};
+use crate::model::shell;
 use crate::pack;
 
 /// A failure of the cache.
@@ -77,6 +78,12 @@ pub enum Error {
     Interrupted,
 }
 
+/// The command that writes the marker of a cache again.
+fn new_marker(path: &Path) -> String {
+    let path = shell::word(&path.display().to_string());
+    format!("echo '{{\"version\":1,\"hash\":\"blake3\",\"trust\":\"self\"}}' > {path}")
+}
+
 fn noun(kind: RecordKind) -> &'static str {
     match kind {
         RecordKind::File => "object",
@@ -118,11 +125,14 @@ impl Advice for Error {
                 vec![Hint::new("`mlv fetch` gets it from the remote, if it was pushed")]
             }
             // Without the file no reader would look into the cache, so that removing it is no remedy.
-            Error::DamagedMarker { path } => vec![Hint::new(format!(
-                "echo '{{\"version\":1,\"hash\":\"blake3\",\"trust\":\"self\"}}' > {}",
-                path.display()
-            ))],
-            Error::UnknownCache { .. } => vec![Hint::new("install a newer mlv")],
+            Error::DamagedMarker { path } => vec![Hint::new(new_marker(path))],
+            Error::UnknownCache { path } => vec![
+                Hint::new("install a newer mlv"),
+                Hint::new(format!(
+                    "or, if no newer one was ever used here, it is damaged: {}",
+                    new_marker(path)
+                )),
+            ],
             _ => Vec::new(),
         }
     }

@@ -120,10 +120,15 @@ pub(super) fn read_marker(dir: &Dir) -> Result<Option<Trust>, Error> {
     let Ok(marker) = serde_json::from_slice::<Marker<'_>>(&bytes) else {
         return Err(Error::DamagedMarker { path: dir.full(&path) });
     };
-    let trust = Some(marker)
-        .filter(|marker| marker.version == 1 && marker.hash == "blake3")
-        .and_then(|marker| [Trust::Own, Trust::Group].into_iter().find(|trust| trust.word() == marker.trust));
-    trust.map(Some).ok_or_else(|| Error::UnknownCache { path: dir.full(&path) })
+    if marker.version != 1 {
+        return Err(Error::UnknownCache { path: dir.full(&path) });
+    }
+    // Version 1 never had other words.
+    let trust = [Trust::Own, Trust::Group].into_iter().find(|trust| trust.word() == marker.trust);
+    match trust.filter(|_| marker.hash == "blake3") {
+        Some(trust) => Ok(Some(trust)),
+        None => Err(Error::DamagedMarker { path: dir.full(&path) }),
+    }
 }
 
 /// Writes the marker, the tag and the ignore file of a new cache.
@@ -147,13 +152,14 @@ mod tests {
             write_marker(&dir, trust).unwrap();
             assert_eq!(read_marker(&dir).unwrap(), Some(trust));
         }
-        let unknown = ["{\"version\":2,\"hash\":\"blake3\",\"trust\":\"self\"}"];
-        for text in unknown.into_iter().chain(["{\"version\":1,\"hash\":\"md5\",\"trust\":\"self\"}"]) {
-            std::fs::remove_file(root.path().join(MARKER)).unwrap();
-            std::fs::write(root.path().join(MARKER), text).unwrap();
-            assert!(matches!(read_marker(&dir), Err(Error::UnknownCache { .. })), "{text}");
-        }
-        for text in ["", "{}", "\0\0\0"] {
+        let newer = "{\"version\":2,\"hash\":\"md5\",\"trust\":\"self\"}";
+        std::fs::write(root.path().join(MARKER), newer).unwrap();
+        assert!(matches!(read_marker(&dir), Err(Error::UnknownCache { .. })));
+        let words = [
+            "{\"version\":1,\"hash\":\"clake3\",\"trust\":\"self\"}",
+            "{\"version\":1,\"hash\":\"blake3\",\"trust\":\"felf\"}",
+        ];
+        for text in ["", "{}", "\0\0\0"].into_iter().chain(words) {
             std::fs::write(root.path().join(MARKER), text).unwrap();
             assert!(matches!(read_marker(&dir), Err(Error::DamagedMarker { .. })), "{text}");
         }

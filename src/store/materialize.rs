@@ -115,7 +115,7 @@ impl<'a> Materializer<'a> {
                     (Task::Window(range), Some(packed)) => {
                         worker.window(items, &packings[range.clone()], packed);
                     }
-                    (Task::Window(_), None) => {}
+                    (Task::Window(_), None) => unreachable!("windows are planned of packs that were read"),
                     (Task::Single(index), _) => worker.single(*index, &items[*index]),
                 }
             }

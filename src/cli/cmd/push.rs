@@ -73,13 +73,19 @@ impl Report for PushReport {
                         .put(format!("` in about {}.", count(counts.requests, "request")))
                         .end();
                 }
+                // What could not be looked at is not known to be there.
+                None if to.sent.packs == 0 && !self.failed.is_empty() => {}
                 None if to.sent.packs == 0 => {
                     out.put("Everything up to date on `").name(&to.remote).put("`.").end();
                 }
                 None => {
-                    let (objects, packs) = (count(to.sent.objects, "object"), count(to.sent.packs, "pack"));
+                    let sent = match to.sent.objects {
+                        0 => count(to.sent.records + to.sent.pages, "record"),
+                        objects => count(objects, "object"),
+                    };
+                    let packs = count(to.sent.packs, "pack");
                     out.good("Pushed")
-                        .put(format!(" {objects} ({}, {packs}) to `", ByteSize(to.sent.bytes_sent)));
+                        .put(format!(" {sent} ({}, {packs}) to `", ByteSize(to.sent.bytes_sent)));
                     out.name(&to.remote).put(format!("` in {}.", Span(took))).end();
                 }
             }
@@ -87,6 +93,6 @@ impl Report for PushReport {
     }
 
     fn failures(&self) -> Vec<Failure> {
-        self.failed.iter().map(|(path, error)| Failure::of(path, error)).collect()
+        self.failed.iter().map(|(path, error)| Failure::at(path, error)).collect()
     }
 }

@@ -5,7 +5,7 @@ use crate::model::path::RepoPath;
 use crate::model::shell;
 use crate::ops::place::{OutputPlan, Planner};
 use crate::ops::tracked::{Source, Tracked};
-use crate::ops::{OpError, OutputError};
+use crate::ops::{OpError, OutputError, links};
 
 impl Planner<'_> {
     /// Fails with `WouldOverwrite` if anything unsaved stands in the way of any plan; of a stage's output
@@ -33,10 +33,13 @@ impl Planner<'_> {
             .filter(|output| made.iter().any(|path| path.starts_with(output)))
             .cloned()
             .collect();
-        // A link is no output: nothing records it.
+        // A link is no output, and one that leads out of its directory no part of one: nothing records it.
         let is_link = |path: &RepoPath| {
             let found = self.repo.dir().stat(path).ok().flatten();
-            touched.contains(path) && found.is_some_and(|stamp| stamp.kind == FileKind::Symlink)
+            found.is_some_and(|stamp| stamp.kind == FileKind::Symlink)
+                && tracked.containing(path).is_some_and(|(out, inside)| {
+                    inside.is_empty() || !links::may_be_recorded(self.repo, &out.path, inside)
+                })
         };
         let (links, own): (Vec<RepoPath>, Vec<RepoPath>) = own.into_iter().partition(is_link);
         let keep =
@@ -44,8 +47,17 @@ impl Planner<'_> {
         let mut keep: Vec<String> =
             keep.map(|(keeping, paths)| format!("{keeping} {}", self.repo.shown_all(&paths))).collect();
         keep.extend(links.iter().map(|link| {
-            let path = self.repo.shown(link);
-            format!("mv {} {}", shell::path(&path), shell::path(&format!("{path}.mine")))
+            // Beside its output, so that it is no part of that.
+            let place = tracked.containing(link).map_or_else(
+                || self.repo.shown(link),
+                |(out, inside)| {
+                    let inside = inside.replace('/', ".");
+                    let dot = if inside.is_empty() { "" } else { "." };
+                    format!("{}{dot}{inside}", self.repo.shown(&out.path))
+                },
+            );
+            let (from, to) = (self.repo.shown(link), format!("{place}.mine"));
+            format!("mv {} {}", shell::path(&from), shell::path(&to))
         }));
         let (keep, force) =
             (keep.join(" && "), format!("{command} --force {}", self.repo.shown_all(&touched)));

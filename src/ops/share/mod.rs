@@ -61,7 +61,9 @@ pub fn open(
     reporter: &dyn Reporter,
 ) -> Result<NamedRemote, OpError> {
     let config = repo.config().remote(name)?;
-    let backend = spec_of(&config).open(repo.root()).map_err(Box::new)?;
+    let spec = spec_of(&config);
+    spec.check_folder(repo.root()).map_err(Box::new)?;
+    let backend = spec.open(repo.root()).map_err(Box::new)?;
     let operation = match access {
         Access::Read | Access::Inspect => Operation::Read,
         Access::Collect => Operation::Gc,

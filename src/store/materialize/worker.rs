@@ -179,14 +179,14 @@ impl<'m, 'a> Worker<'m, 'a> {
         (spot, item): (Spot<'_>, &Item),
         key: RecordKey,
         source: &File,
-        share: bool,
+        mut share: bool,
     ) -> Result<Draft, Error> {
         let full = self.owner.work.full(&item.path);
         let size = source.metadata().map_err(fs::at(&full, "copy to"))?.len();
         let mut draft = self.placer.draft(spot, item.kind == EntryKind::Executable)?;
         let from = Source { file: source, size, meter: &self.portion };
         let copied = match draft.file() {
-            Some(file) => copy_hashing(&from, file, &mut share.clone(), &mut self.window),
+            Some(file) => copy_hashing(&from, file, &mut share, &mut self.window),
             None => Err(CopyError::Short),
         };
         let failure = match copied {

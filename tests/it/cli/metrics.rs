@@ -197,3 +197,14 @@ fn metrics_that_git_keeps_are_among_what_to_hand_to_git() {
     let document = env.json(&["commit", "measure"]);
     assert_eq!(document["git_add"], json!(["metrics.json", "mlv.lock"]));
 }
+
+#[test]
+fn metrics_file_that_was_deleted_is_named() {
+    let env = TestEnv::ready();
+    env.write("mlv.yaml", "stages:\n  a: {cmd: 'echo \"{\\\"x\\\": 1}\" > m.json', metrics: [m.json]}\n");
+    assert_eq!(env.mlv(&["metrics", "show"]).success().stderr(), "There are no metrics.\n");
+    env.mlv(&["repro"]).success();
+    env.remove("m.json");
+    let said = env.mlv(&["metrics", "show"]).success().stderr();
+    assert!(said.contains("warning: left out: `m.json` was made and is not here any more"), "{said}");
+}

@@ -14,6 +14,7 @@ mod commit_stages;
 mod config;
 mod dag;
 mod damaged_cache;
+mod dead_ends;
 mod demo;
 mod dependencies;
 mod dependency_patterns;
