@@ -361,8 +361,9 @@ pub enum OutputError {
     },
     /// Objects that are neither in the cache nor on the remote that they are pushed to.
     #[error(
-        "{} neither in the cache nor on the remote `{remote}`: `{}`{}",
+        "{} {} on the remote `{remote}`: `{}`{}",
         data_of(paths),
+        if *is_damaged { "damaged in the cache and not" } else { "neither in the cache nor" },
         first(paths),
         and_more(paths)
     )]
@@ -373,6 +374,8 @@ pub enum OutputError {
         remote: String,
         /// Whether the work tree has them, so that the cache can get them from there.
         in_work_tree: bool,
+        /// Whether the cache had them, and damaged.
+        is_damaged: bool,
     },
     /// An output that its stage has not made yet.
     #[error("nothing is recorded of `{path}`: its stage has not run")]

@@ -232,6 +232,17 @@ pub(super) fn want_tree(
 
 /// The paths of what is neither here nor there.
 pub(super) fn name_missing(repo: &Repo, wishes: &[Wish], missing: &[RecordKey], remote: &str) -> OpError {
+    let paths = paths_of(repo, wishes, missing);
+    nowhere(repo, paths, remote, false)
+}
+
+fn nowhere(repo: &Repo, paths: Vec<RepoPath>, remote: &str, is_damaged: bool) -> OpError {
+    let in_work_tree = paths.iter().all(|path| matches!(repo.dir().stat(path), Ok(Some(_))));
+    OutputError::NowhereToPush { paths, remote: remote.to_owned(), in_work_tree, is_damaged }.into()
+}
+
+/// The paths of the records, sorted.
+fn paths_of(repo: &Repo, wishes: &[Wish], missing: &[RecordKey]) -> Vec<RepoPath> {
     let mut lost: HashMap<Digest, ()> = missing.iter().map(|key| (key.hash, ())).collect();
     let mut paths = Vec::new();
     for wish in wishes {
@@ -254,8 +265,7 @@ pub(super) fn name_missing(repo: &Repo, wishes: &[Wish], missing: &[RecordKey], 
         }
     }
     paths.sort();
-    let in_work_tree = paths.iter().all(|path| matches!(repo.dir().stat(path), Ok(Some(_))));
-    OutputError::NowhereToPush { paths, remote: remote.to_owned(), in_work_tree }.into()
+    paths
 }
 
 /// What turned out damaged here as the paths that need it. It is in the cache no more: reading it put it
@@ -266,8 +276,9 @@ fn name_damaged(repo: &Repo, wishes: &[Wish], error: &remote::Error, remote: &st
     else {
         return None;
     };
-    let named = name_missing(repo, wishes, lost, remote);
-    (!named.affected().is_empty()).then_some(named)
+    let paths = paths_of(repo, wishes, lost);
+    let is_damaged = matches!(error, remote::Error::DamagedHere { .. });
+    (!paths.is_empty()).then(|| nowhere(repo, paths, remote, is_damaged))
 }
 
 /// Whose push it is, and what it is about.

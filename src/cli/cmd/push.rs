@@ -75,6 +75,10 @@ impl Report for PushReport {
                 }
                 // What could not be looked at is not known to be there.
                 None if to.sent.packs == 0 && !self.failed.is_empty() => {}
+                None if to.sent.packs == 0 && to.sent.indexes_restored > 0 => {
+                    let indexes = count(to.sent.indexes_restored, "lost index");
+                    out.put(format!("Wrote {indexes} again to `")).name(&to.remote).put("`.").end();
+                }
                 None if to.sent.packs == 0 => {
                     out.put("Everything up to date on `").name(&to.remote).put("`.").end();
                 }

@@ -241,12 +241,13 @@ impl Advice for OutputError {
             | OutputError::LostTree { .. }
             | OutputError::NeverMade { .. }
             | OutputError::NotDownloaded { .. }
-            | OutputError::NowhereToPush { .. } => ErrorKind::NotDownloaded,
+            | OutputError::NowhereToPush { is_damaged: false, .. } => ErrorKind::NotDownloaded,
             OutputError::MissingThere { .. } | OutputError::GoneThere { .. } => ErrorKind::NotFound,
             OutputError::InTheWay { .. }
             | OutputError::PlaceTaken { .. }
             | OutputError::WouldTakeBack { .. } => ErrorKind::WouldOverwrite,
-            OutputError::DamagedThere { .. }
+            OutputError::NowhereToPush { is_damaged: true, .. }
+            | OutputError::DamagedThere { .. }
             | OutputError::DamagedHere { .. }
             | OutputError::DamagedInWorkTree { .. }
             | OutputError::DamagedRecords { .. }
@@ -329,6 +330,9 @@ impl Advice for OutputError {
     fn affected(&self) -> Vec<(String, String)> {
         let (paths, what) = match self {
             OutputError::WouldOverwrite { paths, .. } => (paths, "not saved".to_owned()),
+            OutputError::NowhereToPush { paths, remote, is_damaged: true, .. } => {
+                (paths, format!("damaged in the cache and not on the remote `{remote}`"))
+            }
             OutputError::NowhereToPush { paths, remote, .. } => {
                 (paths, format!("neither in the cache nor on the remote `{remote}`"))
             }

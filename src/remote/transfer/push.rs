@@ -61,6 +61,8 @@ pub struct PushReport {
     pub chunks: u64,
     /// Pages of directories that were written.
     pub pages: u64,
+    /// Indexes that were lost there and were written again.
+    pub indexes_restored: u64,
     /// Bytes of the packs that were written.
     pub bytes_sent: u64,
     /// Requests to the remote since it was opened.
@@ -307,6 +309,7 @@ impl Push<'_> {
             let held = self.remote.catalog.held().find(|(held, _)| *held == name);
             if let Some((_, segment)) = held {
                 write(self.remote.backend(), &segment_key(name), segment.as_bytes())?;
+                self.report.indexes_restored += 1;
             }
         }
         Ok(orphaned.is_empty())

@@ -167,3 +167,20 @@ fn nothing_is_called_up_to_date_that_failed() {
     assert_ne!(output.exit_code(), 0);
     assert!(!output.to_string().contains("up to date"), "{output}");
 }
+
+// R10
+#[test]
+fn push_tells_that_it_wrote_a_lost_index_again() {
+    let env = TestEnv::shared();
+    env.write("a", "1");
+    env.mlv(&["add", "a"]).success();
+    env.mlv(&["push"]).success();
+    let index = env.root().join("remote/ix");
+    for file in fs::read_dir(&index).expect("a folder of indexes") {
+        fs::remove_file(file.expect("an entry").path()).expect("it goes");
+    }
+    let said = env.mlv(&["push"]).success().stderr();
+    assert!(said.contains("Wrote 1 lost index again to `storage`."), "{said}");
+    let said = env.mlv(&["push"]).success().stderr();
+    assert!(said.contains("Everything up to date"), "{said}");
+}
