@@ -1,14 +1,16 @@
 //! What can be wrong with an output or the data in it.
 
 mod advice;
+mod of;
+mod words;
 
-use crate::error::{Advice, ErrorKind};
 use crate::model::digest::TreeId;
 use crate::model::path::RepoPath;
 use crate::model::tree::{BuildError, TreeError};
 use crate::ops::OpError;
-use crate::ops::held::InTheWay;
 use crate::store;
+
+use words::{and_more, data_of, first, not_saved};
 
 /// A failure that is about one output.
 #[derive(Debug, thiserror::Error)]
@@ -431,55 +433,4 @@ pub enum OutputError {
         /// The path.
         path: RepoPath,
     },
-}
-
-fn not_saved(paths: &[RepoPath]) -> String {
-    if paths.len() == 1 { "this change is".to_owned() } else { format!("these {} changes are", paths.len()) }
-}
-
-fn data_of(paths: &[RepoPath]) -> String {
-    if paths.len() == 1 {
-        "the data of this path is".to_owned()
-    } else {
-        format!("the data of {} paths is", paths.len())
-    }
-}
-
-fn first(paths: &[RepoPath]) -> &str {
-    paths.first().map_or("", RepoPath::as_str)
-}
-
-fn and_more(paths: &[RepoPath]) -> String {
-    if paths.len() <= 1 { String::new() } else { format!(" and {} more", paths.len() - 1) }
-}
-
-impl OutputError {
-    /// Tells why the tree of `output` could not be read.
-    pub fn of_tree(output: &RepoPath, tree: TreeId, error: TreeError<store::Error>) -> OutputError {
-        match error {
-            TreeError::Load(source) if source.kind() == ErrorKind::NotDownloaded => {
-                OutputError::TreeNotDownloaded { path: output.clone(), tree }
-            }
-            error => OutputError::BadTree { path: output.clone(), source: Box::new(error) },
-        }
-    }
-
-    /// Tells that the tree of `output` cannot be had, unless asking again may help.
-    pub fn lost_tree(output: &RepoPath, source: OpError) -> OpError {
-        match source.kind() {
-            ErrorKind::NoRemote | ErrorKind::NotFound | ErrorKind::Damaged | ErrorKind::RemoteInvalid => {
-                OutputError::LostTree { path: output.clone(), source: Box::new(source) }.into()
-            }
-            _ => source,
-        }
-    }
-
-    /// Tells what stands in `output` at the place of what never was here.
-    pub fn in_the_way(output: &RepoPath, way: InTheWay) -> OutputError {
-        let entries = match way.entries {
-            1 => "1 file".to_owned(),
-            count => format!("{count} files"),
-        };
-        OutputError::InTheWay { path: output.join_entry(&way.path), entries }
-    }
 }
