@@ -12,6 +12,7 @@ use crate::cli::render::{Viewpoint, count, thousands};
 use crate::cli::ui::Text;
 use crate::error::{Advice, ErrorKind, Hint};
 use crate::model::shell;
+use crate::ops::OpError;
 
 /// More failures than this are counted instead of listed, for people; the document has them all.
 const LISTED: usize = 20;
@@ -166,6 +167,18 @@ impl CliError {
     /// the error itself.
     pub(crate) fn several(failures: Vec<Failure>) -> CliError {
         CliError::several_of("path", failures)
+    }
+
+    /// The failure of a command of whose stages these failed; nothing if none did. That the user asked to
+    /// stop counts more than whatever else failed.
+    pub(crate) fn of_stages(failed: &[(String, OpError)]) -> Option<CliError> {
+        let failures: Vec<Failure> = failed.iter().map(|(stage, error)| Failure::of(stage, error)).collect();
+        let interrupted = failed.iter().find(|(_, error)| error.kind() == ErrorKind::Interrupted);
+        match (interrupted, failed) {
+            (None, []) => None,
+            (Some((_, error)), _) | (None, [(_, error)]) => Some(CliError::of(error).with_failures(failures)),
+            _ => Some(CliError::several_of("stage", failures)),
+        }
     }
 
     /// As [`CliError::several`], of things that are no paths: `noun` is one of them.

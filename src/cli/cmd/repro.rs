@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use crate::cli::args::DryRun;
 use crate::cli::context::Context;
-use crate::cli::error::{CliError, Failure};
+use crate::cli::error::CliError;
 use crate::cli::help;
 use crate::cli::render::{Viewpoint, count, git_error, git_files, reasons, rescued};
 use crate::cli::report::Report;
@@ -211,17 +211,10 @@ impl Report for ReproReport {
 
     fn error(&self) -> Option<CliError> {
         let failed = &self.report.failed;
-        let failures: Vec<Failure> = failed.iter().map(|(stage, error)| Failure::of(stage, error)).collect();
-        // Whatever else failed: the user asked to stop, and no option asks to go on then.
-        let interrupted = failed.iter().find(|(_, error)| error.kind() == ErrorKind::Interrupted);
-        if let Some((_, error)) = interrupted {
-            return Some(CliError::of(error).with_failures(failures));
-        }
-        match &failed[..] {
-            _ if self.ignores_errors => git_error(&self.report.git, Vec::new()),
-            [] => git_error(&self.report.git, Vec::new()),
-            [(_, error)] => Some(CliError::of(error).with_failures(failures)),
-            _ => Some(CliError::several_of("stage", failures)),
-        }
+        // The user asked to stop, and no option asks to go on then.
+        let stops =
+            !self.ignores_errors || failed.iter().any(|(_, error)| error.kind() == ErrorKind::Interrupted);
+        let of_stages = CliError::of_stages(failed).filter(|_| stops);
+        of_stages.or_else(|| git_error(&self.report.git, Vec::new()))
     }
 }

@@ -1,12 +1,11 @@
 use std::time::Duration;
 
 use crate::cli::context::Context;
-use crate::cli::error::{CliError, Failure};
+use crate::cli::error::CliError;
 use crate::cli::help;
 use crate::cli::render::{Viewpoint, columns, count, reasons};
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
-use crate::error::{Advice, ErrorKind};
 use crate::model::units::{ByteSize, Span};
 use crate::ops::repro::Provision;
 use crate::ops::targets::TargetOptions;
@@ -140,16 +139,6 @@ impl Report for VerifyReport {
     }
 
     fn error(&self) -> Option<CliError> {
-        let failed = &self.report.failed;
-        let failures: Vec<Failure> = failed.iter().map(|(stage, error)| Failure::of(stage, error)).collect();
-        let interrupted = failed.iter().find(|(_, error)| error.kind() == ErrorKind::Interrupted);
-        if let Some((_, error)) = interrupted {
-            return Some(CliError::of(error).with_failures(failures));
-        }
-        match &failed[..] {
-            [] => None,
-            [(_, error)] => Some(CliError::of(error).with_failures(failures)),
-            _ => Some(CliError::several_of("stage", failures)),
-        }
+        CliError::of_stages(&self.report.failed)
     }
 }

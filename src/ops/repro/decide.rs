@@ -60,16 +60,7 @@ impl Session<'_> {
                 return Ok(Taken::PutOff);
             }
         }
-        if self.options.pull {
-            self.pull_lists(index)?;
-        }
-        let mut verdict = self.decide(index)?;
-        if self.options.pull && self.pull_outputs(index, &verdict)? {
-            verdict = self.decide(index)?;
-        }
-        if self.options.pull && self.pull_past_run(index, &verdict)? {
-            verdict = self.decide(index)?;
-        }
+        let mut verdict = if self.options.pull { self.decide_and_pull(index)? } else { self.decide(index)? };
         if let Verdict::Skip { why } = verdict {
             return Ok(self.skip(index, why));
         }
@@ -107,6 +98,19 @@ impl Session<'_> {
             // Only a plan knows stages whose inputs nobody knows yet.
             Verdict::Waits { .. } => Ok(Taken::Done),
         }
+    }
+
+    /// Decides with what a remote has: the lists without which nobody knows, and results instead of a run.
+    fn decide_and_pull(&mut self, index: StageIndex) -> Result<Verdict, OpError> {
+        self.pull_lists(index)?;
+        let mut verdict = self.decide(index)?;
+        if self.pull_outputs(index, &verdict)? {
+            verdict = self.decide(index)?;
+        }
+        if self.pull_past_run(index, &verdict)? {
+            verdict = self.decide(index)?;
+        }
+        Ok(verdict)
     }
 
     /// Whether another process runs, right now, a stage that this one builds on and that this run leaves
