@@ -91,7 +91,8 @@ pub struct CheckoutReport {
     pub failed: Vec<(RepoPath, OpError)>,
 }
 
-/// Decides what leads to the recorded state. Writes nothing.
+/// Decides what leads to the recorded state. Changes nothing; unless it is a dry run, nobody runs the
+/// stages whose outputs will change as long as the plan lives.
 ///
 /// Fails with `WouldOverwrite` if anything unsaved stands in the way and `force` is not given.
 pub fn plan<'a>(

@@ -133,7 +133,7 @@ impl State for CommitState<'_> {
     fn matched(&self, pattern: &PathPattern) -> Result<Matched, OpError> {
         match self.matches(pattern) {
             Ok(paths) => Ok(Matched::Paths(paths.into_iter().collect())),
-            Err(error) if error.is_not_downloaded() => Ok(Matched::AsRecorded),
+            Err(error) if error.is_not_downloaded() => Ok(Matched::Unlisted),
             Err(error) => Err(error),
         }
     }

@@ -59,7 +59,7 @@ pub struct WorkTreeState<'a> {
     scanner: Scanner<'a>,
     here: Here,
     absent: Absent,
-    /// Whether what cannot be known without its list of files counts as recorded.
+    /// Whether what cannot be known without data is said to be unknown, instead of failing.
     allows_missing: bool,
     contents: RefCell<HashMap<RepoPath, Option<Found>>>,
     params: RefCell<HashMap<RepoPath, CurrentParams>>,
@@ -103,7 +103,8 @@ impl<'a> WorkTreeState<'a> {
         }
     }
 
-    /// The same, for which what cannot be known without data counts as recorded.
+    /// The same, which says of what cannot be known without data that it is unknown, instead of failing;
+    /// outputs inside a folder that is read count as recorded.
     pub fn allowing_missing(self, allows_missing: bool) -> WorkTreeState<'a> {
         WorkTreeState { allows_missing: self.allows_missing || allows_missing, ..self }
     }
@@ -320,7 +321,7 @@ impl<'a> WorkTreeState<'a> {
         self.absent == Absent::OutputsMissing && matches!(out.source, Source::Stage { .. })
     }
 
-    /// Whether the file, which is not there, is recorded and counts as that.
+    /// Whether the file, which is not there, is recorded and was never here.
     fn may_be_missing(&self, file: &RepoPath) -> Result<bool, OpError> {
         if !self.allows_missing {
             return Ok(false);
@@ -392,7 +393,7 @@ impl State for WorkTreeState<'_> {
     fn matched(&self, pattern: &PathPattern) -> Result<Matched, OpError> {
         match self.matches(pattern) {
             Ok(paths) => Ok(Matched::Paths(paths)),
-            Err(error) if error.is_not_downloaded() && self.allows_missing => Ok(Matched::AsRecorded),
+            Err(error) if error.is_not_downloaded() && self.allows_missing => Ok(Matched::Unlisted),
             Err(error) => Err(error),
         }
     }

@@ -50,8 +50,8 @@ pub enum Matched {
     Paths(Arc<[RepoPath]>),
     /// What a stage makes that has not run yet may be among it.
     Unknown,
-    /// The list of what is recorded is not here: nothing is known to differ.
-    AsRecorded,
+    /// The list of what is recorded is not here: those that the lock names may be it.
+    Unlisted,
 }
 
 /// What a parameter file holds now.

@@ -91,7 +91,7 @@ pub fn present_deps<'a, S: State>(
             Matched::Paths(paths) if paths.is_empty() => deps.empty.push(pattern),
             Matched::Paths(paths) => deps.paths.extend(paths.iter().cloned()),
             Matched::Unknown => deps.unknown.push(pattern),
-            Matched::AsRecorded => {
+            Matched::Unlisted => {
                 let recorded = lock.iter().flat_map(|lock| &lock.deps).map(|dep| &dep.path);
                 deps.paths.extend(recorded.filter(|path| pattern.may_be(path)).cloned());
                 deps.unknown.extend(lock.is_none().then_some(pattern));
