@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::model::emit::scalar;
 use crate::model::path::RepoPath;
 use crate::model::stage::Pipeline;
-use crate::model::yaml::{Limits, Map, YamlProblem, load};
+use crate::model::yaml::{Limits, Map, Node, YamlProblem, load};
 use crate::pipeline::edit::{definitions, end_of_entry, in_form_of, is_made_by, text, without_lines};
 use crate::pipeline::parse::{PipelineError, parse};
 use crate::pipeline::template::ValueFiles;
@@ -95,6 +95,10 @@ fn edited(
     };
     match top.entry("stages") {
         None => Ok(Some(section())),
+        Some((_, stages)) if is_written_empty(stages) => {
+            let without = without_value(text, stages);
+            without.map_or(Ok(None), |text| edited(file, &text, new, replace))
+        }
         Some((key, stages)) if stages.is_null() && stages.mark.start == stages.mark.end => {
             let line = key.mark.line as usize;
             Ok(insert(line, line, &new.text(INDENT)))
@@ -110,6 +114,19 @@ fn edited(
             }
         },
     }
+}
+
+/// Whether it is `{}`, `~` or `null`, and not left out.
+fn is_written_empty(stages: &Node<'_>) -> bool {
+    stages.mark.start < stages.mark.end
+        && (stages.is_null() || stages.map().is_some_and(|map| map.entries.is_empty()))
+}
+
+/// The text with nothing in the place of an empty value; nothing if there is a comment in it.
+fn without_value(text: &str, value: &Node<'_>) -> Option<String> {
+    let (start, end) = (value.mark.start as usize, value.mark.end as usize);
+    let (before, written, after) = (text.get(..start)?, text.get(start..end)?, text.get(end..)?);
+    (!written.contains('#')).then(|| format!("{}{after}", before.trim_end_matches(' ')))
 }
 
 /// Which lines the new definition takes the place of.
@@ -292,6 +309,13 @@ mod tests {
             ("", "stages:\n  s:\n    cmd: run it\n"),
             ("# only this", "# only this\nstages:\n  s:\n    cmd: run it\n"),
             ("metrics: [m]", "metrics: [m]\nstages:\n  s:\n    cmd: run it\n"),
+            ("stages: {}\n", "stages:\n  s:\n    cmd: run it\n"),
+            ("stages: {}", "stages:\n  s:\n    cmd: run it\n"),
+            ("stages: ~\n", "stages:\n  s:\n    cmd: run it\n"),
+            (
+                "vars: []\nstages: { } # none yet\nmetrics: [m]\n",
+                "vars: []\nstages: # none yet\n  s:\n    cmd: run it\nmetrics: [m]\n",
+            ),
             ("stages:\nmetrics: [m]\r\n", "stages:\n  s:\n    cmd: run it\nmetrics: [m]\n"),
             (
                 "stages:\n  a:\n    cmd: x\n\n  b:\n    cmd: x",
@@ -304,7 +328,7 @@ mod tests {
 
     #[test]
     fn what_lines_cannot_do_is_left() {
-        for old in ["{stages: {}}\n", "stages: {a: {cmd: x}}\n", "stages: ~\n", "stages: {}\n"] {
+        for old in ["{stages: {}}\n", "stages: {a: {cmd: x}}\n", "stages: {\n  # why\n}\n"] {
             assert_eq!(added(old, &stage("s"), false), None, "{old:?}");
         }
         let anchored = "stages:\n  a: &a\n    cmd: x\n  b:\n    <<: *a\n    desc: y\n";

@@ -138,6 +138,19 @@ fn file_that_lines_cannot_edit_is_left() {
 }
 
 #[test]
+fn first_stage_takes_the_place_of_empty_braces() {
+    let env = TestEnv::ready();
+    for empty in ["{}", "{ }", "~"] {
+        env.write("mlv.yaml", format!("# mine\nstages: {empty}\nmetrics: [m.json]\n"));
+        env.mlv(&["stage", "add", "-n", "b", "-o", "o", "touch o"]).success();
+        let expected = "# mine\nstages:\n  b:\n    cmd: touch o\n    outs:\n    - o\nmetrics: [m.json]\n";
+        assert_eq!(env.read_text("mlv.yaml"), expected, "{empty}");
+    }
+    env.mlv(&["repro"]).success();
+    assert!(env.exists("o"));
+}
+
+#[test]
 fn stages_are_listed_with_what_they_are_for() {
     let env = TestEnv::ready();
     env.write(
