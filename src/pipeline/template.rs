@@ -13,6 +13,7 @@ use crate::model::yaml::{Data, Key, Map, Node};
 use crate::pipeline::parse::problem::{PipelineProblem, Refusal};
 
 pub(super) mod expand;
+mod near;
 mod text;
 mod unpack;
 mod vars;
@@ -210,7 +211,7 @@ impl Scope<'_> {
     /// What `written` names: an item's part, or a value of the pipeline.
     fn lookup(&self, mark: Mark, written: &str) -> Result<Cow<'_, Value>, Refusal> {
         let undefined = || {
-            let near = self.values.near(written);
+            let near = self.near(written);
             (mark, PipelineProblem::Undefined { key: short(written), near })
         };
         let (first, rest) = text::split_first(written);
@@ -245,6 +246,22 @@ impl Scope<'_> {
         let (found, steps) = path.find_counting(root);
         self.budget.steps(mark, steps)?;
         found.map(Cow::Borrowed).ok_or_else(undefined)
+    }
+}
+
+impl Scope<'_> {
+    /// A key that has a value and is spelled as `written` is, but for one of its parts.
+    fn near(&self, written: &str) -> Option<Box<str>> {
+        let item = match self.local.map(|local| local.item) {
+            Some(Item::One(value)) => value.clone(),
+            Some(Item::Combination(values)) => {
+                Value::Map(values.iter().map(|(name, value)| ((*name).into(), (*value).clone())).collect())
+            }
+            None => return near::near(self.values.root(), written).map(Into::into),
+        };
+        let local = Value::Map(vec![("item".into(), item), ("key".into(), Value::Null)]);
+        let near = near::near(&local, written).or_else(|| near::near(self.values.root(), written));
+        near.map(Into::into)
     }
 }
 

@@ -98,18 +98,6 @@ impl Values {
         size_of(&self.root)
     }
 
-    /// A key at the top that is spelled nearly as the first one of `written`.
-    pub(super) fn near(&self, written: &str) -> Option<Box<str>> {
-        let (first, rest) = super::text::split_first(written);
-        let Value::Map(entries) = &self.root else { return None };
-        if first.len() > 32 || !rest.is_empty() {
-            return None;
-        }
-        let keys = entries.iter().take(1000).map(|(key, _)| key).filter(|key| key.len() <= 32);
-        let near = keys.map(|key| (strsim::damerau_levenshtein(first, key), key)).min()?;
-        (near.0 <= 2).then(|| near.1.clone())
-    }
-
     /// Adds the values of `params.yaml`, if it is there.
     pub(in crate::pipeline) fn add_default(
         &mut self,

@@ -99,6 +99,28 @@ fn value_that_is_not_there_is_named_with_the_line() {
 }
 
 #[test]
+fn nested_key_that_is_spelled_nearly_so_is_named() {
+    let env = TestEnv::ready();
+    env.write("params.yaml", "train: {lr: 1, layers: [{units: 3}]}\n");
+    for (written, meant) in [
+        ("train.lr_", "train.lr"),
+        ("trian.lr", "train.lr"),
+        ("train.layers[0].unit", "train.layers[0].units"),
+        ("item.modle", "item.model"),
+        ("itme.model", "item.model"),
+    ] {
+        env.write(
+            "mlv.yaml",
+            format!("stages:\n  s:\n    matrix: {{model: [cnn]}}\n    cmd: run ${{{written}}}\n"),
+        );
+        let (_, document) = env.json_error(&["repro", "--dry-run"], 4);
+        let text = document.to_string();
+        assert!(text.contains(&format!("mlv.yaml:4:10: `${{{written}}}` has no value")), "{document}");
+        assert!(text.contains(&format!("did you mean `${{{meant}}}`")), "{document}");
+    }
+}
+
+#[test]
 fn generated_stage_is_not_taken_out_by_editing_the_definition_of_others() {
     let env = project();
     env.mlv(&["repro"]).success();
