@@ -83,6 +83,9 @@ fn once(
 ) -> Result<CommitReport, OpError> {
     let dry_run = options.dry_run;
     let mut tracked = Tracked::load(repo)?;
+    if !dry_run && stages::await_runs(repo, &tracked, (targets, options), reporter)? {
+        tracked = Tracked::load(repo)?;
+    }
     let mut report = CommitReport { dry_run, ..CommitReport::default() };
     let mut items = Vec::new();
     for one in targets::outputs(repo, &tracked, targets)? {

@@ -1,8 +1,10 @@
 //! Stages whose files were changed or made by hand: their lock entries say what is there now.
 
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
+use crate::fs;
 use crate::fs::lock::StageLease;
 use crate::model::lockfile::{LockOut, StageLock};
 use crate::model::path::RepoPath;
@@ -17,7 +19,7 @@ use crate::ops::scan::Scanner;
 use crate::ops::stage_inputs::Inputs;
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{Source, Tracked, TrackedOut, TrackedPipeline};
-use crate::ops::{OpError, git_files, leases, pointers, run_cache, surroundings};
+use crate::ops::{OpError, git_files, leases, pointers, repro, run_cache, surroundings};
 use crate::pipeline::graph::StageAddress;
 use crate::pipeline::plan::{self, PlanOptions, State, Verdict};
 use crate::repo::Repo;
@@ -68,6 +70,42 @@ pub(super) fn chosen<'t>(
         }
     }
     Ok(chosen)
+}
+
+/// Waits for other processes that run, right now, a stage that is to be accepted or one that makes what it
+/// reads: what stands at their outputs may be half made, or not there. Returns whether there was any. No lease
+/// is held meanwhile, so nobody can wait for this process.
+///
+/// A stage that is not named is accepted only if nothing of it changed, so that a run of days need not end.
+pub(super) fn await_runs(
+    repo: &Repo,
+    tracked: &Tracked,
+    (targets, options): (&TargetOptions, CommitOptions),
+    reporter: &dyn Reporter,
+) -> Result<bool, OpError> {
+    let chosen = chosen(repo, tracked, targets)?;
+    let accepted: Vec<&Chosen<'_>> = chosen.iter().filter(|one| one.is_named || options.force).collect();
+    if accepted.is_empty() {
+        return Ok(false);
+    }
+    let graph = repro::graph(tracked)?;
+    let mut awaited = BTreeSet::new();
+    for Chosen { pipeline, stage, .. } in accepted {
+        let Some(index) = graph.find(&pipeline.pipeline.file, &stage.name) else { continue };
+        awaited.extend(graph.upstream(index).chain([index]));
+    }
+    let mut has_waited = false;
+    for index in awaited {
+        let target = graph.address(index).to_string();
+        match leases::try_acquire(repo, &target) {
+            Err(fs::Error::Busy { .. }) if repo.waits() => {
+                drop(leases::acquire(repo, &target, reporter)?);
+                has_waited = true;
+            }
+            lease => drop(lease?),
+        }
+    }
+    Ok(has_waited)
 }
 
 /// The entries that accepted stages get.

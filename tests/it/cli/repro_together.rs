@@ -166,6 +166,31 @@ fn commit_waits_for_the_run_of_a_stage() {
     assert_eq!(runs(&env), ["one"]);
 }
 
+// R5, R21: nor what another run makes of its inputs.
+#[test]
+fn commit_of_a_stage_waits_for_the_run_that_makes_what_it_reads() {
+    let env = project();
+    env.mlv(&["repro"]).success();
+    env.write("in", "2\n");
+    env.write("out", "by hand\n");
+    let command = "touch started; while [ ! -e go ]; do sleep 0.05; done; cat in > mid;";
+    env.write("mlv.yaml", PIPELINE.replace("cat in > mid;", command));
+    let mut first = env.mlv_command().args(["repro", "one"]).spawn().expect("it starts");
+    env.wait_for("started");
+    for args in [&["two"][..], &["out"], &["--force"]] {
+        assert_eq!(env.json_error(&[&["commit", "--no-wait"], args].concat(), 6).0, "busy", "{args:?}");
+    }
+    env.mlv(&["commit", "--no-wait"]).success();
+    let commit = env.mlv_command().args(["commit", "two"]).spawn();
+    env.write("go", "");
+    assert!(commit.expect("it starts").wait().expect("it ends").success());
+    assert!(first.wait().expect("it ends").success());
+    let lock = env.read_text("mlv.lock");
+    let two = &lock[lock.find("  two:").expect("an entry")..];
+    assert!(two.contains(&hash_of(b"2\n")) && two.contains(&hash_of(b"by hand\n")), "{lock}");
+    assert_eq!(actions(&env.json(&["repro"])), ["skipped", "skipped"]);
+}
+
 #[test]
 fn output_that_git_tracks_is_refused_before_anything_runs() {
     let env = project();
