@@ -142,6 +142,10 @@ impl State for CommitState<'_> {
         self.content(path)
     }
 
+    fn part(&self, out: &RepoPath, content: &ContentInfo, inside: &str) -> Result<Current, OpError> {
+        trees::part_of(self.repo, out, content, inside)
+    }
+
     fn params(&self, file: &RepoPath) -> Result<CurrentParams, OpError> {
         if let Some(known) = self.params.borrow().get(file) {
             return Ok(known.clone());

@@ -401,14 +401,11 @@ impl State for WorkTreeState<'_> {
     fn recorded(&self, path: &RepoPath) -> Result<Current, OpError> {
         let Some((out, inside)) = self.tracked.containing(path) else { return Ok(Current::Missing) };
         let Some(info) = &out.content else { return Ok(Current::Missing) };
-        if inside.is_empty() {
-            return Ok(Current::Present(*info));
-        }
-        let part = match trees::read_part(self.repo, info, &out.path, &[inside.into()]) {
-            Err(error) if error.is_not_downloaded() => return Ok(Current::Unlisted),
-            part => trees::relative_to(&part?, inside),
-        };
-        trees::named(path, &part)
+        if inside.is_empty() { Ok(Current::Present(*info)) } else { self.part(&out.path, info, inside) }
+    }
+
+    fn part(&self, out: &RepoPath, content: &ContentInfo, inside: &str) -> Result<Current, OpError> {
+        trees::part_of(self.repo, out, content, inside)
     }
 
     fn params(&self, file: &RepoPath) -> Result<CurrentParams, OpError> {

@@ -71,6 +71,15 @@ pub fn named(path: &RepoPath, entries: &[TreeEntry]) -> Result<Current, OpError>
     })
 }
 
+/// What is at `inside` of a directory with these contents; `Unlisted` without the list of what is in it.
+pub fn part_of(repo: &Repo, out: &RepoPath, content: &ContentInfo, inside: &str) -> Result<Current, OpError> {
+    let part = match read_part(repo, content, out, &[inside.into()]) {
+        Err(error) if error.is_not_downloaded() => return Ok(Current::Unlisted),
+        part => relative_to(&part?, inside),
+    };
+    named(&out.join_entry(inside), &part)
+}
+
 /// The entries at or below the path `inside`, with paths relative to it.
 pub fn relative_to(entries: &[TreeEntry], inside: &str) -> Vec<TreeEntry> {
     let below = entries.iter().filter(|entry| is_within(entry.bare_path(), inside));

@@ -78,6 +78,8 @@ pub trait State {
     fn matched(&self, pattern: &PathPattern) -> Result<Matched, Self::Error>;
     /// What a pointer or a lock records at a path; `Missing` if nothing does.
     fn recorded(&self, path: &RepoPath) -> Result<Current, Self::Error>;
+    /// What is at `inside` of a directory with these contents; `out` names it in errors.
+    fn part(&self, out: &RepoPath, content: &ContentInfo, inside: &str) -> Result<Current, Self::Error>;
     /// The values of a parameter file.
     fn params(&self, file: &RepoPath) -> Result<CurrentParams, Self::Error>;
     /// Whether the cache holds all of these contents.

@@ -18,7 +18,7 @@ pub(super) struct Ahead<'a, S> {
 }
 
 impl<S> Ahead<'_, S> {
-    /// Whether what is at `path` is made, or brought back with what is around it.
+    /// Whether something at `path`, around it or in it will be made or brought back.
     fn is_open(&self, path: &RepoPath) -> bool {
         self.open.overlapping(path).is_some() || self.restored.overlapping(path).is_some()
     }
@@ -30,6 +30,13 @@ impl<S: State> State for Ahead<'_, S> {
     fn content(&self, path: &RepoPath) -> Result<Current, S::Error> {
         if let Some(content) = self.restored.get(path) {
             return Ok(Current::Present(*content));
+        }
+        if let Some((out, content)) = self.restored.above(path)
+            && let Some(inside) = path.strip_prefix(&out)
+        {
+            // Without the list of what is in it nobody can tell before it is there.
+            let part = self.state.part(&out, content, inside)?;
+            return Ok(if part == Current::Unlisted { Current::Unknown } else { part });
         }
         if self.is_open(path) { Ok(Current::Unknown) } else { self.state.content(path) }
     }
@@ -45,6 +52,10 @@ impl<S: State> State for Ahead<'_, S> {
 
     fn recorded(&self, path: &RepoPath) -> Result<Current, S::Error> {
         self.state.recorded(path)
+    }
+
+    fn part(&self, out: &RepoPath, content: &ContentInfo, inside: &str) -> Result<Current, S::Error> {
+        self.state.part(out, content, inside)
     }
 
     fn params(&self, file: &RepoPath) -> Result<CurrentParams, S::Error> {

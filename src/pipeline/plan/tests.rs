@@ -28,6 +28,8 @@ struct World {
     cache: Vec<ContentId>,
     variables: HashMap<String, String>,
     past: Vec<StageLock>,
+    /// What is known of files in directories.
+    parts: HashMap<(ContentId, String), String>,
 }
 
 impl World {
@@ -84,6 +86,12 @@ impl State for World {
 
     fn recorded(&self, _path: &RepoPath) -> Result<Current, Infallible> {
         Ok(Current::Missing)
+    }
+
+    fn part(&self, out: &RepoPath, content: &ContentInfo, inside: &str) -> Result<Current, Infallible> {
+        let known = self.parts.get(&(content.id, inside.to_owned()));
+        assert!(!out.is_root());
+        Ok(known.map_or(Current::Unlisted, |text| Current::Present(info(text))))
     }
 
     fn matched(&self, pattern: &PathPattern) -> Result<Matched, Infallible> {
@@ -396,6 +404,24 @@ fn a_plan_says_what_waits_for_what() {
     assert_eq!(planned(&graph, &world, &locks), ["a run", "b waits", "c waits"]);
     locks.clear();
     assert_eq!(planned(&graph, &World::default(), &locks), ["a run", "b run", "c run"]);
+}
+
+#[test]
+fn a_plan_knows_what_is_in_a_directory_that_will_be_brought_back() {
+    let text = "stages:\n  a: {cmd: x, deps: [in], outs: [d]}\n  b: {cmd: x, deps: [d/part], outs: [o]}\n";
+    let graph = Graph::build(vec![parse(&at("mlv.yaml"), text.as_bytes(), &NoValues).unwrap()]).unwrap();
+    let mut world = World::default();
+    world.put("in", "1");
+    world.put("d/part", "p");
+    let locks: HashMap<_, _> = graph.order().map(|index| (index.0, world.run(graph.stage(index)))).collect();
+    let made = locks.values().flat_map(|lock| &lock.outs).find(|out| out.path == at("d")).unwrap();
+    let part = (made.content.id, "part".to_owned());
+    world.files.retain(|path, _| !path.starts_with(&at("d")));
+    for (known, verdict) in [(None, "waits"), (Some("p"), "skip"), (Some("q"), "run")] {
+        world.parts = known.map(|text| (part.clone(), text.to_owned())).into_iter().collect();
+        let expected = ["a restore".to_owned(), format!("b {verdict}")];
+        assert_eq!(planned(&graph, &world, &locks), expected, "{known:?}");
+    }
 }
 
 #[test]

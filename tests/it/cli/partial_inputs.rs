@@ -181,6 +181,18 @@ fn stages_behind_a_restored_output_are_restored_too() {
     }
 }
 
+#[test]
+fn dry_run_knows_what_is_in_a_folder_that_will_be_brought_back() {
+    for (lost, use_then) in [(&["out"][..], "use skipped"), (&["out", "u"], "use would_restore")] {
+        let env = stages_that_read_parts();
+        lost.iter().for_each(|path| env.remove(path));
+        let expected = ["all skipped", "prep would_restore", use_then];
+        assert_eq!(sorted_actions(&env.json(&["repro", "--dry-run"])), expected, "{lost:?}");
+        env.mlv(&["repro"]).success();
+        env.assert_clean();
+    }
+}
+
 // A folder around outputs that are not here is an input that is not here (R21).
 #[test]
 fn allow_missing_runs_nothing_around_outputs_that_are_not_here() {
