@@ -1,10 +1,12 @@
 //! Names in open folders: what the system calls that change something work on.
 
+use std::cell::OnceCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::dir::{Dir, FOLDER};
 use super::error::Error;
+use super::hands_on::HandsOn;
 
 #[derive(Debug)]
 enum Held<'a> {
@@ -50,7 +52,16 @@ impl<'a> Place<'a> {
 /// [`OpenFolders::forget`] is called when that operation itself moves a folder.
 #[derive(Debug, Default)]
 pub(super) struct OpenFolders {
-    held: Vec<(Box<str>, OwnedFd)>,
+    held: Vec<Folder>,
+    /// What the folder itself hands on whose paths these are.
+    top: OnceCell<HandsOn>,
+}
+
+#[derive(Debug)]
+struct Folder {
+    path: Box<str>,
+    fd: OwnedFd,
+    hands_on: OnceCell<HandsOn>,
 }
 
 /// Two workers on a tree whose files arrive in pack order seldom alternate between more.
@@ -73,7 +84,7 @@ impl OpenFolders {
         let Some((parent, name)) = path.rsplit_once('/') else {
             return Ok(Place { fd: Held::Borrowed(dir.as_fd()), name: path });
         };
-        match self.held.iter().position(|(held, _)| &**held == parent) {
+        match self.held.iter().position(|held| &*held.path == parent) {
             Some(0) => {}
             Some(index) => self.held[..=index].rotate_right(1),
             None => {
@@ -83,10 +94,24 @@ impl OpenFolders {
                     dir.open_at(parent, FOLDER).map_err(|error| dir.failed(path, "open", error))?
                 };
                 self.held.truncate(HELD_FOLDERS - 1);
-                self.held.insert(0, (parent.into(), fd));
+                self.held.insert(0, Folder { path: parent.into(), fd, hands_on: OnceCell::new() });
             }
         }
-        Ok(Place { fd: Held::Borrowed(self.held[0].1.as_fd()), name })
+        Ok(Place { fd: Held::Borrowed(self.held[0].fd.as_fd()), name })
+    }
+
+    /// As [`OpenFolders::place`] with `create`, with what the folder hands on to a new file.
+    pub(super) fn place_of_new<'a>(
+        &'a mut self,
+        dir: &'a Dir,
+        path: &'a str,
+    ) -> Result<(Place<'a>, &'a HandsOn), Error> {
+        self.place(dir, path, true)?;
+        let (name, fd, known) = match (path.rsplit_once('/'), self.held.first()) {
+            (Some((_, name)), Some(folder)) => (name, folder.fd.as_fd(), &folder.hands_on),
+            _ => (path, dir.as_fd(), &self.top),
+        };
+        Ok((Place { fd: Held::Borrowed(fd), name }, known.get_or_init(|| HandsOn::of(fd))))
     }
 }
 
@@ -105,9 +130,9 @@ mod tests {
             assert_eq!(place.name, "file");
         }
         assert_eq!(folders.held.len(), HELD_FOLDERS);
-        assert_eq!(&*folders.held[0].0, "many/19");
+        assert_eq!(&*folders.held[0].path, "many/19");
         folders.place(&dir, "many/15/other", false).unwrap();
-        assert_eq!(&*folders.held[0].0, "many/15");
+        assert_eq!(&*folders.held[0].path, "many/15");
         assert!(folders.place(&dir, "absent/x", false).unwrap_err().is_not_found());
     }
 }

@@ -14,6 +14,7 @@ mod error;
 pub mod fault;
 pub mod file;
 mod folders;
+mod hands_on;
 pub mod ignore;
 pub mod journal;
 pub mod link;

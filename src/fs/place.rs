@@ -14,6 +14,7 @@ use super::dir::{Dir, stamp_of};
 use super::error::{Error, at};
 use super::file::OutFile;
 use super::folders::{OpenFolders, Place};
+use super::hands_on::HandsOn;
 use super::journal::{Beside, Journal};
 use super::random::random_hex;
 use super::rescue::{Kept, Rescue, names_for};
@@ -42,16 +43,37 @@ pub struct Examined {
 #[derive(Debug)]
 pub struct Draft {
     name: String,
-    /// Open for writing; nothing for links.
-    file: Option<OutFile>,
+    made: Made,
     /// Whether it has its name already, in a folder that is to get its own.
     is_named: bool,
+}
+
+#[derive(Debug)]
+enum Made {
+    /// Open for writing, created with this mode.
+    File(OutFile, u32),
+    /// A symlink, or a file that is complete.
+    Complete,
+    /// Another name of a file that is not the draft's alone.
+    Shared,
 }
 
 impl Draft {
     /// The file to write to; nothing if the draft is a link.
     pub fn file(&mut self) -> Option<&mut OutFile> {
-        self.file.as_mut()
+        match &mut self.made {
+            Made::File(file, _) => Some(file),
+            Made::Complete | Made::Shared => None,
+        }
+    }
+
+    /// Gives it what it would have got if it had been made in the folder that it goes to.
+    fn inherit(&self, staging: &Dir, hands_on: &HandsOn) -> io::Result<()> {
+        match &self.made {
+            Made::File(file, mode) => hands_on.give(staging, &self.name, Some((file, *mode))),
+            Made::Complete => hands_on.give(staging, &self.name, None::<(&OutFile, u32)>),
+            Made::Shared => Ok(()),
+        }
     }
 }
 
@@ -114,7 +136,7 @@ impl<'a> Placer<'a> {
         let mode = if executable { 0o777 } else { 0o666 };
         let file = sys::create_new(self.staging.dir(), &name, mode);
         let file = file.map_err(|error| self.staging.dir().failed(&name, "create", error))?;
-        Ok(Draft { name, file: Some(OutFile::new(file)), is_named })
+        Ok(Draft { name, made: Made::File(OutFile::new(file), mode), is_named })
     }
 
     /// A symlink with this target text.
@@ -122,7 +144,7 @@ impl<'a> Placer<'a> {
         let (name, is_named) = self.name(at);
         sys::symlink(target, self.staging.dir(), &name)
             .map_err(|error| self.staging.dir().failed(&name, "create", error))?;
-        Ok(Draft { name, file: None, is_named })
+        Ok(Draft { name, made: Made::Complete, is_named })
     }
 
     /// A second name of the file `path` of `cache`.
@@ -131,7 +153,7 @@ impl<'a> Placer<'a> {
         let (name, is_named) = self.name(at);
         let from = cache.place(path).map_err(failed)?;
         sys::hard_link((from.fd(), from.name), (self.staging.dir(), &name)).map_err(failed)?;
-        Ok(Draft { name, file: None, is_named })
+        Ok(Draft { name, made: Made::Shared, is_named })
     }
 
     /// The name of a draft in the staging folder, and whether it keeps its last part.
@@ -144,7 +166,7 @@ impl<'a> Placer<'a> {
 
     /// Takes the file `path` out of a new folder, and puts it into place by itself.
     pub fn put_from(&mut self, folder: &NewFolder, path: &RepoPath) -> Result<FileStamp, Error> {
-        self.put_new(Draft { name: folder.file(path), file: None, is_named: false }, path)
+        self.put_new(Draft { name: folder.file(path), made: Made::Complete, is_named: false }, path)
     }
 
     /// Throws a draft away.
@@ -161,7 +183,8 @@ impl<'a> Placer<'a> {
         if draft.is_named {
             return stamp(&draft, &Place::named(staging.as_fd(), &draft.name)).map_err(failed);
         }
-        let to = match self.folders.place(self.work, path.as_str(), true) {
+        let place = self.folders.place_of_new(self.work, path.as_str());
+        let to = match place.and_then(|(to, on)| draft.inherit(staging, on).map(|()| to).map_err(failed)) {
             Ok(to) => to,
             Err(error) => {
                 let _ = sys::unlink(staging, &draft.name);
@@ -192,7 +215,8 @@ impl<'a> Placer<'a> {
         old: &Examined,
     ) -> Result<(FileStamp, Option<Kept>), Error> {
         let failed = |error| self.work.failed(path.as_str(), "replace", error);
-        let to = self.folders.place(self.work, path.as_str(), true)?;
+        let (to, hands_on) = self.folders.place_of_new(self.work, path.as_str())?;
+        draft.inherit(self.staging.dir(), hands_on).map_err(failed)?;
         let rescue = self.rescue.folder()?;
         let from = Place::named(self.staging.dir().as_fd(), &draft.name);
         let stored = into_slot(&from, path.as_str(), &rescue, &mut self.slots)?;
@@ -321,9 +345,9 @@ impl<'a> Placer<'a> {
 /// The stamp of a draft at its place. After the rename: on many file systems that is one of
 /// the things that change the ctime.
 fn stamp(draft: &Draft, at: &Place<'_>) -> io::Result<FileStamp> {
-    match &draft.file {
-        Some(file) => file.stamp(),
-        None => sys::stat(at.fd(), at.name).map(|stat| FileStamp::of(&stat)),
+    match &draft.made {
+        Made::File(file, _) => file.stamp(),
+        Made::Complete | Made::Shared => sys::stat(at.fd(), at.name).map(|stat| FileStamp::of(&stat)),
     }
 }
 

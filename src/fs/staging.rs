@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::dir::{Dir, DirEntry, sync_folder};
 use super::error::Error;
 use super::folders::Place;
+use super::hands_on::HandsOn;
 use super::owner::{self, Life};
 use super::random::random_hex;
 use super::stamp::{FileKind, FileStamp};
@@ -179,7 +180,9 @@ impl TempFile {
             reap_once(home);
             let name = format!("{}-{}", owner::current(), random_hex::<8>());
             let file = sys::create_new(folder.fd(), &name, mode)?;
-            return Ok(TempFile { folder, name, file, published: false });
+            let temp = TempFile { folder, name, file, published: false };
+            HandsOn::of(target.fd()).give(temp.folder.fd(), &temp.name, Some((&temp.file, mode)))?;
+            return Ok(temp);
         }
         TempFile::beside(target, mode)
     }

@@ -145,6 +145,18 @@ pub(super) fn chmod(file: impl AsFd, mode: u32) -> io::Result<()> {
     Ok(fs::fchmod(file, Mode::from_raw_mode(mode as _))?)
 }
 
+/// Gives a file or symlink to another group.
+pub(super) fn set_group(dir: impl AsFd, name: &str, group: fs::Gid) -> io::Result<()> {
+    step("chown")?;
+    Ok(fs::chownat(dir, name, None, Some(group), AtFlags::SYMLINK_NOFOLLOW)?)
+}
+
+/// Sets the access list of an open file, as the kernel encodes it.
+pub(super) fn set_access_list(file: impl AsFd, list: &[u8]) -> io::Result<()> {
+    step("setxattr")?;
+    Ok(fs::fsetxattr(file, "system.posix_acl_access", list, fs::XattrFlags::empty())?)
+}
+
 /// Makes the empty file `to` share the blocks of `from`.
 #[cfg(target_os = "linux")]
 pub(super) fn reflink(from: impl AsFd, to: impl AsFd) -> io::Result<()> {

@@ -1,12 +1,9 @@
 //! New folders that are filled out of sight and get their name as a whole: one rename, where each
 //! of their files would take one.
 
-use std::os::fd::AsFd;
-
-use rustix::fs::{Mode, fgetxattr, fstat};
-
 use crate::fs::dir::{Dir, FOLDER};
 use crate::fs::error::Error;
+use crate::fs::hands_on::HandsOn;
 use crate::fs::staging::Staging;
 use crate::fs::sys;
 use crate::model::path::RepoPath;
@@ -53,15 +50,9 @@ fn inherits(work: &Dir, path: &RepoPath) -> bool {
     let mut above = path.parent();
     while let Some(folder) = above {
         if let Ok(folder) = work.open_at(folder.as_str(), FOLDER) {
-            let mode = fstat(&folder).map(|stat| Mode::from_raw_mode(stat.st_mode));
-            return mode.is_ok_and(|mode| mode.contains(Mode::SGID)) || has_default_acl(&folder);
+            return !HandsOn::of(folder).is_nothing();
         }
         above = folder.parent();
     }
     true
-}
-
-fn has_default_acl(folder: impl AsFd) -> bool {
-    let mut nothing: [u8; 0] = [];
-    fgetxattr(folder, "system.posix_acl_default", &mut nothing[..]).is_ok_and(|len| len > 0)
 }

@@ -14,8 +14,8 @@ struct Project {
 fn project() -> Project {
     let root = tempfile::tempdir().unwrap();
     fs::create_dir_all(root.path().join(".mlv/tmp")).unwrap();
-    let work = Dir::open(root.path()).unwrap();
     let mlv = Arc::new(Dir::open(&root.path().join(".mlv")).unwrap());
+    let work = Dir::open(root.path()).unwrap().with_temp_home(mlv.clone());
     let staging = Staging::create(Dir::open(&root.path().join(".mlv/tmp")).unwrap()).unwrap();
     Project { root, work, mlv, staging }
 }
@@ -246,4 +246,82 @@ fn placing_across_file_systems_copies() {
     let examined = Examined { stamp: work.stat(&path("d/f")).unwrap().unwrap(), is_saved: true, hash: None };
     placer.remove(&path("d/f"), &examined).unwrap();
     assert_eq!(fs::read_dir(other.path().join("d")).unwrap().count(), 0);
+}
+
+/// A default access list (linux/posix_acl_xattr.h): u::rwx, u:1000:rwx, g::r-x, m::rwx, o::--x.
+fn default_list() -> Vec<u8> {
+    let entries =
+        [(1u16, 7u16, u32::MAX), (2, 7, 1000), (4, 5, u32::MAX), (16, 7, u32::MAX), (32, 1, u32::MAX)];
+    let mut bytes = 2u32.to_le_bytes().to_vec();
+    for (tag, permissions, id) in entries {
+        bytes.extend([tag.to_le_bytes(), permissions.to_le_bytes()].concat());
+        bytes.extend(id.to_le_bytes());
+    }
+    bytes
+}
+
+/// What is made elsewhere and renamed is as what is made in the folder.
+#[test]
+fn files_get_the_group_and_the_access_list_that_their_folder_hands_on() {
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, symlink};
+    let project = project();
+    let full = |name: &str| project.root.path().join(name);
+    let of = |name: &str| {
+        let (mut list, stat) = ([0; 256], fs::symlink_metadata(full(name)).unwrap());
+        let len = rustix::fs::lgetxattr(full(name), "system.posix_acl_access", &mut list[..]);
+        (stat.gid(), stat.mode(), list[..len.unwrap_or(0)].to_vec())
+    };
+    let mut tried = 0;
+    for has_list in [false, true] {
+        let team = if has_list { "listed" } else { "team" };
+        fs::create_dir(full(team)).unwrap();
+        // Only root may give a folder to a group that it is not of; not every file system has lists.
+        let given = chown(full(team), None, Some(1000));
+        fs::set_permissions(full(team), fs::Permissions::from_mode(0o2775)).unwrap();
+        if has_list {
+            let flags = rustix::fs::XattrFlags::empty();
+            let set = rustix::fs::setxattr(full(team), "system.posix_acl_default", &default_list(), flags);
+            tried += usize::from(set.is_ok());
+        }
+        tried += usize::from(given.is_ok());
+        let name = |name: &str| path(&format!("{team}/{name}"));
+        fs::write(full(team).join("over"), "old").unwrap();
+        fs::write(full(team).join("shared"), "of the cache").unwrap();
+        let shared = of(&format!("{team}/shared"));
+        let rescue = project.rescue();
+        let mut placer = Placer::new(&project.work, &project.staging, &rescue);
+        let new = draft(&mut placer, "new");
+        placer.put_new(new, &name("new")).unwrap();
+        let new = draft(&mut placer, "new");
+        placer.put_new(new, &name("deep/er/new")).unwrap();
+        let new = draft(&mut placer, "new");
+        placer.put_over(new, &name("over"), &project.examine(&format!("{team}/over"), true)).unwrap();
+        let run = placer.draft(Spot::Alone, true).unwrap();
+        placer.put_new(run, &name("run")).unwrap();
+        let link = placer.draft_symlink(Spot::Alone, "new").unwrap();
+        placer.put_new(link, &name("link")).unwrap();
+        let shared_name = placer.draft_hardlink(Spot::Alone, &project.work, &name("shared")).unwrap();
+        placer.put_new(shared_name, &path(&format!("own/{team}"))).unwrap();
+        crate::fs::atomic::write(&project.work, &name("pointer"), b"x", None).unwrap();
+        fs::OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .mode(0o777)
+            .open(full(team).join("run2"))
+            .unwrap();
+        fs::write(full(team).join("by hand"), "").unwrap();
+        symlink("new", full(team).join("link2")).unwrap();
+        for (made, by_hand) in [
+            ("new", "by hand"),
+            ("deep/er/new", "by hand"),
+            ("over", "by hand"),
+            ("run", "run2"),
+            ("link", "link2"),
+            ("pointer", "by hand"),
+        ] {
+            assert_eq!(of(&format!("{team}/{made}")), of(&format!("{team}/{by_hand}")), "{team}/{made}");
+        }
+        assert_eq!(of(&format!("{team}/shared")), shared, "of somebody else's file nothing changes");
+    }
+    eprintln!("{tried} of 3 could be set");
 }

@@ -352,3 +352,24 @@ fn output_that_git_keeps_is_gits_to_check_out() {
     env.mlv(&["checkout"]).success();
     assert_eq!(env.read_text("m"), "edited");
 }
+
+// R18: the folder is one that several users share.
+#[test]
+fn files_get_the_group_that_their_folder_hands_on() {
+    let env = TestEnv::tracked();
+    let _ = std::os::unix::fs::chown(env.path().join("d"), None, Some(1000));
+    fs::set_permissions(env.path().join("d"), fs::Permissions::from_mode(0o2775)).unwrap();
+    for at in 0..20 {
+        env.write(format!("d/new/{at}"), format!("{at}"));
+    }
+    env.mlv(&["add", "d"]).success();
+    env.remove("d/new");
+    env.remove("d/1");
+    env.write("d/2", "edited");
+    env.mlv(&["checkout", "--force"]).success();
+    env.write("d/by hand", "");
+    let group = |path: &str| fs::metadata(env.path().join(path)).unwrap().gid();
+    for path in ["d/1", "d/2", "d/new", "d/new/0", "d/new/19"] {
+        assert_eq!(group(path), group("d/by hand"), "{path}");
+    }
+}
