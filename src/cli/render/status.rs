@@ -75,6 +75,12 @@ pub(crate) fn data(data: &DataStatus, view: &Viewpoint, out: &mut Text) {
             out.put("  not in cache: ").name(view.path(path)).end();
         }
     }
+    if !data.in_git.is_empty() {
+        out.strong("Kept by git, too").put(" (git rm -r --cached PATH, then git commit):").end();
+        for path in &data.in_git {
+            out.put("  in git: ").name(view.path(path)).end();
+        }
+    }
     if !data.not_in_remote.is_empty() {
         out.strong("Recorded, not on the remote").put(" (mlv push):").end();
         for path in &data.not_in_remote {

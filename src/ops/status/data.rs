@@ -167,6 +167,10 @@ pub struct DataStatus {
     /// pointer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_checked_out: Vec<String>,
+    /// What git tracks of data that mlv keeps: two would keep it, and each `git add` puts it into git's
+    /// history. The output, where git tracks more than one file of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub in_git: Vec<String>,
     /// Recorded data that others cannot get, because the remote lacks it; only where asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_in_remote: Vec<String>,

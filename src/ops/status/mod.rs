@@ -264,6 +264,7 @@ impl Look<'_> {
         if !out.cache {
             return Ok(());
         }
+        data.in_git.extend(self.in_git(out, info)?);
         let path = data::shown(&out.path, info.id);
         let (complete, is_saved) = self.is_cached(info, &state);
         let here = files_here(info, &state);
@@ -278,6 +279,17 @@ impl Look<'_> {
             report.cache.push(Partial { path, here, total, cached: complete });
         }
         Ok(())
+    }
+
+    /// What git tracks of the output.
+    fn in_git(&self, out: &TrackedOut, info: &ContentInfo) -> Result<Vec<String>, OpError> {
+        let Some(git) = self.repo.git() else { return Ok(Vec::new()) };
+        let limit = if self.options.granular { usize::MAX } else { 2 };
+        let files = git.tracked_below(&out.path, limit)?;
+        if files.len() > 1 && !self.options.granular {
+            return Ok(vec![data::shown(&out.path, info.id)]);
+        }
+        Ok(files.iter().map(ToString::to_string).collect())
     }
 
     /// Whether the cache has everything that is recorded, and whether it has all of that which is

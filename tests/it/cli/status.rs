@@ -329,3 +329,23 @@ fn each_form_of_target_is_understood_beside_a_pipeline() {
     let (_, document) = env.json_error(&["repro", "d"], 2);
     assert!(document.to_string().contains("`d` is made by no stage"), "{document}");
 }
+
+// DVC 15 F
+#[test]
+fn what_git_tracks_of_an_output_is_told_until_git_lets_go_of_it() {
+    let env = TestEnv::tracked();
+    env.git(&["add", "--force", "d/2"]);
+    let said = env.mlv(&["status", "--exit-code"]).code(1).stdout();
+    assert!(
+        said.contains("Kept by git, too (git rm -r --cached PATH") && said.contains("  in git: d/2\n"),
+        "{said}"
+    );
+    assert_eq!(env.status()["data"], json!({"in_git": ["d/2"]}));
+    env.git(&["add", "--force", "d"]);
+    assert_eq!(texts(&env.status()["data"]["in_git"]), ["d/"]);
+    assert_eq!(texts(&env.json(&["data", "status", "--granular"])["in_git"]), ["d/1", "d/2"]);
+    env.git(&["add", "--force", "a"]);
+    assert_eq!(texts(&env.status()["data"]["in_git"]), ["a", "d/"]);
+    env.git(&["rm", "-r", "--quiet", "--cached", "a", "d"]);
+    env.assert_clean();
+}
