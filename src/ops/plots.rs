@@ -123,13 +123,19 @@ fn chosen(repo: &Repo, states: &[State<'_>], named: &[String]) -> Result<Vec<Def
             |defined: &&Defined| plots::files_of(&defined.plot).iter().any(|file| file.starts_with(&path));
         let found: Vec<Defined> = known.values().filter(below).cloned().collect();
         if found.is_empty() {
-            let defined = undefined(states, &path)?
-                .ok_or_else(|| OpError::NoSuchTarget { target: target.clone(), near: Vec::new() })?;
+            let defined =
+                undefined(states, &path)?.ok_or_else(|| targets::no_such(target, names_of(repo, &known)))?;
             wanted.insert(defined.id.clone(), defined);
         }
         wanted.extend(found.into_iter().map(|defined| (defined.id.clone(), defined)));
     }
     Ok(wanted.into_values().collect())
+}
+
+/// What the plots can be called by.
+fn names_of<'k>(repo: &'k Repo, known: &'k BTreeMap<String, Defined>) -> impl Iterator<Item = String> + 'k {
+    let files = known.values().flat_map(|defined| plots::files_of(&defined.plot));
+    known.keys().cloned().chain(files.map(|file| repo.shown(&file)))
 }
 
 /// A file that no pipeline calls a plot, or that is in a folder which one calls so.

@@ -383,10 +383,16 @@ impl<'t> Resolver<'_, 't> {
         let stages = self.tracked.pipelines().iter().flat_map(|pipeline| {
             pipeline.pipeline.stages.iter().map(move |stage| self.shown_stage(pipeline, stage))
         });
-        let names: BTreeSet<String> = outs.chain(stages).collect();
-        let near = near(target, names.iter().map(String::as_str));
-        OpError::NoSuchTarget { target: target.to_owned(), near }
+        no_such(target, outs.chain(stages))
     }
+}
+
+/// The error of a target that means none of these names.
+pub fn no_such(target: &str, names: impl Iterator<Item = String>) -> OpError {
+    let names: BTreeSet<String> = names.collect();
+    // Names are shown without.
+    let near = near(target.trim_start_matches("./"), names.iter().map(String::as_str));
+    OpError::NoSuchTarget { target: target.to_owned(), near }
 }
 
 /// A file that is there and cannot be used is not "unknown", nor is what it tracks.

@@ -87,6 +87,8 @@ pub fn diff(repo: &Repo, kind: Kind, options: &ValuesOptions) -> Result<ValuesDi
         side.values.retain(|file, _| !diff.failed.iter().any(|(failed, _)| failed == file));
     }
     diff.changes = changes(&sides[0].values, &sides[1].values, options.all);
+    // What neither side can tell is one file, told of by the older side.
+    diff.failed.sort_by(|a, b| a.0.cmp(&b.0));
     diff.failed.dedup_by(|a, b| a.0 == b.0);
     Ok(diff)
 }
@@ -146,7 +148,7 @@ fn choose(repo: &Repo, known: BTreeSet<RepoPath>, named: &[String]) -> Result<BT
         let path = targets::path(repo, target)?;
         let mut found = known.iter().filter(|file| file.starts_with(&path)).peekable();
         if found.peek().is_none() {
-            return Err(OpError::NoSuchTarget { target: target.clone(), near: Vec::new() });
+            return Err(targets::no_such(target, known.iter().map(|file| repo.shown(file))));
         }
         wanted.extend(found.cloned());
     }

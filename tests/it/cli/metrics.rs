@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::TestEnv;
+use crate::support::{TestEnv, texts};
 
 const PIPELINE: &str = "\
 stages:
@@ -207,4 +207,28 @@ fn metrics_file_that_was_deleted_is_named() {
     env.remove("m.json");
     let said = env.mlv(&["metrics", "show"]).success().stderr();
     assert!(said.contains("warning: left out: `m.json` was made and is not here any more"), "{said}");
+}
+
+#[test]
+fn file_that_neither_side_can_tell_is_named_once() {
+    let env = TestEnv::ready();
+    let metrics = |name: &str| format!("  {name}:\n    cmd: 'true'\n    metrics: [{name}.json]\n");
+    env.write("mlv.yaml", format!("stages:\n{}{}", metrics("m"), metrics("n")));
+    for text in ["{\"loss\": ", "{\"loss\": 1, "] {
+        env.write("m.json", text);
+        env.write("n.json", text);
+        env.commit("broken");
+    }
+    let (_, document) = env.json_error(&["metrics", "diff", "HEAD~"], 4);
+    assert_eq!(texts(&document["failed"]), ["m.json", "n.json"], "{document}");
+}
+
+#[test]
+fn slip_in_a_name_is_told() {
+    let env = measured();
+    for args in [["metrics", "show", "./metrcs.json"], ["plots", "show", "metrcs.json"]] {
+        env.write("mlv.yaml", PIPELINE.to_owned() + "plots: [metrics.json]\n");
+        let said = env.mlv(&args).code(2).stderr();
+        assert!(said.contains("did you mean `metrics.json`"), "{said}");
+    }
 }
