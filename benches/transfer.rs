@@ -72,6 +72,7 @@ impl Slices {
             project: ProjectId(1),
             commits: Vec::new(),
             roots: Vec::new(),
+            is_whole: true,
             renew: false,
         };
         push(&mut remote, plan, &self.wants, self, &request, &NoReport).expect("a writable folder");

@@ -13,6 +13,7 @@ use crate::remote::mend;
 use crate::remote::names::{PACKS, RootRecordName};
 use crate::remote::records::Root;
 use crate::remote::transfer::plan::plan_push;
+use crate::remote::transfer::push::PushRequest;
 use crate::remote::transfer::{self, RecordSource};
 use crate::remote::wants::WantList;
 use crate::repo::Repo;
@@ -138,7 +139,7 @@ fn send_again(
     let plan = plan_push(&mut to.remote, &wants, &source)?;
     let wishes: Vec<_> =
         gather(repo, &Selection::default(), reporter)?.items.into_iter().map(|item| item.wish).collect();
-    let request = push::request(repo, &wishes, reporter)?;
+    let request = PushRequest { is_whole: false, ..push::request(repo, &wishes, reporter)? };
     let sent = transfer::push::push(&mut to.remote, plan, &wants, &source, &request, reporter)?;
     Ok(sent.objects + sent.pages)
 }

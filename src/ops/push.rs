@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::error::{Advice, ErrorKind};
-use crate::model::digest::{Digest, RunKey, TreeId};
+use crate::model::digest::{Digest, ObjectId, RunKey, TreeId};
 use crate::model::object::{ContentId, ContentInfo, RecordKey, RecordKind};
 use crate::model::path::RepoPath;
 use crate::model::run::RunRecord;
@@ -11,14 +11,15 @@ use crate::model::tree;
 use crate::ops::fetch::by_remote;
 use crate::ops::share::bring::{self, Wish};
 use crate::ops::share::gather::{Item, Selection, gather};
-use crate::ops::share::{self, Access, FromCache};
+use crate::ops::share::{self, Access, FromCache, NamedRemote};
 use crate::ops::targets::{Filter, FilterOptions};
 use crate::ops::{OpError, OutputError, surroundings, trees};
 use crate::remote;
 use crate::remote::names::{ClientId, ProjectId};
 use crate::remote::records::{CommitName, Root};
-use crate::remote::transfer::plan::{PlanCounts, plan_push};
+use crate::remote::transfer::plan::{PlanCounts, PushPlan, plan_push};
 use crate::remote::transfer::push::{self, PushRequest};
+use crate::remote::transfer::settle::push_again;
 use crate::remote::wants::WantList;
 use crate::repo::Repo;
 use crate::report::Reporter;
@@ -126,39 +127,58 @@ fn push_to(
         _ => Access::Write,
     };
     let mut to = share::open(repo, name, access, reporter)?;
+    let records = Records::of(repo.cache()?, wishes, runs);
+    let mut pushed = PushedTo { remote: to.name.clone(), ..PushedTo::default() };
+    if options.dry_run {
+        let (_, plan, _) = plan(repo, wishes, &records, &mut to, reporter)?;
+        pushed.would_send = Some(plan.counts());
+        return Ok(pushed);
+    }
+    let mut request = request(repo, wishes, reporter)?;
+    request.roots.extend(&records.roots);
+    request.roots.sort();
+    request.roots.dedup();
+    request.renew = options.renew;
+    if let Some(sent) = push_again(&mut to.remote, &request, reporter)? {
+        pushed.sent = sent;
+        return Ok(pushed);
+    }
+    let (wants, plan, source) = plan(repo, wishes, &records, &mut to, reporter)?;
+    pushed.sent = push::push(&mut to.remote, plan, &wants, &source, &request, reporter).map_err(|error| {
+        match name_damaged(repo, wishes, &error, &to.name) {
+            Some(named) => named,
+            None => error.into(),
+        }
+    })?;
+    Ok(pushed)
+}
+
+/// All that is wanted, and what of it has to be sent. Fails if something is neither here nor there.
+fn plan<'r>(
+    repo: &'r Repo,
+    wishes: &[Wish],
+    records: &Records,
+    to: &mut NamedRemote,
+    reporter: &dyn Reporter,
+) -> Result<(WantList, PushPlan, FromCache<'r>), OpError> {
     let cache = repo.cache()?;
     let mut wants = match wants(cache, wishes) {
         // Who adds to a directory of which nothing was downloaded pushes it, too.
         Err(error) if error.is_not_downloaded() => {
             let output = error.subject().and_then(|path| RepoPath::parse(&path).ok());
             let lost = |source| OutputError::lost_tree(output.as_ref().unwrap_or(&RepoPath::root()), source);
-            bring::bring_trees(repo, &mut to, wishes, reporter).map_err(lost)?;
+            bring::bring_trees(repo, to, wishes, reporter).map_err(lost)?;
             wants(cache, wishes)?
         }
         other => other?,
     };
+    records.add_to(&mut wants);
     let source = FromCache::new(cache);
-    let run_roots = want_runs(cache, wishes, runs, &mut wants);
     let plan = plan_push(&mut to.remote, &wants, &source)?;
     if !plan.missing().is_empty() {
         return Err(name_missing(repo, wishes, plan.missing(), &to.name));
     }
-    if options.dry_run {
-        let counts = plan.counts();
-        return Ok(PushedTo { remote: to.name.clone(), would_send: Some(counts), ..PushedTo::default() });
-    }
-    let mut request = request(repo, wishes, reporter)?;
-    request.roots.extend(run_roots);
-    request.roots.sort();
-    request.roots.dedup();
-    request.renew = options.renew;
-    let sent = push::push(&mut to.remote, plan, &wants, &source, &request, reporter).map_err(|error| {
-        match name_damaged(repo, wishes, &error, &to.name) {
-            Some(named) => named,
-            None => error.into(),
-        }
-    })?;
-    Ok(PushedTo { remote: to.name.clone(), sent, would_send: None })
+    Ok((wants, plan, source))
 }
 
 /// Everything that the outputs need: pages and files, each leaf named.
@@ -173,32 +193,49 @@ pub(super) fn wants(cache: &Cache, wishes: &[Wish]) -> Result<WantList, OpError>
     Ok(wants)
 }
 
-/// The records of `runs`, and the small files that git has besides; says what a clone needs of them.
-///
-/// A record is a claim: one whose outputs do not go along is left out, and so is one that is damaged.
-fn want_runs(cache: &Cache, wishes: &[Wish], runs: &[RunKey], wants: &mut WantList) -> Vec<Root> {
-    let sent: HashSet<ContentId> = wishes.iter().map(|wish| wish.info.id).collect();
-    let mut roots = Vec::new();
-    for &key in runs {
-        let Some(record) = cache.run_records(key).first().and_then(|bytes| RunRecord::parse(bytes)) else {
-            continue;
-        };
-        let others = record.outs.iter().filter(|(_, content)| !sent.contains(&content.id));
-        let files: Option<Vec<_>> = others
-            .map(|(path, content)| match content.id {
-                ContentId::File(id) => cache.object_len(id).map(|_| (path, content, id)),
-                ContentId::Tree(_) => None,
-            })
-            .collect();
-        let Some(files) = files else { continue };
-        for (path, content, id) in files {
-            wants.file(id, content.size, path.as_str());
-            roots.push(root(content));
+/// The records of runs, and the small files that git has besides.
+#[derive(Default)]
+struct Records {
+    keys: Vec<RunKey>,
+    files: Vec<(RepoPath, ObjectId, u64)>,
+    /// What a clone needs of them.
+    roots: Vec<Root>,
+}
+
+impl Records {
+    /// Reads those of `runs`.
+    ///
+    /// A record is a claim: one whose outputs do not go along is left out, and so is one that is damaged.
+    fn of(cache: &Cache, wishes: &[Wish], runs: &[RunKey]) -> Records {
+        let sent: HashSet<ContentId> = wishes.iter().map(|wish| wish.info.id).collect();
+        let mut records = Records::default();
+        for &key in runs {
+            let Some(record) = cache.run_records(key).first().and_then(|bytes| RunRecord::parse(bytes))
+            else {
+                continue;
+            };
+            let others = record.outs.iter().filter(|(_, content)| !sent.contains(&content.id));
+            let files: Option<Vec<_>> = others
+                .map(|(path, content)| match content.id {
+                    ContentId::File(id) => cache.object_len(id).map(|_| (path, content, id)),
+                    ContentId::Tree(_) => None,
+                })
+                .collect();
+            let Some(files) = files else { continue };
+            for (path, content, id) in files {
+                records.files.push((path.clone(), id, content.size));
+                records.roots.push(root(content));
+            }
+            records.keys.push(key);
+            records.roots.push(Root::Run(key));
         }
-        wants.run(key);
-        roots.push(Root::Run(key));
+        records
     }
-    roots
+
+    fn add_to(&self, wants: &mut WantList) {
+        self.files.iter().for_each(|(path, id, size)| wants.file(*id, *size, path.as_str()));
+        self.keys.iter().for_each(|key| wants.run(*key));
+    }
 }
 
 /// The pages of a tree, and the files that it lists.
@@ -211,22 +248,18 @@ pub(super) fn want_tree(
     wants: &mut WantList,
 ) -> Result<(), OpError> {
     let mut pages = Vec::new();
-    let mut files = Vec::new();
     let mut read = |page: TreeId| {
         pages.push(page);
         cache.read_record(RecordKey { hash: page.digest(), kind: RecordKind::TreePage })
     };
     let mut each = |entry: tree::TreeEntry| {
         if entry.kind.has_object() {
-            files.push(entry);
+            wants.file(entry.hash.into(), entry.size, &entry.path);
         }
         Ok(())
     };
     tree::visit(id, &mut read, &mut each).map_err(|error| OutputError::of_tree(output, id, error))?;
     pages.into_iter().for_each(|page| wants.page(page));
-    for entry in files {
-        wants.file(entry.hash.into(), entry.size, &entry.path);
-    }
     Ok(())
 }
 
@@ -290,7 +323,14 @@ pub(super) fn request(repo: &Repo, wishes: &[Wish], reporter: &dyn Reporter) -> 
     let mut roots: Vec<Root> = wishes.iter().map(|wish| root(&wish.info)).collect();
     roots.sort();
     roots.dedup();
-    Ok(PushRequest { client: client(repo, reporter)?, project: project(repo)?, commits, roots, renew: false })
+    Ok(PushRequest {
+        client: client(repo, reporter)?,
+        project: project(repo)?,
+        commits,
+        roots,
+        is_whole: true,
+        renew: false,
+    })
 }
 
 /// This work tree's name on remotes.

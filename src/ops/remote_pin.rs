@@ -145,7 +145,8 @@ fn pin_on(
     let random = u64::from_le_bytes(crate::fs::random_bytes());
     let client = ClientId(if report.dry_run { 0 } else { random });
     let roots = roots.into_iter().collect();
-    let request = PushRequest { client, project: ProjectId::PINS, commits, roots, renew: false };
+    let request =
+        PushRequest { client, project: ProjectId::PINS, commits, roots, is_whole: true, renew: false };
     if !report.dry_run {
         push(&mut to.remote, plan, &list, &source, &request, reporter)?;
     }

@@ -24,7 +24,7 @@ use crate::remote::error::{Cause, Error};
 use crate::remote::names::{ClientId, MarkName, ProjectId};
 use crate::remote::open::Remote;
 use crate::remote::records::Root;
-use crate::remote::transfer::push::KEEP_WINDOW;
+use crate::remote::transfer::settle::KEEP_WINDOW;
 use crate::report::Reporter;
 
 use look::Look;

@@ -25,6 +25,7 @@ pub mod names;
 pub mod object_store;
 pub mod open;
 pub mod probe;
+mod pushed;
 pub mod records;
 pub mod registry;
 pub mod retry;

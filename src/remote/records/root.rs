@@ -60,7 +60,7 @@ impl fmt::Display for Root {
 }
 
 impl Root {
-    fn encode(self) -> String {
+    pub(in crate::remote) fn encode(self) -> String {
         match self {
             Root::File { id, size } => {
                 to_line(&ContentLine { hash: ContentId::File(id).to_string(), size, nfiles: None })
@@ -72,7 +72,7 @@ impl Root {
         }
     }
 
-    fn decode(line: &str) -> Option<Root> {
+    pub(in crate::remote) fn decode(line: &str) -> Option<Root> {
         if let Ok(line) = serde_json::from_str::<RunLine>(line) {
             return line.run.parse().ok().map(Root::Run);
         }

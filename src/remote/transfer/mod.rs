@@ -24,6 +24,7 @@ pub mod push;
 mod ranges;
 pub(crate) mod reading;
 pub(crate) mod recipes;
+pub mod settle;
 pub mod slice;
 mod stream;
 mod windows;

@@ -5,31 +5,29 @@
 //! the root record was written before marks were looked for (R7), and every pack that is
 //! relied on was seen, whole and unmarked, after that (R8).
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-
 use crate::fs::fault;
 use crate::model::digest::{ObjectId, PackId};
 use crate::model::object::RecordKey;
 use crate::pack::segment::{Segment, SegmentBuilder, SegmentName};
 use crate::pack::writer::SealedPack;
-use crate::remote::backend::{Backend, list_sorted, write};
+use crate::remote::backend::{Backend, write};
 use crate::remote::catalog::SortedKeys;
 use crate::remote::error::{Cause, Error};
 use crate::remote::merge::{MAX_PUT_ENTRIES, merge_tiers};
-use crate::remote::names::{ClientId, ProjectId, RootRecordName, segment_key};
+use crate::remote::names::{ClientId, ProjectId, segment_key};
 use crate::remote::open::Remote;
-use crate::remote::records::{CommitName, Root, RootRecord};
+use crate::remote::pushed::Pushed;
+use crate::remote::records::{CommitName, Root};
 use crate::remote::transfer::RecordSource;
 use crate::remote::transfer::packing::{Load, Packing, Sent};
 use crate::remote::transfer::packs::Packs;
 use crate::remote::transfer::plan::{Assessment, Facts, PushPlan, assess};
+use crate::remote::transfer::settle::{look_at, put_root_record};
 use crate::remote::unfinished::Unfinished;
 use crate::remote::wants::WantList;
 use crate::report::{Event, Reporter, Task, Unit};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// How long a collector keeps what a record of a clone names, and no less.
-pub(crate) const KEEP_WINDOW: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How often what was relied on may turn out to be gone.
 const ROUNDS: u32 = 8;
 
@@ -42,8 +40,10 @@ pub struct PushRequest {
     pub project: ProjectId,
     /// The commits that name the roots.
     pub commits: Vec<CommitName>,
-    /// The roots; their closure is what the list of wants holds.
+    /// The roots.
     pub roots: Vec<Root>,
+    /// Whether the wants are all that the roots need, so that these are known to be there afterwards.
+    pub is_whole: bool,
     /// Whether a record is written also where the last one seems to say the same: it may be damaged.
     pub renew: bool,
 }
@@ -87,7 +87,8 @@ pub fn push(
     remote.make()?;
     let PushPlan { assessment, keys, packs, .. } = plan;
     let report = PushReport::default();
-    let mut push = Push { remote, wants, source, reporter, keys, packs, report, own: Own::default() };
+    let own = Own::default();
+    let mut push = Push { remote, wants, source, reporter, keys, packs, report, own, relied: None };
     push.carry_out(assessment, request)?;
     push.report.requests = push.remote.requests().total();
     Ok(push.report)
@@ -103,6 +104,8 @@ struct Push<'a> {
     packs: Packs,
     report: PushReport,
     own: Own,
+    /// The packs that hold all that is wanted, once they were seen to.
+    relied: Option<BTreeMap<PackId, u64>>,
 }
 
 /// What this push has written.
@@ -120,15 +123,15 @@ impl Push<'_> {
             self.send(&assessment.load)?;
             // I2: the record after all that it needs, and before the look for marks.
             if round == 0 && !fault::mutated("push-record-before-marks") {
-                self.put_root_record(request)?;
+                put_root_record(self.remote, request)?;
             }
             self.own.files.extend(assessment.files.drain());
             match self.verify(assessment.relied)? {
                 None => {
                     if fault::mutated("push-record-before-marks") {
-                        self.put_root_record(request)?;
+                        put_root_record(self.remote, request)?;
                     }
-                    self.finish();
+                    self.finish(request);
                     return Ok(());
                 }
                 Some(next) if !next.missing.is_empty() => {
@@ -224,72 +227,24 @@ impl Push<'_> {
         Ok(())
     }
 
-    /// Writes what this clone needs, unless its last record says the same and is young (P4).
-    fn put_root_record(&self, request: &PushRequest) -> Result<(), Error> {
-        let backend = self.remote.backend();
-        let mut listed = list_sorted(backend, &RootRecordName::prefix(request.client))?;
-        listed.retain(|line| RootRecordName::parse(&line.key).is_some());
-        let record = |seq| {
-            let bytes = RootRecord {
-                client: request.client,
-                seq,
-                project: request.project,
-                commits: request.commits.clone(),
-                roots: request.roots.clone(),
-            }
-            .encode();
-            (RootRecord::name(request.client, seq, &bytes), bytes)
-        };
-        let last = listed
-            .iter()
-            .filter_map(|line| Some((RootRecordName::parse(&line.key)?.seq, line)))
-            .max_by_key(|(seq, _)| *seq);
-        if let Some((seq, line)) = last {
-            let (name, bytes) = record(seq);
-            let is_same = name.key() == line.key && bytes.len() as u64 == line.size;
-            // R22: both times are the store's. A record from the future is not young.
-            let is_young = || {
-                Ok::<_, Error>(
-                    backend.now()?.duration_since(line.modified).is_ok_and(|age| age < KEEP_WINDOW / 2),
-                )
-            };
-            if is_same && !request.renew && is_young()? {
-                return Ok(());
-            }
-        }
-        let (name, bytes) = record(last.map_or(1, |(seq, _)| seq.saturating_add(1)));
-        Ok(write(backend, &name.key(), &bytes)?)
-    }
-
     /// Looks whether all that is relied on is there now (P5); if not, what to do about it.
-    ///
-    /// The order matters (R7): marks, then segments, then packs.
     fn verify(&mut self, mut relied: BTreeMap<PackId, u64>) -> Result<Option<Assessment>, Error> {
         if fault::mutated("push-verification") {
             return Ok(None);
         }
         relied.extend(self.own_packs());
-        let ask =
-            |push: &Push<'_>| Packs::ask(push.remote.backend(), &relied, push.remote.catalog.pack_count());
-        if fault::mutated("push-marks-before-packs") {
-            self.packs = ask(self)?;
-        }
-        self.remote.refresh_collection()?;
-        let refreshed = self.remote.refresh(self.reporter)?;
-        let indexed = self.restore_segments(&refreshed.orphaned)?;
-        if !fault::mutated("push-marks-before-packs") {
-            self.packs = ask(self)?;
-        }
-        let collection = &self.remote.collection;
-        let all_there = relied.iter().all(|(id, len)| self.packs.has(id, *len) && !collection.is_marked(id));
-        if all_there && indexed && !collection.has_notes() {
+        let look = look_at(self.remote, &relied, self.reporter)?;
+        self.packs = look.packs;
+        self.report.indexes_restored += look.restored;
+        if look.is_settled {
+            self.relied = Some(relied);
             return Ok(None);
         }
         if !self.packs.is_complete() {
             self.packs = Packs::list(self.remote.backend())?;
         }
         let next = assess(&Facts::new(self.remote, &self.packs), &self.keys, self.wants, self.source)?;
-        let is_done = next.load == Load::default() && next.missing.is_empty() && indexed;
+        let is_done = next.load == Load::default() && next.missing.is_empty() && look.restored == 0;
         Ok(if is_done { None } else { Some(next) })
     }
 
@@ -301,23 +256,12 @@ impl Push<'_> {
         of_files.chain(self.own.packs.iter().map(|(id, len)| (*id, *len))).collect()
     }
 
-    /// Writes segments again that are held here and gone there; true if there was none.
-    ///
-    /// Others could not find what only these name. The name is theirs, so is the content.
-    fn restore_segments(&mut self, orphaned: &[SegmentName]) -> Result<bool, Error> {
-        for name in orphaned {
-            let held = self.remote.catalog.held().find(|(held, _)| *held == name);
-            if let Some((_, segment)) = held {
-                write(self.remote.backend(), &segment_key(name), segment.as_bytes())?;
-                self.report.indexes_restored += 1;
-            }
-        }
-        Ok(orphaned.is_empty())
-    }
-
     /// Remembers what was learnt, and tidies up (P6). Nothing of it decides about success.
-    fn finish(&mut self) {
+    fn finish(&mut self, request: &PushRequest) {
         Unfinished::forget(&self.remote.state);
+        if let Some(packs) = self.relied.take().filter(|_| request.is_whole) {
+            Pushed::new(&request.roots, packs).save(&self.remote.state);
+        }
         self.heal_notes();
         let catalog = &self.remote.catalog;
         let collection = &self.remote.collection;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::fetch::{FetchReport, fetch};
 use super::plan::plan_push;
 use super::push::{PushReport, PushRequest, push};
+use super::settle::push_again;
 use super::{RecordReceiver, RecordSink, RecordSource};
 use crate::error::{Advice, ErrorKind};
 use crate::model::digest::{Digest, Domain, ObjectId, RunKey, TreeId};
@@ -24,6 +25,7 @@ use crate::remote::retry::Patience;
 use crate::remote::wants::WantList;
 use crate::report::NoReport;
 
+mod again;
 mod budgets;
 mod damage;
 mod faults;
@@ -220,6 +222,7 @@ impl Clone {
             project: ProjectId(1),
             commits: Vec::new(),
             roots: self.roots.clone(),
+            is_whole: true,
             renew: false,
         }
     }
@@ -234,6 +237,9 @@ impl Clone {
 
     fn push(&self, backend: &Arc<impl Backend + 'static>) -> Result<(PushReport, Requests), Error> {
         let mut remote = self.open(Arc::clone(backend), Operation::Write)?;
+        if let Some(report) = push_again(&mut remote, &self.request(), &NoReport)? {
+            return Ok((report, remote.requests()));
+        }
         let plan = plan_push(&mut remote, &self.wants, &self.store)?;
         let report = push(&mut remote, plan, &self.wants, &self.store, &self.request(), &NoReport)?;
         Ok((report, remote.requests()))
