@@ -71,7 +71,11 @@ pub fn plan_directory(question: &Question<'_>) -> DirectoryPlan {
                 }
                 plan.actions.push(Action::Replace { old: old.clone(), new: (*new).clone() });
             }
-            None => plan_unwanted(question, old, of_path(&placed, path), &wanted, &folders, &mut plan),
+            None => {
+                let is_made = old.kind == EntryKind::EmptyDir && has_some_at(&placed, path);
+                let placed = (of_path(&placed, path), is_made);
+                plan_unwanted(question, old, placed, &wanted, &folders, &mut plan);
+            }
         }
     }
     for (path, new) in &wanted {
@@ -91,7 +95,7 @@ pub fn plan_directory(question: &Question<'_>) -> DirectoryPlan {
 fn plan_unwanted(
     question: &Question<'_>,
     old: &TreeEntry,
-    placed: &[&TreeEntry],
+    (placed, is_made): (&[&TreeEntry], bool),
     wanted: &BTreeMap<&str, &TreeEntry>,
     folders: &BTreeSet<&str>,
     plan: &mut DirectoryPlan,
@@ -99,8 +103,9 @@ fn plan_unwanted(
     let path = bare(&old.path);
     let saved = (question.is_saved)(old);
     if old.kind == EntryKind::EmptyDir {
-        // An empty folder holds no bytes: it goes where mlv made it, and becomes a parent where one is needed.
-        let goes = question.clean || !placed.is_empty() || under_wanted_file(path, wanted);
+        // An empty folder holds no bytes: it goes where mlv made it, also as a parent, and becomes a parent
+        // where one is needed.
+        let goes = question.clean || is_made || under_wanted_file(path, wanted);
         if !folders.contains(path) && goes {
             plan.actions.push(Action::Remove(old.clone()));
         }
@@ -149,6 +154,14 @@ fn of_path<'a, 'e>(entries: &'a [&'e TreeEntry], path: &str) -> &'a [&'e TreeEnt
     let start = entries.partition_point(|entry| bare(&entry.path) < path);
     let end = start + entries[start..].partition_point(|entry| bare(&entry.path) == path);
     &entries[start..end]
+}
+
+/// Whether one of the sorted `entries` has this path or lies below it.
+fn has_some_at(entries: &[&TreeEntry], path: &str) -> bool {
+    let below = format!("{path}/");
+    let start = entries.partition_point(|entry| bare(&entry.path) < &*below);
+    !of_path(entries, path).is_empty()
+        || entries.get(start).is_some_and(|entry| bare(&entry.path).starts_with(&below))
 }
 
 /// Whether both are the same contents; of a file by itself neither size nor mode is remembered.

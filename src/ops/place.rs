@@ -148,7 +148,9 @@ impl<'a> Planner<'a> {
         let is_empty_folder = recorded.is_empty() && wanted.info.is_some_and(|info| info.nfiles.is_some());
         let is_there = matches!(present, Present::Directory(_));
         let mut plan = if other_kind {
-            replace_whole(&recorded, &entries, &is_saved)
+            // No entry of a directory without any would take the directory itself away.
+            let folder = (is_there && entries.is_empty()).then(own_folder);
+            replace_whole(&recorded, &[entries, folder.into_iter().collect()].concat(), &is_saved)
         } else {
             let inside = &wanted.inside;
             let (recorded, entries) = (trees::only(recorded, inside), trees::only(entries, inside));
@@ -166,9 +168,7 @@ impl<'a> Planner<'a> {
         };
         // No entry of an empty directory would bring the directory itself, or hold it when others go.
         if is_empty_folder && !(is_there && plan.actions.is_empty()) {
-            let folder =
-                TreeEntry { path: "".into(), kind: EntryKind::EmptyDir, size: 0, hash: Digest::ZERO };
-            plan.actions.push(Action::Create(folder));
+            plan.actions.push(Action::Create(own_folder()));
         }
         Ok(OutputPlan { wanted, plan, present })
     }
@@ -220,7 +220,16 @@ impl<'a> Planner<'a> {
                 break;
             }
         }
-        self.settle(claims, update)?;
+        if let Err(error) = self.settle(claims, update) {
+            let mut failures = results.iter().flat_map(|placed| &placed.failed);
+            let is_told = failures.any(|(_, known)| known.kind() == error.kind());
+            match results.last_mut() {
+                None => return Err(error),
+                // What was done is told all the same; no room for a note is none for a file either.
+                Some(last) if !is_told => last.failed.push((last.output.clone(), error)),
+                Some(_) => {}
+            }
+        }
         Ok(results)
     }
 
@@ -266,8 +275,10 @@ impl<'a> Planner<'a> {
         let stamps: HashMap<&str, FileStamp> =
             plan.present.entries().iter().map(|entry| (&*entry.path, entry.stamp)).collect();
         let examined = |entry: &TreeEntry| {
-            stamps.get(&*entry.path).map(|stamp| Examined {
-                stamp: *stamp,
+            let own = || self.repo.dir().stat(&plan.wanted.output).ok().flatten();
+            let stamp = stamps.get(&*entry.path).copied();
+            stamp.or_else(|| own().filter(|_| entry.path.is_empty())).map(|stamp| Examined {
+                stamp,
                 is_saved: entry.kind.has_object() && self.is_saved(entry),
                 hash: Some(entry.hash),
             })
@@ -402,6 +413,11 @@ fn relink(
         plan.unchanged = plan.unchanged.saturating_sub(1);
         plan.actions.push(Action::Relink(entry.clone()));
     }
+}
+
+/// Stands for a directory in which nothing is.
+fn own_folder() -> TreeEntry {
+    TreeEntry { path: "".into(), kind: EntryKind::EmptyDir, size: 0, hash: Digest::ZERO }
 }
 
 /// Everything present goes, everything wanted comes: a file where a directory was, or the reverse.

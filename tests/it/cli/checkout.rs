@@ -373,3 +373,31 @@ fn files_get_the_group_that_their_folder_hands_on() {
         assert_eq!(group(path), group("d/by hand"), "{path}");
     }
 }
+
+// R1, R15: what a checkout leaves that was killed between the folder and the file.
+#[test]
+fn empty_folder_gives_way_to_the_file_that_is_recorded() {
+    let env = TestEnv::tracked();
+    for manner in [&["checkout"][..], &["checkout", "--force"], &["checkout", "--clean"]] {
+        env.remove("a");
+        fs::create_dir(env.path().join("a")).unwrap();
+        env.mlv(manner).success();
+        assert_eq!(env.read_text("a"), "one");
+    }
+    env.assert_clean();
+}
+
+// R1, R15: what a checkout leaves that was killed between a folder and the one above it.
+#[test]
+fn empty_folder_that_mlv_made_for_another_goes_with_it() {
+    let env = TestEnv::tracked();
+    env.git(&["checkout", "--quiet", "-b", "other"]);
+    env.at("d/empty/deeper");
+    env.mlv(&["add", "d"]).success();
+    env.commit("an empty folder");
+    env.git(&["checkout", "--quiet", "main"]);
+    fs::remove_dir(env.path().join("d/empty/deeper")).unwrap();
+    env.mlv(&["checkout"]).success();
+    assert!(!env.exists("d/empty"));
+    env.assert_clean();
+}
