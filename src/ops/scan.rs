@@ -2,8 +2,10 @@
 //! and hashing of what neither has answered.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::path::Path;
 
+use crate::error::{Advice, ErrorKind};
 use crate::fs::stamp::{FileKind, FileStamp};
 use crate::fs::{self, walk};
 use crate::model::digest::Digest;
@@ -141,6 +143,15 @@ impl Present {
         fresh.filter_map(|entry| Some((&*entry.path, entry.stamp, entry.hash?)))
     }
 
+    /// Leaves out the entries at these paths.
+    fn forget(&mut self, gone: &HashSet<Box<str>>) {
+        match self {
+            _ if gone.is_empty() => {}
+            Present::Absent | Present::File(_) => *self = Present::Absent,
+            Present::Directory(entries) => entries.retain(|entry| !gone.contains(&entry.path)),
+        }
+    }
+
     /// Whether nothing is there.
     pub fn is_absent(&self) -> bool {
         matches!(self, Present::Absent)
@@ -203,7 +214,11 @@ impl<'a> Scanner<'a> {
     fn follow_own_links(&self, base: &RepoPath, entries: &mut [Scanned]) -> Result<(), OpError> {
         for entry in entries.iter_mut().filter(|entry| entry.kind == EntryKind::Symlink) {
             let path = if entry.path.is_empty() { base.clone() } else { base.join_entry(&entry.path) };
-            let target = self.repo.dir().read_link(&path)?;
+            let target = match self.repo.dir().read_link(&path) {
+                // Gone since: whoever hashes it finds that out.
+                Err(error) if error.is_not_found() => continue,
+                target => target?,
+            };
             if target.starts_with('/')
                 && let Some(id) = self.repo.cache()?.linked_object(&target)
                 && let Some(len) = self.repo.cache()?.object_len(id)
@@ -311,7 +326,7 @@ impl<'a> Scanner<'a> {
         let bytes = todo.iter().map(|entry| entry.size).sum();
         let meter = self.reporter.meter(Task { verb: "Hashing", unit: Unit::Bytes, total: Some(bytes) });
         // A file by itself is the one entry of the folder that it is in.
-        let folder = base.parent().filter(|_| todo[0].path.is_empty());
+        let (output, folder) = (base, base.parent().filter(|_| todo[0].path.is_empty()));
         let files: Vec<(&str, FileKind)> = match folder {
             Some(_) => vec![(base.file_name(), todo[0].stamp.kind)],
             None => todo.iter().map(|entry| (&*entry.path, entry.stamp.kind)).collect(),
@@ -322,10 +337,24 @@ impl<'a> Scanner<'a> {
             Some(writer) => writer.ingest_all(self.repo.dir(), base, &files, threads, &*meter)?,
             None => store::hash_all(self.repo.dir(), base, &files, threads, &*meter)?,
         };
-        drop(files);
+        let mut gone: HashSet<Box<str>> = HashSet::new();
         for (entry, result) in todo.iter_mut().zip(results) {
-            entry.take(&result?);
+            match result {
+                Ok(read) => entry.take(&read),
+                // Others come and go in the folder, as with a save under another name and a rename.
+                Err(error) if error.kind() == ErrorKind::NotFound && self.is_gone(output, entry)? => {
+                    gone.insert(entry.path.clone());
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
+        present.forget(&gone);
         Ok(())
+    }
+
+    /// Whether nothing stands at the entry's path any more: what was not found may be the cache's.
+    fn is_gone(&self, base: &RepoPath, entry: &Scanned) -> Result<bool, OpError> {
+        let path = if entry.path.is_empty() { base.clone() } else { base.join_entry(&entry.path) };
+        Ok(self.repo.dir().stat(&path)?.is_none())
     }
 }

@@ -159,3 +159,27 @@ fn checkouts_of_the_same_at_once_both_succeed() {
         assert!(met > 5, "only {met} steps");
     }
 }
+
+// C4
+#[test]
+fn files_that_come_and_go_stop_no_command() {
+    let env = TestEnv::tracked();
+    let is_over = AtomicBool::new(false);
+    let write = |at: u32| fs::write(env.path().join(format!("d/.tmp{at}")), "t").unwrap();
+    let outputs: Vec<String> = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                (0..8).for_each(write);
+                (0..8).for_each(|at| fs::remove_file(env.path().join(format!("d/.tmp{at}"))).unwrap());
+            }
+        });
+        let look = [["status", "-v"], ["diff", "-v"], ["checkout", "d"], ["fsck", "-v"]].repeat(10);
+        let record = [["add", "d"], ["commit", "d"]].repeat(5);
+        let run = |args: &[&str; 2]| env.mlv(args);
+        let failed = look.iter().chain(&record).map(run).filter(|output| output.exit_code() != 0);
+        let failed = failed.map(|output| output.to_string()).collect();
+        is_over.store(true, Ordering::Relaxed);
+        failed
+    });
+    assert_eq!(outputs, Vec::<String>::new());
+}
