@@ -72,8 +72,9 @@ pub struct AddedOutput {
     pub nfiles: Option<u64>,
     /// `added`, `updated` or `unchanged`.
     pub state: &'static str,
-    /// What changed inside.
-    pub changes: ChangeCounts,
+    /// What changed inside; nothing where the list of what was recorded cannot be had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changes: Option<ChangeCounts>,
     /// Files and symlinks kept although they are not here.
     pub kept: u64,
 }
@@ -337,7 +338,7 @@ fn promise_copy(repo: &Repo, plan: &AddPlan, copy: &CopyIn) -> Result<AddReport,
         size,
         nfiles,
         state: if item.known.is_some() { "updated" } else { "added" },
-        changes: ChangeCounts { added: nfiles.unwrap_or(1), ..ChangeCounts::default() },
+        changes: Some(ChangeCounts { added: nfiles.unwrap_or(1), ..ChangeCounts::default() }),
         kept: 0,
     };
     let outputs = plan.items.iter().map(output).collect();

@@ -215,6 +215,17 @@ pub enum OutputError {
         /// What became of asking for it.
         source: Box<OpError>,
     },
+    /// A directory that was changed in git, of which nobody can say what was here before.
+    #[error(
+        "`{path}` was changed in git, and the list of what was here before is lost: recording it could take \
+         changes back"
+    )]
+    UnknownBefore {
+        /// The output.
+        path: RepoPath,
+        /// Why the list cannot be had.
+        source: Box<OpError>,
+    },
     /// A directory's tree that cannot be read.
     #[error("the list of files of `{path}` cannot be read")]
     BadTree {

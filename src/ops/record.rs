@@ -4,30 +4,35 @@
 //! each output, then [`Recording::publish`] makes all of it durable, then the caller writes
 //! pointers or the lock, then [`Published::settle`] updates what only saves time.
 
+mod lists;
+
+use std::cell::RefCell;
 use std::collections::HashSet;
 
 use crate::error::{Advice, ErrorKind};
-use crate::model::digest::{Digest, RunKey, TreeId};
+use crate::model::digest::{Digest, RunKey};
 use crate::model::object::{ContentId, ContentInfo, RecordKey, RecordKind};
 use crate::model::path::RepoPath;
 use crate::model::tree::{EntryKind, TreeEntry};
-use crate::ops::compare::{self, ChangeCounts};
+use crate::ops::compare::ChangeCounts;
 use crate::ops::held;
 use crate::ops::scan::{Present, Scanner, TrackedEntries};
-use crate::ops::{OpError, OutputError, links, names, share, surroundings, trees};
+use crate::ops::{OpError, OutputError, links, names, surroundings, trees};
 use crate::repo::Repo;
 use crate::report::{Event, Reporter};
 use crate::store::here::Here;
 use crate::store::statindex::{StatIndex, StatIndexUpdate};
 use crate::store::{CacheWriter, Presence, WriteStats};
 
+use lists::{bring_placed, count_changes, recorded_tree};
+
 /// What was found at one output.
 #[derive(Clone, Debug)]
 pub struct Recorded {
     /// What to write into the pointer or lock.
     pub info: ContentInfo,
-    /// What differs from what was recorded before.
-    pub changes: ChangeCounts,
+    /// What differs from what was recorded before; nothing where the list of that cannot be had.
+    pub changes: Option<ChangeCounts>,
     /// Files and symlinks kept although they are not here.
     pub kept: u64,
 }
@@ -144,11 +149,19 @@ impl<'a> Recording<'a> {
         }
         let output = request.output;
         let (repo, reporter) = (self.repo, self.reporter);
+        let unread = RefCell::new(None);
         let tracked = || match request.known.map(|info| info.id) {
-            Some(ContentId::Tree(id)) => recorded_tree(repo, id, output, reporter).unwrap_or_default(),
+            Some(ContentId::Tree(id)) => recorded_tree(repo, id, output, reporter).unwrap_or_else(|error| {
+                unread.replace(Some(error));
+                Vec::new()
+            }),
             _ => Vec::new(),
         };
         let present = self.read(output, request.store, &tracked)?;
+        // Of what is ignored that which is tracked stays so: without the list nobody knows what that is.
+        if let Some(error) = unread.take() {
+            return Err(error);
+        }
         match &present {
             Present::Absent => Err(OutputError::Vanished { path: output.clone(), near: Vec::new() }.into()),
             Present::File(file) if file.kind == EntryKind::Symlink => {
@@ -211,7 +224,7 @@ impl<'a> Recording<'a> {
             Some(known) if *known != info => changes.modified = 1,
             Some(_) => {}
         }
-        Ok(Recorded { info, changes, kept: 0 })
+        Ok(Recorded { info, changes: Some(changes), kept: 0 })
     }
 
     /// A whole directory: what is here, and what is kept of the recorded tree.
@@ -226,7 +239,8 @@ impl<'a> Recording<'a> {
             Some(id) if !complete => Some(recorded_tree(self.repo, id, output, self.reporter)?),
             _ => None,
         };
-        if let (Some(old), false) = (&old, request.take_back) {
+        if let (Some(id), Some(old), false) = (known, &old, request.take_back) {
+            bring_placed(self.repo, &self.here, (output, id), self.reporter)?;
             held::check_taken_back(self.repo, &self.here, output, (old, &present))?;
         }
         let kept = match &old {
@@ -247,13 +261,13 @@ impl<'a> Recording<'a> {
         }
         self.claims.push(Claim { output: output.clone(), content: info.id, paths });
         let changes = match known {
-            Some(id) if info.id == ContentId::Tree(id) => ChangeCounts::default(),
-            // Counting is all that the old tree is read for: where it cannot be, the rest still holds.
+            Some(id) if info.id == ContentId::Tree(id) => Some(ChangeCounts::default()),
+            // Counting is all that the old tree is read for: where it cannot be had, the rest still holds.
             Some(id) => {
-                let old = old.or_else(|| trees::read(self.repo, id, output).ok()).unwrap_or_default();
-                count_changes(&old, &entries)
+                let old = old.map_or_else(|| recorded_tree(self.repo, id, output, self.reporter), Ok);
+                old.ok().map(|old| count_changes(&old, &entries))
             }
-            None => count_changes(&[], &entries),
+            None => Some(count_changes(&[], &entries)),
         };
         Ok(Recorded { info, changes, kept: count })
     }
@@ -265,6 +279,9 @@ impl<'a> Recording<'a> {
             return Err(OutputError::NotADirectory { path: output.clone() }.into());
         };
         let old = recorded_tree(self.repo, id, output, self.reporter)?;
+        if !request.take_back {
+            bring_placed(self.repo, &self.here, (output, id), self.reporter)?;
+        }
         let placed = held::placed(self.repo, &self.here, output);
         let mut entries = old.clone();
         let mut paths = Vec::new();
@@ -304,7 +321,7 @@ impl<'a> Recording<'a> {
         paths.extend(held::covering_paths(&owned(was_here), &owned(was_not)));
         let paths = (!held::is_all_here(&self.here, output, ContentId::Tree(id))).then_some(paths);
         self.claims.push(Claim { output: output.clone(), content: info.id, paths });
-        Ok(Recorded { info, changes: count_changes(&old, &entries), kept: 0 })
+        Ok(Recorded { info, changes: Some(count_changes(&old, &entries)), kept: 0 })
     }
 
     /// The recorded directory without what it has at `inside`, whatever is here.
@@ -339,7 +356,7 @@ impl<'a> Recording<'a> {
             Some(held::covering_paths(&was_here, &was_not))
         };
         self.claims.push(Claim { output: output.clone(), content: info.id, paths });
-        Ok(Recorded { info, changes: count_changes(&old, &entries), kept: 0 })
+        Ok(Recorded { info, changes: Some(count_changes(&old, &entries)), kept: 0 })
     }
 
     fn warn_of_left_out(&self) {
@@ -418,27 +435,4 @@ fn below(inside: &str, present: &Present) -> Vec<TreeEntry> {
 fn empty_folder(path: &str) -> TreeEntry {
     let path = format!("{path}/").into();
     TreeEntry { path, kind: EntryKind::EmptyDir, size: 0, hash: crate::model::digest::Digest::ZERO }
-}
-
-/// The recorded entries; where the tree was never downloaded its pages come from the remote.
-fn recorded_tree(
-    repo: &Repo,
-    id: TreeId,
-    output: &RepoPath,
-    reporter: &dyn Reporter,
-) -> Result<Vec<TreeEntry>, OpError> {
-    match trees::read(repo, id, output) {
-        Err(error) if error.is_not_downloaded() => {
-            let lost = |source: OpError| OutputError::lost_tree(output, source);
-            share::bring::bring_tree(repo, id, output, reporter).map_err(lost)?;
-            trees::read(repo, id, output)
-        }
-        other => other,
-    }
-}
-
-fn count_changes(old: &[TreeEntry], new: &[TreeEntry]) -> ChangeCounts {
-    let mut changes = compare::compare(old, new);
-    let renames = compare::take_renames(&mut changes);
-    ChangeCounts::of(&changes, &renames)
 }

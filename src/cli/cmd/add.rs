@@ -112,8 +112,10 @@ pub(crate) fn line(output: &AddedOutput, view: &Viewpoint, dry_run: bool, out: &
     out.good(verb).put(" `").name(view.path(&output.path)).put("`");
     let files = output.nfiles.map(|files| format!("{}, ", count(files, "file"))).unwrap_or_default();
     out.put(format!(" ({files}{})", ByteSize(output.size)));
-    if output.state == "updated" && output.nfiles.is_some() {
-        let changes = &output.changes;
+    if output.state == "updated" && output.nfiles.is_some() && output.changes.is_none() {
+        out.put(": what changed cannot be counted, for the list of before is lost");
+    }
+    if let Some(changes) = output.changes.filter(|_| output.state == "updated" && output.nfiles.is_some()) {
         out.put(format!(
             ": {} added, {} modified, {} deleted",
             changes.added, changes.modified, changes.deleted

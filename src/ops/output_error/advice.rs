@@ -48,6 +48,7 @@ impl OutputError {
             | OutputError::NoRoom { path, .. }
             | OutputError::TreeNotDownloaded { path, .. }
             | OutputError::LostTree { path, .. }
+            | OutputError::UnknownBefore { path, .. }
             | OutputError::BadTree { path, .. }
             | OutputError::BadEntries { path, .. }
             | OutputError::MissingThere { path, .. }
@@ -239,6 +240,7 @@ impl Advice for OutputError {
             | OutputError::BehindTheEnd { .. } => ErrorKind::Usage,
             OutputError::TreeNotDownloaded { .. }
             | OutputError::LostTree { .. }
+            | OutputError::UnknownBefore { .. }
             | OutputError::NeverMade { .. }
             | OutputError::NotDownloaded { .. }
             | OutputError::NowhereToPush { is_damaged: false, .. } => ErrorKind::NotDownloaded,
@@ -289,6 +291,11 @@ impl Advice for OutputError {
                      what is here; what is not here is lost"
                 );
                 return source.hints().into_iter().chain([Hint::new(begin)]).collect();
+            }
+            OutputError::UnknownBefore { path, source } => {
+                let force = format!("`mlv add --force {}` records it as it stands", hint_path(path));
+                // What begins anew would lose more.
+                return source.hints().into_iter().take(1).chain([Hint::new(force)]).collect();
             }
             OutputError::BadTree { path, source } => {
                 return match &**source {

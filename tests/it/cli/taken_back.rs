@@ -139,3 +139,69 @@ fn data_of_another_commit_is_told_apart_from_an_edit() {
     env.write("d/a", "an edit");
     assert_eq!(env.status()["data"].get("not_checked_out"), None, "{}", env.status());
 }
+
+// R9: a list that cannot be read is no empty one.
+#[test]
+fn without_the_list_of_before_nothing_is_taken_back_either() {
+    let env = other_branch();
+    env.add_remote();
+    env.mlv(&["push"]).success();
+    let before = env.read_text("d.mlv");
+    env.lose_cache();
+    for args in [["add", "d"], ["commit", "d"], ["add", "d/b"]] {
+        let (kind, document) = env.json_error(&args, 5);
+        assert_eq!(kind, "not_downloaded", "{args:?}: {document}");
+        let text = document.to_string();
+        assert!(text.contains("the list of what was here before is lost"), "{text}");
+        assert!(text.contains("`mlv add --force d` records it as it stands"), "{text}");
+        assert_eq!(env.read_text("d.mlv"), before);
+    }
+    // Where a remote has it, it is asked.
+    env.git(&["stash", "--quiet"]);
+    env.git(&["checkout", "--quiet", "main"]);
+    let env = other_branch();
+    env.add_remote();
+    env.mlv(&["push", "--all-branches"]).success();
+    env.lose_cache();
+    let (kind, document) = env.json_error(&["add", "d"], 2);
+    assert_eq!(kind, "would_overwrite", "{document}");
+    env.mlv(&["add", "--force", "d"]).success();
+}
+
+#[test]
+fn without_the_list_nothing_that_is_ignored_is_dropped() {
+    let env = TestEnv::tracked();
+    env.write("d/x.log", "log");
+    env.mlv(&["add", "d"]).success();
+    env.write(".mlvignore", "*.log\n");
+    env.mlv(&["add", "d"]).success();
+    let before = env.read_text("d.mlv");
+    env.lose_cache();
+    let (kind, document) = env.json_error(&["add", "d"], 5);
+    assert_eq!(kind, "not_downloaded", "{document}");
+    assert_eq!(env.read_text("d.mlv"), before);
+}
+
+// R14
+#[test]
+fn without_the_list_no_changes_are_counted() {
+    let env = TestEnv::tracked();
+    env.add_remote();
+    env.mlv(&["push"]).success();
+    let edit = |from: &str, to: &str| {
+        env.lose_cache();
+        env.remove(from);
+        env.write(to, "new");
+    };
+    edit("d/1", "d/n");
+    let output = env.json(&["add", "d"])["outputs"][0].clone();
+    assert_eq!(
+        (&output["changes"]["added"], &output["changes"]["deleted"]),
+        (&1.into(), &1.into()),
+        "{output}"
+    );
+    env.remove(env.root().join("remote").to_str().expect("a path"));
+    edit("d/n", "d/m");
+    let said = env.mlv(&["add", "d"]).success().stderr();
+    assert!(said.contains("(2 files, 9 B): what changed cannot be counted"), "{said}");
+}
