@@ -376,9 +376,12 @@ pub fn restore(
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => copy::move_across(&from, &to),
         other => other,
     };
-    moved.map_err(failed)?;
+    moved.map_err(failed)
+}
+
+/// Takes away what is left of an operation of which nothing is left; after [`restore`].
+pub fn tidy(mlv: &Dir, operation: &str) {
     remove_if_empty(mlv, operation);
-    Ok(())
 }
 
 /// Deletes an operation and all that is left in it. The only way in which rescued bytes go.

@@ -1,5 +1,7 @@
 //! `rescue`: lists what commands displaced, brings it back, and deletes it when told to.
 
+use std::collections::{BTreeMap, HashSet};
+
 use crate::fs::place::{Examined, Placer};
 use crate::fs::rescue::{self, Rescue, RescueOperation, RescuedFile};
 use crate::fs::staging::Staging;
@@ -81,14 +83,19 @@ pub struct RestoreReport {
     pub restored: Vec<String>,
     /// What had to make room.
     pub rescued: Vec<Kept>,
+    /// What could not be brought back, and why.
+    #[serde(skip)]
+    pub failed: Vec<(RepoPath, OpError)>,
     /// Whether nothing was moved.
     pub dry_run: bool,
 }
 
-/// Brings displaced files back to where they were. They leave rescue by that.
+/// Brings displaced files back to where they were, one after the other; one failure stops no other. They
+/// leave rescue by that.
 ///
-/// A file in the way whose bytes the cache has is removed. Fails with `WouldOverwrite` before anything
-/// is moved if anything else is in the way and `force` is not given.
+/// A file in the way, also at the place of a folder, whose bytes the cache has is removed, right before
+/// what comes back. Fails with `WouldOverwrite` before anything is moved if anything else is in the way
+/// and `force` is not given.
 pub fn restore(
     repo: &Repo,
     options: &RestoreOptions,
@@ -110,7 +117,7 @@ pub fn restore(
         let target = options.paths.first().cloned().unwrap_or_default();
         return Err(OpError::NoMatch { target });
     }
-    let in_the_way = in_the_way(repo, files.iter().map(|(path, _)| path), reporter)?;
+    let mut in_the_way = in_the_way(repo, files.iter().map(|(path, _)| path), reporter)?;
     let unsaved = in_the_way.iter().filter(|(_, found)| !found.is_saved);
     let unsaved: Vec<RepoPath> = unsaved.map(|(path, _)| path.clone()).collect();
     if !unsaved.is_empty() && !options.force {
@@ -121,42 +128,71 @@ pub fn restore(
     if options.dry_run {
         let mut restored: Vec<String> = files.iter().map(|(path, _)| path.to_string()).collect();
         restored.sort();
-        return Ok(RestoreReport { operation: operation.name, restored, rescued: Vec::new(), dry_run: true });
+        let report = RestoreReport { operation: operation.name, restored, ..RestoreReport::default() };
+        return Ok(RestoreReport { dry_run: true, ..report });
     }
     let displacing = Rescue::new(repo.mlv().clone(), "mlv rescue restore");
     let staging = Staging::create(repo.temporary()?)?;
     let mut placer = Placer::new(repo.dir(), &staging, &displacing);
-    for (path, found) in &in_the_way {
-        if found.is_saved {
-            placer.remove(path, found)?;
-        } else {
-            displacing.displace(repo.dir(), path, found.hash)?;
+    let mut report = RestoreReport { operation: operation.name, ..RestoreReport::default() };
+    for (path, stored) in files {
+        let mut back = || -> Result<(), OpError> {
+            for way in above_and_at(&path) {
+                match in_the_way.remove(&way) {
+                    Some(found) if found.is_saved => drop(placer.remove(&way, &found)?),
+                    Some(found) => drop(displacing.displace(repo.dir(), &way, found.hash)?),
+                    None => {}
+                }
+            }
+            Ok(rescue::restore(repo.mlv(), repo.dir(), &report.operation, &stored, &path)?)
+        };
+        match back() {
+            Ok(()) => report.restored.push(path.to_string()),
+            Err(error) => report.failed.push((path, error)),
         }
     }
     drop(placer);
-    let mut restored = Vec::new();
-    for (path, stored) in files {
-        rescue::restore(repo.mlv(), repo.dir(), &operation.name, &stored, &path)?;
-        restored.push(path.to_string());
-    }
-    restored.sort();
-    Ok(RestoreReport { operation: operation.name, restored, rescued: displacing.finish(), dry_run: false })
+    rescue::tidy(repo.mlv(), &report.operation);
+    report.restored.sort();
+    report.rescued = displacing.finish();
+    Ok(report)
 }
 
-/// What stands at the paths.
+/// The path, and the folders above it, which come first.
+fn above_and_at(path: &RepoPath) -> Vec<RepoPath> {
+    let above = std::iter::successors(Some(path.clone()), RepoPath::parent);
+    let mut all: Vec<RepoPath> = above.filter(|path| !path.is_root()).collect();
+    all.reverse();
+    all
+}
+
+/// What stands at the paths, or at the place of a folder above one.
 fn in_the_way<'p>(
     repo: &Repo,
     paths: impl Iterator<Item = &'p RepoPath>,
     reporter: &dyn Reporter,
-) -> Result<Vec<(RepoPath, Examined)>, OpError> {
+) -> Result<BTreeMap<RepoPath, Examined>, OpError> {
     let index = repo.stat_index();
     let (scanner, cache, mut buffer) = (Scanner::new(repo, &index, reporter), repo.cache()?, Vec::new());
-    let mut found = Vec::new();
+    let (mut found, mut folders) = (BTreeMap::new(), HashSet::new());
     for path in paths {
-        if let Some(stamp) = repo.dir().stat(path)? {
-            let hash = hash_of_file(&scanner, path, stamp.kind)?;
-            let is_saved = hash.is_some_and(|hash| cache.is_sound(hash.into(), &mut buffer));
-            found.push((path.clone(), Examined { stamp, is_saved, hash }));
+        for way in above_and_at(path) {
+            if folders.contains(&way) {
+                continue;
+            }
+            let Some(stamp) = repo.dir().stat(&way)? else { break };
+            if stamp.kind == FileKind::Dir && way != *path {
+                folders.insert(way);
+                continue;
+            }
+            let hash = hash_of_file(&scanner, &way, stamp.kind)?;
+            // An empty folder holds no bytes.
+            let is_saved = match stamp.kind {
+                FileKind::Dir => repo.dir().read_dir(&way)?.is_empty(),
+                _ => hash.is_some_and(|hash| cache.is_sound(hash.into(), &mut buffer)),
+            };
+            found.insert(way, Examined { stamp, is_saved, hash });
+            break;
         }
     }
     Ok(found)

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::cli::args::DryRun;
 use crate::cli::context::Context;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, Failure};
 use crate::cli::help;
 use crate::cli::render::{Viewpoint, count, rescued};
 use crate::cli::report::{Report, finish};
@@ -134,6 +134,10 @@ fn restore(cx: &Context, args: RestoreArgs) -> Result<RestoreReport, CliError> {
 }
 
 impl Report for RestoreReport {
+    fn failures(&self) -> Vec<Failure> {
+        self.report.failed.iter().map(|(path, error)| Failure::at(path, error)).collect()
+    }
+
     fn summary(&self, _took: Duration, out: &mut Text) {
         rescued(&self.report.rescued, &self.view, out);
         for path in &self.report.restored {

@@ -137,3 +137,43 @@ fn repro_names_every_operation_that_it_made() {
         "{said}"
     );
 }
+
+// R1, R14
+#[test]
+fn what_was_in_a_folder_comes_back_where_a_file_stands_now() {
+    let env = TestEnv::tracked();
+    env.write("a", "edit");
+    env.write("d/1", "edit");
+    env.remove("d/2");
+    env.write("d/2/x", "x");
+    env.write("d/2/y", "y");
+    env.mlv(&["checkout", "--force"]).success();
+    assert_eq!(env.read_text("d/2"), "second");
+    env.write("d/2", "mine");
+    let before = env.snapshot();
+    let (kind, document) = env.json_error(&["rescue", "restore"], 2);
+    assert_eq!((kind.as_str(), texts(&document["failed"])), ("would_overwrite", vec!["d/2"]), "{document}");
+    assert_eq!(env.snapshot(), before);
+    env.mlv(&["rescue", "restore", "--force"]).success();
+    for (path, text) in [("a", "edit"), ("d/1", "edit"), ("d/2/x", "x"), ("d/2/y", "y")] {
+        assert_eq!(env.read_text(path), text);
+    }
+    assert!(env.has_rescued(b"mine"));
+}
+
+// R14, R15: one that cannot come back keeps no other from it, and nothing is away meanwhile.
+#[test]
+fn what_cannot_come_back_is_named_and_the_rest_is_back() {
+    let env = displaced();
+    let list = env.json(&["rescue", "list"]);
+    let operation = list["operations"][0]["name"].as_str().expect("it has a name").to_owned();
+    let mut command = env.mlv_command();
+    // The first file to come back cannot.
+    let output = env.run(command.args(["rescue", "restore", "--json"]).env("MLV_FAULT", "eio:4"));
+    assert_eq!(output.exit_code(), 9, "{output}");
+    let here = [("a", "one", "edited"), ("d/1", "first", "edited too")];
+    let back = here.iter().filter(|(path, _, edit)| env.read_text(path) == *edit).count();
+    assert_eq!(back, 1, "{output}");
+    env.mlv(&["rescue", "restore", &operation]).success();
+    assert!(here.iter().all(|(path, _, edit)| env.read_text(path) == *edit));
+}
