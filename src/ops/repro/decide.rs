@@ -40,7 +40,7 @@ pub(super) struct Pending {
     wanted: Vec<Wanted>,
     /// What its lock entry is then, unless it stays as it is.
     entry: Option<StageLock>,
-    _lease: StageLease,
+    lease: StageLease,
 }
 
 impl Session<'_> {
@@ -92,7 +92,7 @@ impl Session<'_> {
                 };
                 self.starved.remove(&index);
                 self.line(index).reasons = form(&reasons);
-                self.begin(index, Hold { tries: 0, grant, _lease: lease }, workers)?;
+                self.begin(index, Hold { tries: 0, grant, lease }, workers)?;
                 Ok(Taken::Begun)
             }
             // Only a plan knows stages whose inputs nobody knows yet.
@@ -229,7 +229,7 @@ impl Session<'_> {
         line.action = Action::Restored;
         line.reasons = form(&repairs.iter().map(reason_of).collect::<Vec<_>>());
         if !wanted.is_empty() {
-            self.pending.push(Pending { stage: index, wanted, entry: None, _lease: lease });
+            self.pending.push(Pending { stage: index, wanted, entry: None, lease });
         }
         Ok(Taken::Done)
     }
@@ -250,7 +250,7 @@ impl Session<'_> {
         let event = Event::StageRestored { stage: self.target(index), from: "run cache".to_owned() };
         self.reporter.event(&event);
         self.line(index).action = Action::Restored;
-        self.pending.push(Pending { stage: index, wanted, entry: Some(entry), _lease: lease });
+        self.pending.push(Pending { stage: index, wanted, entry: Some(entry), lease });
         Ok(Taken::Done)
     }
 
@@ -306,9 +306,10 @@ impl Session<'_> {
             }
         }
         // Only now: an entry tells what is in place.
-        for Pending { stage, entry, .. } in pending {
+        for Pending { stage, entry, lease, .. } in pending {
             if let Some(entry) = entry.filter(|_| !self.has_failed(stage) && !undone.contains(&stage)) {
                 self.put_entry(stage, entry);
+                self.unwritten.push(lease);
             }
         }
         Ok(())

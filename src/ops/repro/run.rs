@@ -54,7 +54,7 @@ pub(super) struct Hold {
     /// How many tries came before.
     pub(super) tries: u32,
     pub(super) grant: Grant,
-    pub(super) _lease: StageLease,
+    pub(super) lease: StageLease,
 }
 
 impl Session<'_> {
@@ -237,6 +237,7 @@ impl Session<'_> {
             Ok(kept) => self.rescued(index, kept),
             Err(problem) => self.leave_to_next(&problem),
         }
+        self.unwritten.push(run.hold.lease);
         let millis = u64::try_from(run.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.reporter.event(&Event::StageFinished { stage: target.clone(), millis });
         self.measured.insert(target, millis);

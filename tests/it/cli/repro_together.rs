@@ -288,3 +288,37 @@ fn outputs_of_a_running_stage_are_left_alone() {
     assert!(env.exists("o/v2") && !env.exists("o/v1"));
     env.mlv(&["status", "--only", "pipeline", "--exit-code"]).success();
 }
+
+// R5, R21: nor is what it has made, as long as the lock on the disk is the one of before.
+#[test]
+fn outputs_of_a_stage_that_is_done_are_left_alone() {
+    let env = TestEnv::ready();
+    env.write(
+        "mlv.yaml",
+        "stages:
+  a: {cmd: cat in > oa, deps: [in], outs: [oa]}
+  b:
+    cmd: touch started; while [ ! -e go ]; do sleep 0.05; done; cat oa > ob
+    deps: [oa]
+    outs: [ob]
+",
+    );
+    env.write("go", "");
+    for value in ["0", "1"] {
+        env.write("in", value);
+        env.mlv(&["repro"]).success();
+    }
+    env.commit("one");
+    env.write("in", "0");
+    env.remove("go");
+    env.remove("started");
+    let mut running = env.mlv_command().args(["repro", "--no-run-cache"]).spawn().expect("it starts");
+    env.wait_for("started");
+    for command in [&["checkout"][..], &["checkout", "--force"]] {
+        assert!([0, 6].contains(&env.mlv(command).exit_code()));
+        assert_eq!(env.read_text("oa"), "0");
+    }
+    env.write("go", "");
+    assert!(running.wait().expect("it ends").success());
+    env.mlv(&["status", "--only", "pipeline", "--exit-code"]).success();
+}
