@@ -104,10 +104,19 @@ impl Journal {
 
     /// The journals of the other operations that run now: their records, as far as they can be read.
     pub fn of_others(&self) -> Vec<String> {
-        let Ok(entries) = self.parent.read_dir(&RepoPath::root()) else { return Vec::new() };
-        let others = entries.iter().filter(|entry| entry.name != self.name);
-        others.filter_map(|entry| read_log(&self.parent, &entry.name).ok()).collect()
+        logs(&self.parent, |name| name != self.name)
     }
+}
+
+/// The journals of all operations that run now. `mlv` is the folder `.mlv`.
+pub fn of_all(mlv: &Dir) -> Vec<String> {
+    mlv.open_dir(&RepoPath::own(FOLDER)).map_or_else(|_| Vec::new(), |parent| logs(&parent, |_| true))
+}
+
+fn logs(parent: &Dir, is_meant: impl Fn(&str) -> bool) -> Vec<String> {
+    let Ok(entries) = parent.read_dir(&RepoPath::root()) else { return Vec::new() };
+    let meant = entries.iter().filter(|entry| is_meant(&entry.name));
+    meant.filter_map(|entry| read_log(parent, &entry.name).ok()).collect()
 }
 
 /// The record of a file that is replaced on another file system than `.mlv`: it trades places with

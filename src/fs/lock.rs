@@ -47,30 +47,42 @@ pub struct MetaLock(#[expect(dead_code, reason = "held for its drop")] Held);
 impl MetaLock {
     /// Locks the file `path`, made if it is missing.
     pub fn acquire(dir: &Dir, path: &RepoPath, patience: &Patience<'_>) -> Result<MetaLock, Error> {
-        acquire(dir, path, patience).map(MetaLock)
+        acquire(dir, path, Mode::Exclusive, patience).map(MetaLock)
     }
 }
 
-/// Held by whoever runs one stage.
+/// Held by whoever runs one stage, or reads what it made.
 #[derive(Debug)]
 pub struct StageLease(#[expect(dead_code, reason = "held for its drop")] Held);
 
 impl StageLease {
-    /// Locks the file `path`, made if it is missing.
+    /// Locks the file `path`, made if it is missing: nobody else has it then.
     pub fn acquire(dir: &Dir, path: &RepoPath, patience: &Patience<'_>) -> Result<StageLease, Error> {
-        acquire(dir, path, patience).map(StageLease)
+        acquire(dir, path, Mode::Exclusive, patience).map(StageLease)
     }
+
+    /// Locks the file `path`, made if it is missing: whoever else has it only shares it, too.
+    pub fn share(dir: &Dir, path: &RepoPath, patience: &Patience<'_>) -> Result<StageLease, Error> {
+        acquire(dir, path, Mode::Shared, patience).map(StageLease)
+    }
+}
+
+/// Whether others may have a lock at the same time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Exclusive,
+    Shared,
 }
 
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 const NOTIFY_AFTER: Duration = Duration::from_secs(1);
 
-fn acquire(dir: &Dir, path: &RepoPath, patience: &Patience<'_>) -> Result<Held, Error> {
+fn acquire(dir: &Dir, path: &RepoPath, mode: Mode, patience: &Patience<'_>) -> Result<Held, Error> {
     let failed = |error| dir.failed(path.as_str(), "lock", error);
     let file = open(dir, path)?;
     let (start, mut pause, mut told) = (Instant::now(), FIRST_PAUSE, false);
-    while !try_lock(&file).map_err(failed)? {
+    while !try_lock(&file, mode).map_err(failed)? {
         let waited = start.elapsed();
         if !patience.wait {
             return Err(Error::Busy { path: dir.full(path), holder: read_holder(&file) });
@@ -103,14 +115,18 @@ fn open(dir: &Dir, path: &RepoPath) -> Result<File, Error> {
     }
 }
 
-fn try_lock(file: &File) -> std::io::Result<bool> {
+fn try_lock(file: &File, mode: Mode) -> std::io::Result<bool> {
     if fault::mutated("locks-always-succeed") {
         return Ok(true);
     }
     if fault::mutated("locks-always-fail") {
         return Ok(false);
     }
-    match file.try_lock() {
+    let locked = match mode {
+        Mode::Exclusive => file.try_lock(),
+        Mode::Shared => file.try_lock_shared(),
+    };
+    match locked {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
         // ENOLCK, ENOSYS, EOPNOTSUPP: a file system that knows no locks.
@@ -159,6 +175,19 @@ mod tests {
         assert!(busy.to_string().contains(&format!("pid {}", std::process::id())), "{busy}");
         drop(first);
         assert!(MetaLock::acquire(&dir, &path(), &Patience::NONE).is_ok());
+    }
+
+    #[test]
+    fn readers_share_a_lease_and_keep_the_maker_out() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = Dir::open(root.path()).unwrap();
+        let share = || StageLease::share(&dir, &path(), &Patience::NONE);
+        let acquire = || StageLease::acquire(&dir, &path(), &Patience::NONE);
+        let readers = [share().unwrap(), share().unwrap()];
+        assert_eq!(acquire().unwrap_err().kind(), ErrorKind::Busy);
+        drop(readers);
+        let _maker = acquire().unwrap();
+        assert_eq!(share().unwrap_err().kind(), ErrorKind::Busy);
     }
 
     #[test]

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fs::rescue::Kept;
+use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
 use crate::ops::fetch::filtered;
 use crate::ops::leases::Idle;
 use crate::ops::place::{Manner, OutputPlan, Placed, Planner, Wanted};
 use crate::ops::targets::{self, Filter, FilterOptions, TargetOptions};
 use crate::ops::tracked::{Reach, Source, Tracked};
-use crate::ops::{OpError, OutputError, trees};
+use crate::ops::{OpError, OutputError, lock_entries, trees};
 use crate::pipeline::graph::StageAddress;
 use crate::repo::Repo;
 use crate::report::Reporter;
@@ -146,7 +147,14 @@ pub fn plan<'a>(
         }
     }
     if !idle.is_empty() {
-        failed.extend(take_made_meanwhile(&mut outputs, &Tracked::load(repo)?));
+        // In this order: what a run has made stands in its journal until it stands in the lock file.
+        let unwritten = lock_entries::unwritten_outputs(repo);
+        let now = Tracked::load(repo)?;
+        let content = |path: &RepoPath| match unwritten.get(path) {
+            Some(made) => Some(*made),
+            None => now.out(path).and_then(|out| out.content),
+        };
+        failed.extend(take_made_meanwhile(&mut outputs, content));
     }
     if !options.force {
         planner.check(&outputs, &tracked, options.command())?;
@@ -154,12 +162,15 @@ pub fn plan<'a>(
     Ok(CheckoutPlan { planner, outputs, failed, _idle: idle })
 }
 
-/// Takes out the plans of outputs whose stage has run since they were made.
-fn take_made_meanwhile(plans: &mut Vec<OutputPlan>, now: &Tracked) -> Vec<(RepoPath, OpError)> {
+/// Takes out the plans of outputs whose stage has run since they were made; `content` is what was made.
+fn take_made_meanwhile(
+    plans: &mut Vec<OutputPlan>,
+    content: impl Fn(&RepoPath) -> Option<ContentInfo>,
+) -> Vec<(RepoPath, OpError)> {
     let mut failed = Vec::new();
     plans.retain(|plan| {
         let (path, wanted) = (&plan.wanted.output, plan.wanted.info);
-        let is_other = wanted.is_some() && now.out(path).and_then(|out| out.content) != wanted;
+        let is_other = wanted.is_some() && content(path) != wanted;
         if is_other {
             let path = path.clone();
             failed.push((path.clone(), OutputError::MadeMeanwhile { path }.into()));

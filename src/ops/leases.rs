@@ -1,4 +1,5 @@
-//! The right to change what belongs to one stage: held by who runs it, and by who accepts it.
+//! The right to change what belongs to one stage: held by who runs it, and by who accepts it. It is shared
+//! by the stages that run and read what the stage made: as long as one does, nobody changes that.
 //!
 //! Who waits for one holds no other, or takes them in the order of the stages: two commands never
 //! wait for each other.
@@ -34,13 +35,30 @@ pub fn acquire(repo: &Repo, target: &str, reporter: &dyn Reporter) -> Result<Sta
     })
 }
 
+/// A share in the lease of the stage, unless somebody changes what belongs to it: `Busy`, then.
+pub fn try_share(repo: &Repo, target: &str) -> Result<StageLease, fs::Error> {
+    repo.mlv().create_dir_all(&RepoPath::own(FOLDER))?;
+    StageLease::share(repo.mlv(), &path(target), &Patience::NONE)
+}
+
+/// Waits until nobody changes what belongs to the stage, unless the user does not want to wait; tells
+/// whether anybody did.
+pub fn await_idle(repo: &Repo, target: &str, reporter: &dyn Reporter) -> Result<bool, fs::Error> {
+    match try_share(repo, target) {
+        Err(fs::Error::Busy { .. }) if repo.waits() => {}
+        done => return done.map(|_| false),
+    }
+    surroundings::patiently(true, reporter, |patience| StageLease::share(repo.mlv(), &path(target), patience))
+        .map(|_| true)
+}
+
 /// Leases of stages whose outputs somebody changes who does not run them.
 #[derive(Default)]
 pub struct Idle(BTreeMap<String, StageLease>);
 
 impl Idle {
     /// Takes the lease of the stage whose output `path` is to be changed; fails with `StageRuns` where
-    /// another process has it. Nobody waits: a run may take days, and nothing else depends on it.
+    /// another process runs it, or one that reads what it made. Nobody waits: a run may take days, and nothing else depends on it.
     pub fn take(&mut self, repo: &Repo, stage: &StageAddress, path: &RepoPath) -> Result<(), OpError> {
         let target = stage.to_string();
         if self.0.contains_key(&target) {

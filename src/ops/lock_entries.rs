@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 
 use crate::fs::atomic;
-use crate::fs::journal::Beside;
+use crate::fs::journal::{self, Beside};
 use crate::fs::lock::MetaLock;
 use crate::model::digest::Digest;
 use crate::model::lockfile::{Lockfile, StageLock};
+use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
 use crate::model::yaml::Limits;
 use crate::ops::OpError;
@@ -222,6 +223,17 @@ pub fn read(repo: &Repo, file: &RepoPath) -> Result<Lockfile, OpError> {
         Some(bytes) => Ok(Lockfile::parse(file, &bytes)?),
         None => Ok(Lockfile::default()),
     }
+}
+
+/// For an output of a stage what a run has made of it that is not over, where no lock file has that yet.
+pub fn unwritten_outputs(repo: &Repo) -> BTreeMap<RepoPath, ContentInfo> {
+    let mut made = BTreeMap::new();
+    for journal in journal::of_all(repo.mlv()) {
+        for (_, entry) in unwritten(&records(&journal)).into_iter().filter_map(EntryRecord::read) {
+            made.extend(entry.outs.iter().map(|out| (out.path.clone(), out.content)));
+        }
+    }
+    made
 }
 
 /// Puts those of `entries` into `lock`, the lock file `file`, that follow what stands there.

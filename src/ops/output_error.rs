@@ -135,8 +135,8 @@ pub enum OutputError {
         /// The stage.
         stage: Box<str>,
     },
-    /// An output of a stage that runs: what stands there is the command's.
-    #[error("`{path}` is being made: stage `{stage}` is in use by {holder}")]
+    /// An output of a stage that runs, or that one reads which runs: what stands there is the command's.
+    #[error("`{path}` is being made or read: stage `{stage}` is in use by {holder}")]
     StageRuns {
         /// The output.
         path: RepoPath,

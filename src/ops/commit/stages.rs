@@ -4,7 +4,6 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-use crate::fs;
 use crate::fs::lock::StageLease;
 use crate::model::lockfile::{LockOut, StageLock};
 use crate::model::path::RepoPath;
@@ -96,14 +95,7 @@ pub(super) fn await_runs(
     }
     let mut has_waited = false;
     for index in awaited {
-        let target = graph.address(index).to_string();
-        match leases::try_acquire(repo, &target) {
-            Err(fs::Error::Busy { .. }) if repo.waits() => {
-                drop(leases::acquire(repo, &target, reporter)?);
-                has_waited = true;
-            }
-            lease => drop(lease?),
-        }
+        has_waited |= leases::await_idle(repo, &graph.address(index).to_string(), reporter)?;
     }
     Ok(has_waited)
 }

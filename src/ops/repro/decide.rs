@@ -40,7 +40,7 @@ pub(super) struct Pending {
     wanted: Vec<Wanted>,
     /// What its lock entry is then, unless it stays as it is.
     entry: Option<StageLock>,
-    lease: StageLease,
+    _lease: StageLease,
 }
 
 impl Session<'_> {
@@ -90,9 +90,10 @@ impl Session<'_> {
                     self.starved.insert(index);
                     return Ok(Taken::PutOff);
                 };
+                let Some(inputs) = self.share_inputs(index)? else { return Ok(Taken::PutOff) };
                 self.starved.remove(&index);
                 self.line(index).reasons = form(&reasons);
-                self.begin(index, Hold { tries: 0, grant, lease }, workers)?;
+                self.begin(index, Hold { tries: 0, grant, _lease: lease, _inputs: inputs }, workers)?;
                 Ok(Taken::Begun)
             }
             // Only a plan knows stages whose inputs nobody knows yet.
@@ -118,7 +119,7 @@ impl Session<'_> {
     fn reads_what_is_made(&mut self, index: StageIndex) -> Result<bool, OpError> {
         let graph = self.graph;
         for above in graph.upstream(index).filter(|above| !self.schedule.has(*above)) {
-            match leases::try_acquire(self.repo, &graph.address(above).to_string()) {
+            match leases::try_share(self.repo, &graph.address(above).to_string()) {
                 Err(fs::Error::Busy { holder, .. }) if self.repo.waits() => {
                     self.tell_of_waiting(index, holder);
                     self.held_back.insert(index);
@@ -134,6 +135,32 @@ impl Session<'_> {
             self.state.forget_all();
         }
         Ok(false)
+    }
+
+    /// Shares in the leases of the stages that made what a stage reads, which keep others from changing that
+    /// while it runs; nothing where another process has done so since, or is at it: then decide anew.
+    fn share_inputs(&mut self, index: StageIndex) -> Result<Option<Vec<StageLease>>, OpError> {
+        let (graph, mut shares, mut is_news) = (self.graph, Vec::new(), false);
+        for above in graph.upstream(index) {
+            let address = graph.address(above);
+            match leases::try_share(self.repo, &address.to_string()) {
+                Ok(share) => shares.push(share),
+                Err(fs::Error::Busy { holder, .. }) if self.repo.waits() => {
+                    self.tell_of_waiting(index, holder);
+                    is_news = true;
+                }
+                Err(error @ fs::Error::Busy { .. }) => return Err(error.into()),
+                Err(_) => {}
+            }
+            self.journal()?;
+            if let Some(journal) = &self.journal {
+                is_news |= self.locks.refresh(address, journal)?;
+            }
+        }
+        if is_news {
+            self.held_back.insert(index);
+        }
+        Ok((!is_news).then_some(shares))
     }
 
     /// Whether an input of the stage is a part of an output that is still to be brought back, or holds one.
@@ -229,7 +256,7 @@ impl Session<'_> {
         line.action = Action::Restored;
         line.reasons = form(&repairs.iter().map(reason_of).collect::<Vec<_>>());
         if !wanted.is_empty() {
-            self.pending.push(Pending { stage: index, wanted, entry: None, lease });
+            self.pending.push(Pending { stage: index, wanted, entry: None, _lease: lease });
         }
         Ok(Taken::Done)
     }
@@ -250,7 +277,7 @@ impl Session<'_> {
         let event = Event::StageRestored { stage: self.target(index), from: "run cache".to_owned() };
         self.reporter.event(&event);
         self.line(index).action = Action::Restored;
-        self.pending.push(Pending { stage: index, wanted, entry: Some(entry), lease });
+        self.pending.push(Pending { stage: index, wanted, entry: Some(entry), _lease: lease });
         Ok(Taken::Done)
     }
 
@@ -306,10 +333,13 @@ impl Session<'_> {
             }
         }
         // Only now: an entry tells what is in place.
-        for Pending { stage, entry, lease, .. } in pending {
-            if let Some(entry) = entry.filter(|_| !self.has_failed(stage) && !undone.contains(&stage)) {
-                self.put_entry(stage, entry);
-                self.unwritten.push(lease);
+        for Pending { stage, entry, .. } in &pending {
+            if self.has_failed(*stage) || undone.contains(stage) {
+                continue;
+            }
+            if let Some(entry) = entry {
+                self.note_finished(*stage, entry)?;
+                self.put_entry(*stage, entry.clone());
             }
         }
         Ok(())

@@ -54,7 +54,9 @@ pub(super) struct Hold {
     /// How many tries came before.
     pub(super) tries: u32,
     pub(super) grant: Grant,
-    pub(super) lease: StageLease,
+    pub(super) _lease: StageLease,
+    /// Of the stages that made what it reads: shared with others that read it.
+    pub(super) _inputs: Vec<StageLease>,
 }
 
 impl Session<'_> {
@@ -220,24 +222,18 @@ impl Session<'_> {
 
     /// Notes a run that succeeded, and lets the outputs before it go.
     fn finish(&mut self, index: StageIndex, entry: StageLock, run: Run) -> Result<(), OpError> {
-        let address = self.graph.address(index);
-        let target = address.to_string();
-        if let Some(entry) = self.locks.record(address, &entry) {
-            let record = Record::Finished { stage: target.clone(), entry };
-            let noted = self.journal().and_then(|journal| Ok(journal.note(&record.line())?));
-            // A run that is not noted has not succeeded: what stood there may be the only copy.
-            if let Err(error) = noted {
-                self.put_back(index, run.aside);
-                return Err(error);
-            }
+        // A run that is not noted has not succeeded: what stood there may be the only copy.
+        if let Err(error) = self.note_finished(index, &entry) {
+            self.put_back(index, run.aside);
+            return Err(error);
         }
+        let target = self.target(index);
         self.remember(index, &entry, &run);
         self.put_entry(index, entry);
         match run.aside.let_go() {
             Ok(kept) => self.rescued(index, kept),
             Err(problem) => self.leave_to_next(&problem),
         }
-        self.unwritten.push(run.hold.lease);
         let millis = u64::try_from(run.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.reporter.event(&Event::StageFinished { stage: target.clone(), millis });
         self.measured.insert(target, millis);
@@ -248,6 +244,14 @@ impl Session<'_> {
         line.action = Action::Run;
         line.seconds = Some(millis as f64 / 1000.0);
         Ok(())
+    }
+
+    /// Notes the entry of a stage whose outputs are in place: others go by it before it is in the lock file.
+    pub(super) fn note_finished(&mut self, index: StageIndex, entry: &StageLock) -> Result<(), OpError> {
+        let address = self.graph.address(index);
+        let Some(entry) = self.locks.record(address, entry) else { return Ok(()) };
+        let record = Record::Finished { stage: address.to_string(), entry };
+        Ok(self.journal()?.note(&record.line())?)
     }
 
     /// Adds a run to the run cache. Without it a later one only takes longer.

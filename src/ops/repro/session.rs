@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Advice, ErrorKind};
 use crate::fs::journal::Journal;
-use crate::fs::lock::StageLease;
 use crate::fs::rescue::{Kept, Rescue};
 use crate::model::path::RepoPath;
 use crate::model::stage::Out;
@@ -58,9 +57,6 @@ pub(super) struct Session<'a> {
     /// Stages whose outputs will be brought back before the next command runs: one by one would
     /// cost several fsyncs each.
     pub(super) pending: Vec<Pending>,
-    /// The right to stages that are done, as long as the lock files do not say so: nobody puts back what
-    /// those still have.
-    pub(super) unwritten: Vec<StageLease>,
     /// Since when other processes have stages that this one needs; whether that was told.
     pub(super) waits: BTreeMap<StageIndex, (Instant, bool)>,
     /// Stages that wait for another process to make what they read.
@@ -110,7 +106,6 @@ impl<'a> Session<'a> {
             recording: None,
             running: BTreeMap::new(),
             pending: Vec::new(),
-            unwritten: Vec::new(),
             waits: BTreeMap::new(),
             held_back: BTreeSet::new(),
             starved: BTreeSet::new(),
@@ -323,7 +318,6 @@ impl<'a> Session<'a> {
             }
             Times::add(self.repo, std::mem::take(&mut self.measured));
         }
-        self.unwritten.clear();
         let learned = self.state.take_update();
         match published {
             Some(mut published) => {

@@ -322,3 +322,40 @@ fn outputs_of_a_stage_that_is_done_are_left_alone() {
     assert!(running.wait().expect("it ends").success());
     env.mlv(&["status", "--only", "pipeline", "--exit-code"]).success();
 }
+
+// DVC 83 F, R5, R21: who reads an output keeps others from making it anew, and shares it with who reads it too.
+#[test]
+fn output_that_a_running_stage_reads_stays_as_it_is() {
+    let env = project();
+    let slow = "touch started; while [ ! -e go ]; do sleep 0.05; done; cat mid > out;";
+    let third = "  three:\n    cmd: cat mid > third\n    deps: [mid]\n    outs: [third]\n";
+    env.write("mlv.yaml", PIPELINE.replace("cat mid > out;", slow) + third);
+    let mut running = env.mlv_command().args(["repro", "two"]).spawn().expect("it starts");
+    env.wait_for("started");
+    env.mlv(&["repro", "--no-wait", "--single", "three"]).success();
+    env.write("in", "2\n");
+    for args in [&["repro", "one"][..], &["repro", "--force", "one"], &["remove", "--outs", "one"]] {
+        assert_eq!(env.json_error(&[&["--no-wait"], args].concat(), 6).0, "busy", "{args:?}");
+        assert_eq!(env.read_text("mid"), "1\n");
+    }
+    let mut waiting = env.mlv_command().args(["repro", "one"]).spawn().expect("it starts");
+    env.write("go", "");
+    assert!(running.wait().expect("it ends").success());
+    assert!(waiting.wait().expect("it ends").success());
+    assert_eq!((env.read_text("out"), env.read_text("mid")), ("1\n".to_owned(), "2\n".to_owned()));
+    env.mlv(&["repro"]).success();
+    assert_eq!((env.read_text("out"), env.read_text("third")), ("2\n".to_owned(), "2\n".to_owned()));
+}
+
+// R5: what others begin anew is waited for, and nobody fails of it.
+#[test]
+fn runs_that_force_the_same_stages_all_succeed() {
+    let env = project();
+    let runs: Vec<_> =
+        (0..4).map(|_| env.mlv_command().args(["repro", "--force"]).spawn().expect("it starts")).collect();
+    for mut run in runs {
+        assert!(run.wait().expect("it ends").success());
+    }
+    assert_eq!(env.read_text("out"), "1\n");
+    env.mlv(&["status", "--exit-code", "--only", "pipeline"]).success();
+}
