@@ -1,7 +1,9 @@
 //! What others do while a command is under way stays: files that the user puts into its folders, and
 //! what another command has noted.
 
+use std::fs;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -166,7 +168,7 @@ fn files_that_come_and_go_stop_no_command() {
     let env = TestEnv::tracked();
     let is_over = AtomicBool::new(false);
     let write = |at: u32| fs::write(env.path().join(format!("d/.tmp{at}")), "t").unwrap();
-    let outputs: Vec<String> = std::thread::scope(|scope| {
+    let outputs: Vec<String> = thread::scope(|scope| {
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
                 (0..8).for_each(write);
