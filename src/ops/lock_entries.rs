@@ -30,7 +30,7 @@ pub enum Record {
         /// Its outputs.
         outs: Vec<AsideOut>,
     },
-    /// A stage has not succeeded, and its outputs are what they were.
+    /// A stage has not succeeded, or nobody knows from what it made its outputs, and they are to stay.
     PutBack {
         /// The stage's name as a target.
         stage: String,

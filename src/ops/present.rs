@@ -1,6 +1,7 @@
 //! The present state of the work tree, as decisions about stages need it: contents and parameters,
 //! each looked at once.
 
+mod found;
 mod matches;
 
 use std::cell::RefCell;
@@ -28,6 +29,8 @@ use crate::store::Presence;
 use crate::store::here::Here;
 use crate::store::statindex::StatIndexUpdate;
 
+pub use found::Found;
+
 /// Largest parameter file that is read, in bytes.
 const MAX_PARAMS: u64 = 8 << 20;
 
@@ -38,18 +41,6 @@ pub enum Absent {
     AsRecorded,
     /// Data under pointers as recorded, outputs of stages as missing: `repro` brings those back.
     OutputsMissing,
-}
-
-/// What was found at a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// What a lock or pointer records of it.
-    pub info: ContentInfo,
-    /// Whether some of it, or all, is only recorded and not here.
-    pub is_partial: bool,
-    /// Whether it is a symlink, or has one that leads out of it: a hash has a link's text, not what it
-    /// leads to.
-    pub is_link: bool,
 }
 
 /// The work tree, looked at as decisions ask for it; every answer is remembered.
@@ -111,9 +102,7 @@ impl<'a> WorkTreeState<'a> {
 
     /// Records what is at `path` now: a stage has made it, or it is about to be brought back.
     pub fn set(&self, path: &RepoPath, info: ContentInfo) {
-        self.contents
-            .borrow_mut()
-            .insert(path.clone(), Some(Found { info, is_partial: false, is_link: false }));
+        self.contents.borrow_mut().insert(path.clone(), Some(Found::recorded(info)));
         // It may be new there.
         self.matches.borrow_mut().clear();
     }
@@ -236,7 +225,7 @@ impl<'a> WorkTreeState<'a> {
                 trees::content_info(&trees::build(path, &inside, None)?)
             }
         };
-        Ok(Some(Found { info, is_partial: true, is_link: false }))
+        Ok(Some(Found { is_partial: true, trace: Some(present.trace()), ..Found::recorded(info) }))
     }
 
     /// The entries at `inside` of an output that are recorded, absent, and never were here; they and
@@ -294,7 +283,8 @@ impl<'a> WorkTreeState<'a> {
             Present::Directory(_) => Some(trees::content_info(&trees::build(path, &entries, None)?)),
         };
         let is_link = links::leading_out(self.repo, path, present)?.is_some();
-        Ok(info.map(|info| Found { info, is_partial: false, is_link }))
+        let trace = Some(present.trace());
+        Ok(info.map(|info| Found { is_link, trace, ..Found::recorded(info) }))
     }
 
     fn whole(&self, out: &TrackedOut, info: &ContentInfo) -> Result<Option<Found>, OpError> {
@@ -303,7 +293,8 @@ impl<'a> WorkTreeState<'a> {
         if found.left_behind(self.repo, &self.here, (&out.path, info)) > 0 {
             self.left_behind.borrow_mut().insert(out.path.clone());
         }
-        let recorded = |is_partial| Ok(Some(Found { info: *info, is_partial, is_link: false }));
+        let trace = Some(found.present.trace());
+        let recorded = |is_partial| Ok(Some(Found { is_partial, trace, ..Found::recorded(*info) }));
         match &found.verdict {
             Verdict::Same => recorded(false),
             Verdict::NotHere => recorded(true),
@@ -315,6 +306,13 @@ impl<'a> WorkTreeState<'a> {
                 Ok(named.map(|found| Found { is_partial, ..found }))
             }
         }
+    }
+
+    /// Whether a stage makes what is at `path`, or some of it.
+    pub fn is_made(&self, path: &RepoPath) -> bool {
+        let of_stage = |out: &TrackedOut| matches!(out.source, Source::Stage { .. });
+        self.tracked.containing(path).is_some_and(|(out, _)| of_stage(out))
+            || self.tracked.below(path).any(of_stage)
     }
 
     fn counts_as_missing(&self, out: &TrackedOut) -> bool {

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
 use crate::error::{Advice, ErrorKind};
@@ -101,6 +102,16 @@ impl Present {
             Present::File(file) => std::slice::from_mut(file),
             Present::Directory(entries) => entries,
         }
+    }
+
+    /// A number that changes when a file is written or renamed, or takes the place of another one, whatever
+    /// bytes it has then; with its attributes, too.
+    pub fn trace(&self) -> u64 {
+        let mut trace = DefaultHasher::new();
+        for Scanned { stamp, .. } in self.entries().iter().filter(|entry| entry.kind.has_object()) {
+            (stamp.dev, stamp.inode, stamp.size, stamp.mtime_ns, stamp.ctime_ns).hash(&mut trace);
+        }
+        trace.finish()
     }
 
     /// The entries in the form of a tree, sorted by path. An entry whose hash is not known is left

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::lockfile::LockDep;
+use crate::model::lockfile::{LockDep, StageLock};
 use crate::model::object::ContentId;
 use crate::model::path::RepoPath;
 use crate::model::stage::Stage;
@@ -27,9 +27,16 @@ pub struct Inputs {
     pub deps: Vec<LockDep>,
     /// Parameter values by file.
     pub params: Vec<(RepoPath, ParamValues)>,
+    /// The traces of those that no stage makes: what one makes stays while another reads it.
+    traces: Vec<(RepoPath, u64)>,
 }
 
 impl Inputs {
+    /// What a lock entry records.
+    pub fn recorded(lock: &StageLock) -> Inputs {
+        Inputs { deps: lock.deps.clone(), params: lock.params.clone(), traces: Vec::new() }
+    }
+
     /// What `stage`, the target `target`, reads now. Fails if some of it is not there.
     pub fn read(stage: &Stage, target: &str, state: &WorkTreeState<'_>) -> Result<Inputs, OpError> {
         let missing = plan::missing_inputs(stage, state)?;
@@ -40,7 +47,7 @@ impl Inputs {
             });
             return Err(StageError::MissingInputs { stage: target.into(), missing, remedy }.into());
         }
-        let mut inputs = Inputs { deps: Vec::new(), params: Vec::new() };
+        let mut inputs = Inputs { deps: Vec::new(), params: Vec::new(), traces: Vec::new() };
         for path in &state.deps_of(stage)? {
             let Some(found) = state.found(path)? else { continue };
             if found.is_link {
@@ -52,6 +59,9 @@ impl Inputs {
                 return Err(StageError::PartialInput { stage: target.into(), path: path.clone() }.into());
             }
             inputs.deps.push(LockDep { path: path.clone(), content: found.info });
+            if !state.is_made(path) {
+                inputs.traces.extend(found.trace.map(|trace| (path.clone(), trace)));
+            }
         }
         for wanted in &stage.params {
             if let CurrentParams::Values(root) = state.params(&wanted.file)?
@@ -61,6 +71,14 @@ impl Inputs {
             }
         }
         Ok(inputs)
+    }
+
+    /// The first input that was written, or took the place of another one, whatever it holds now.
+    ///
+    /// Not of parameters: their file is read at the start, as a rule, and edited for the next run.
+    pub fn written(&self, after: &Inputs) -> Option<RepoPath> {
+        let mut traces = self.traces.iter();
+        traces.find(|one| !after.traces.contains(one)).map(|(path, _)| path.clone())
     }
 
     /// The first input that differs, or that only one side has.

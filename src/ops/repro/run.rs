@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime};
 
 use crate::error::{Advice, ErrorKind};
 use crate::fs::dir::Dir;
+use crate::fs::fault;
 use crate::fs::lock::StageLease;
 use crate::model::digest::Digest;
 use crate::model::lockfile::{LockOut, StageLock};
@@ -47,6 +48,15 @@ pub(super) struct Run {
     started: Instant,
     began: SystemTime,
     pub(super) hold: Hold,
+}
+
+/// What became of the inputs of a stage while it ran.
+enum Change {
+    None,
+    /// This one is what it was, and something else in between, perhaps.
+    Back(RepoPath),
+    /// This one is not what it was.
+    Other(RepoPath),
 }
 
 /// What a stage holds from its first try to its last.
@@ -142,8 +152,12 @@ impl Session<'_> {
         self.state.forget_work_tree();
         let outcome = self.check_end(index, &run, end).and_then(|()| self.accept(index, &run.before));
         match outcome {
-            Ok(entry) => {
+            Ok((entry, None)) => {
                 self.finish(index, entry, run)?;
+                Ok(Taken::Done)
+            }
+            Ok((_, Some(written))) => {
+                self.leave_unrecorded(index, &written, run)?;
                 Ok(Taken::Done)
             }
             Err(error) => {
@@ -172,8 +186,13 @@ impl Session<'_> {
         check_end((&self.target(index), self.graph.stage(index)), end, &run.log)
     }
 
-    /// Checks what the command did, and takes its outputs into the cache.
-    fn accept(&mut self, index: StageIndex, before: &Inputs) -> Result<StageLock, OpError> {
+    /// Checks what the command did, and takes its outputs into the cache. Returns the new entry, and an
+    /// input that was written meanwhile and is what it was before.
+    fn accept(
+        &mut self,
+        index: StageIndex,
+        before: &Inputs,
+    ) -> Result<(StageLock, Option<RepoPath>), OpError> {
         let (stage, target) = (self.graph.stage(index), &self.target(index));
         let mut made = Vec::new();
         for out in &stage.outs {
@@ -185,11 +204,14 @@ impl Session<'_> {
             }
         }
         // R21: an input that changed is not what the outputs were made from.
-        if let Some(path) = self.changed_input(stage, target, before)?
-            && !crate::fs::fault::mutated("input-recheck")
-        {
-            return Err(StageError::InputChanged { stage: target.as_str().into(), path }.into());
-        }
+        let written = match self.change(stage, target, before)? {
+            _ if fault::mutated("input-recheck") => None,
+            Change::Other(path) => {
+                return Err(StageError::InputChanged { stage: target.as_str().into(), path }.into());
+            }
+            Change::Back(path) => Some(path),
+            Change::None => None,
+        };
         let mut outs = Vec::new();
         for out in made {
             // What git keeps goes to the cache too where a later run may bring it back.
@@ -201,23 +223,36 @@ impl Session<'_> {
         }
         let (deps, params) = (before.deps.clone(), before.params.clone());
         let entry = StageLock::new(stage.command.clone(), deps, params, outs);
-        Ok(entry.with_settings(stage.settings(|name| self.state.variable(name))))
+        Ok((entry.with_settings(stage.settings(|name| self.state.variable(name))), written))
     }
 
-    fn changed_input(
-        &self,
-        stage: &Stage,
-        target: &str,
-        before: &Inputs,
-    ) -> Result<Option<RepoPath>, OpError> {
-        match Inputs::read(stage, target, &self.state) {
-            Ok(after) => Ok(before.changed(&after)),
+    /// What became of the inputs since `before`.
+    fn change(&self, stage: &Stage, target: &str, before: &Inputs) -> Result<Change, OpError> {
+        let after = match Inputs::read(stage, target, &self.state) {
+            Ok(after) => after,
             Err(OpError::Stage(error)) => {
                 let path = error.subject().and_then(|path| RepoPath::parse(&path).ok());
-                path.map_or_else(|| Err(error.into()), |path| Ok(Some(path)))
+                return path.map_or_else(|| Err(error.into()), |path| Ok(Change::Other(path)));
             }
-            Err(error) => Err(error),
-        }
+            Err(error) => return Err(error),
+        };
+        let other = before.changed(&after).map(Change::Other);
+        Ok(other.or_else(|| before.written(&after).map(Change::Back)).unwrap_or(Change::None))
+    }
+
+    /// Leaves what a command made where it is, and records nothing: from what it made that, nobody knows.
+    fn leave_unrecorded(&mut self, index: StageIndex, written: &RepoPath, run: Run) -> Result<(), OpError> {
+        let target = self.target(index);
+        let message = format!(
+            "`{written}`, an input of stage `{target}`, was written while the stage ran, and is what it was \
+             before; what the stage made is here and not recorded: the next `mlv repro` runs it again, \
+             `mlv commit {target}` records it"
+        );
+        self.let_go(index, run.aside);
+        self.journal()?.note(&Record::PutBack { stage: target }.line())?;
+        self.reporter.event(&Event::Warning { message });
+        self.end_line(index, run.started);
+        Ok(())
     }
 
     /// Notes a run that succeeded, and lets the outputs before it go.
@@ -227,14 +262,24 @@ impl Session<'_> {
             self.put_back(index, run.aside);
             return Err(error);
         }
-        let target = self.target(index);
         self.remember(index, &entry, &run);
         self.put_entry(index, entry);
-        match run.aside.let_go() {
+        self.let_go(index, run.aside);
+        self.end_line(index, run.started);
+        Ok(())
+    }
+
+    fn let_go(&mut self, index: StageIndex, aside: Aside) {
+        match aside.let_go() {
             Ok(kept) => self.rescued(index, kept),
             Err(problem) => self.leave_to_next(&problem),
         }
-        let millis = u64::try_from(run.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    }
+
+    /// Tells that a command has succeeded that began at `started`.
+    fn end_line(&mut self, index: StageIndex, started: Instant) {
+        let target = self.target(index);
+        let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.reporter.event(&Event::StageFinished { stage: target.clone(), millis });
         self.measured.insert(target, millis);
         if self.options.force_downstream {
@@ -243,7 +288,6 @@ impl Session<'_> {
         let line = self.line(index);
         line.action = Action::Run;
         line.seconds = Some(millis as f64 / 1000.0);
-        Ok(())
     }
 
     /// Notes the entry of a stage whose outputs are in place: others go by it before it is in the lock file.

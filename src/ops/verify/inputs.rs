@@ -157,7 +157,7 @@ impl Sources<'_> {
             Err(OpError::Stage(error)) => return Err(self.not_here(target, *error)),
             after => after?,
         };
-        let before = Inputs { deps: lock.deps.clone(), params: lock.params.clone() };
+        let before = Inputs::recorded(lock);
         match before.changed(&after) {
             // A part of it was neither in the cache nor in the work tree.
             Some(path) if self.is_tracked(&path) && !self.is_whole(&path)? => {

@@ -359,3 +359,34 @@ fn runs_that_force_the_same_stages_all_succeed() {
     assert_eq!(env.read_text("out"), "1\n");
     env.mlv(&["status", "--exit-code", "--only", "pipeline"]).success();
 }
+
+// R21: what an input held in between, nobody knows.
+#[test]
+fn run_during_which_an_input_was_written_is_not_recorded() {
+    let env = TestEnv::ready();
+    let slow = "cat in > out; touch started; while [ ! -e go ]; do sleep 0.05; done";
+    env.write("mlv.yaml", format!("stages:\n  s:\n    cmd: {slow}\n    deps: [in]\n    outs: [out]\n"));
+    env.write("in", "2\n");
+    for is_replaced in [false, true] {
+        let mut running = env.mlv_command().args(["repro", "--json"]).spawn().expect("it starts");
+        env.wait_for("started");
+        if is_replaced {
+            let rename = |from, to| std::fs::rename(env.path().join(from), env.path().join(to)).unwrap();
+            rename("in", "kept");
+            env.write("in", "1\n");
+            rename("kept", "in");
+        } else {
+            env.write("in", "1\n");
+            env.write("in", "2\n");
+        }
+        env.write("go", "");
+        assert!(running.wait().expect("it ends").success());
+        assert_eq!(env.read_text("out"), "2\n", "it is kept");
+        assert!(!env.exists("mlv.lock"));
+        env.remove("go");
+        env.remove("started");
+    }
+    env.mlv(&["status", "--only", "pipeline", "--exit-code"]).code(1);
+    env.mlv(&["commit", "s"]).success();
+    env.mlv(&["status", "--only", "pipeline", "--exit-code"]).success();
+}
