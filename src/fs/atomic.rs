@@ -1,14 +1,16 @@
 //! Replacing a small file as a whole (R1): temporary file, fsync, rename, fsync of the folder.
 
+use std::collections::HashMap;
 use std::io;
 
-use super::dir::Dir;
+use super::dir::{Dir, sync_folder};
 use super::error::Error;
 use super::folders::Place;
 use super::staging::TempFile;
 use super::stamp::{FileKind, FileStamp, permissions};
 use super::{fault, sys};
 use crate::model::path::RepoPath;
+use crate::par;
 
 /// Replaces or creates the file at `path` with these bytes, durable on return.
 ///
@@ -16,6 +18,57 @@ use crate::model::path::RepoPath;
 /// the file that it replaces, or gets what the umask leaves. Missing folders are an error.
 /// A symlink or a folder at `path` is refused. Whoever reads sees the old bytes or the new.
 pub fn write(dir: &Dir, path: &RepoPath, bytes: &[u8], mode: Option<u32>) -> Result<(), Error> {
+    let failed = |error: io::Error| dir.failed(path.as_str(), "write", error);
+    let (place, mode) = target(dir, path, mode)?;
+    let temp = TempFile::create(dir, &place, 0o666).and_then(|temp| synced(temp, bytes, mode));
+    temp.and_then(|temp| named(temp, &place, bytes, mode)).map_err(failed)?;
+    if fault::mutated("atomic-dir-fsync") { Ok(()) } else { sync_folder(place.fd()).map_err(failed) }
+}
+
+/// Replaces or creates many files, each as [`write`] does one without a mode; all are durable on return.
+///
+/// After a failure some are the new ones, the others as they were. Waiting for the disk is what takes
+/// time, so the files are synced side by side, and each folder once.
+pub fn write_all(dir: &Dir, files: &[(&RepoPath, &[u8])]) -> Result<(), Error> {
+    files.chunks(AT_ONCE).try_for_each(|batch| write_batch(dir, batch))
+}
+
+/// Files that are open at once, each with its folder and that of its temporary name.
+const AT_ONCE: usize = 48;
+/// Files that are synced side by side: a file system writes its journal once for all of them.
+const SYNCS: usize = 16;
+
+fn write_batch(dir: &Dir, batch: &[(&RepoPath, &[u8])]) -> Result<(), Error> {
+    let (mut places, mut temps) = (Vec::new(), Vec::new());
+    for (path, bytes) in batch {
+        let failed = |error: io::Error| dir.failed(path.as_str(), "write", error);
+        let (place, mode) = target(dir, path, None)?;
+        let temp = TempFile::create(dir, &place, 0o666).and_then(|temp| fill(temp, bytes, mode));
+        temps.push(temp.map_err(failed)?);
+        places.push((place, mode));
+    }
+    let synced = par::map(SYNCS.min(batch.len()), &temps, sync);
+    let mut folders = HashMap::new();
+    for (((path, bytes), temp), (synced, (place, mode))) in
+        batch.iter().zip(temps).zip(synced.into_iter().zip(&places))
+    {
+        let failed = |error: io::Error| dir.failed(path.as_str(), "write", error);
+        synced.map_err(failed)?;
+        named(temp, place, bytes, *mode).map_err(failed)?;
+        folders.insert(path.parent(), (path, place));
+    }
+    for (path, place) in folders.into_values().filter(|_| !fault::mutated("atomic-dir-fsync")) {
+        sync_folder(place.fd()).map_err(|error| dir.failed(path.as_str(), "write", error))?;
+    }
+    Ok(())
+}
+
+/// Where the file at `path` lies, and the mode that it gets.
+fn target<'a>(
+    dir: &'a Dir,
+    path: &'a RepoPath,
+    mode: Option<u32>,
+) -> Result<(Place<'a>, Option<u32>), Error> {
     let failed = |error: io::Error| dir.failed(path.as_str(), "write", error);
     let place = dir.place(path).map_err(failed)?;
     let mode = match sys::stat(place.fd(), place.name) {
@@ -26,7 +79,7 @@ pub fn write(dir: &Dir, path: &RepoPath, bytes: &[u8], mode: Option<u32>) -> Res
         Err(error) if error.kind() == io::ErrorKind::NotFound => mode,
         Err(error) => return Err(failed(error)),
     };
-    replace(dir, &place, bytes, mode).map_err(failed)
+    Ok((place, mode))
 }
 
 fn check_replaceable(dir: &Dir, path: &RepoPath, stamp: &FileStamp) -> Result<(), Error> {
@@ -37,15 +90,20 @@ fn check_replaceable(dir: &Dir, path: &RepoPath, stamp: &FileStamp) -> Result<()
     }
 }
 
-fn replace(dir: &Dir, place: &Place<'_>, bytes: &[u8], mode: Option<u32>) -> io::Result<()> {
-    let temp = fill(TempFile::create(dir, place, 0o666)?, bytes, mode)?;
-    match temp.publish(place) {
+/// Gives a file that is whole its name, whenever that becomes durable.
+fn named(mut temp: TempFile, place: &Place<'_>, bytes: &[u8], mode: Option<u32>) -> io::Result<()> {
+    match temp.rename_to(place) {
         // The target lies on another file system than the temporary home.
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-            fill(TempFile::beside(place, 0o666)?, bytes, mode)?.publish(place)
+            synced(TempFile::beside(place, 0o666)?, bytes, mode)?.rename_to(place)
         }
         other => other,
     }
+}
+
+fn synced(temp: TempFile, bytes: &[u8], mode: Option<u32>) -> io::Result<TempFile> {
+    let temp = fill(temp, bytes, mode)?;
+    sync(&temp).map(|()| temp)
 }
 
 fn fill(temp: TempFile, bytes: &[u8], mode: Option<u32>) -> io::Result<TempFile> {
@@ -53,10 +111,11 @@ fn fill(temp: TempFile, bytes: &[u8], mode: Option<u32>) -> io::Result<TempFile>
     if let Some(mode) = mode {
         sys::chmod(&temp.file, mode)?;
     }
-    if !fault::mutated("atomic-fsync") {
-        sys::fsync(&temp.file)?;
-    }
     Ok(temp)
+}
+
+fn sync(temp: &TempFile) -> io::Result<()> {
+    if fault::mutated("atomic-fsync") { Ok(()) } else { sys::fsync(&temp.file) }
 }
 
 /// Replaces a file that nothing depends on: an index, a hint. Not durable, never torn for
@@ -123,6 +182,30 @@ mod tests {
         // The mutations that this test is there to notice.
         assert_ne!(fault::with_mutation("atomic-fsync", steps), right);
         assert_ne!(fault::with_mutation("atomic-dir-fsync", steps), right);
+    }
+
+    /// R1, R8: the same of many, of which each folder is synced once.
+    #[test]
+    fn many_are_synced_before_their_renames_and_their_folders_after() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("d")).unwrap();
+        let dir = Dir::open(root.path()).unwrap();
+        let (a, b, c) = (path("a"), path("b"), path("d/c"));
+        let files: [(&RepoPath, &[u8]); 3] = [(&a, b"1"), (&b, b"2"), (&c, b"3")];
+        let steps = fault::trace(|| write_all(&dir, &files).unwrap()).1;
+        // Those of other threads are not traced.
+        let steps: Vec<_> = steps.into_iter().filter(|step| *step != "fsync").collect();
+        assert_eq!(
+            steps,
+            [["create", "write"]; 3].concat().into_iter().chain(["rename"; 3]).collect::<Vec<_>>()
+        );
+        for (path, bytes) in files {
+            assert_eq!(fs::read(root.path().join(path.as_str())).unwrap(), bytes);
+        }
+        let numbers: Vec<RepoPath> = (0..300).map(|number| path(&format!("n{number}"))).collect();
+        let many: Vec<(&RepoPath, &[u8])> = numbers.iter().map(|path| (path, &b"x"[..])).collect();
+        write_all(&dir, &many).unwrap();
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 303);
     }
 
     /// R1: after a failure at any step the file is the old or the new one, and nothing is left.

@@ -8,14 +8,14 @@ use std::fs::File;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::dir::{Dir, DirEntry, sync_folder};
+use super::dir::{Dir, DirEntry};
 use super::error::Error;
 use super::folders::Place;
 use super::hands_on::HandsOn;
 use super::owner::{self, Life};
 use super::random::random_hex;
 use super::stamp::{FileKind, FileStamp};
-use super::{fault, sys};
+use super::sys;
 use crate::model::path::RepoPath;
 
 /// A folder of this process's own: `<owner>-<16 hex>`, removed with all its files in the end.
@@ -192,12 +192,6 @@ impl TempFile {
         let (folder, name) = (target.duplicate()?, beside());
         let file = sys::create_new(folder.fd(), &name, mode)?;
         Ok(TempFile { folder, name, file, published: false })
-    }
-
-    /// Gives the file its final name and makes that durable.
-    pub(super) fn publish(mut self, target: &Place<'_>) -> std::io::Result<()> {
-        self.rename_to(target)?;
-        if fault::mutated("atomic-dir-fsync") { Ok(()) } else { sync_folder(target.fd()) }
     }
 
     /// Gives the file its final name, whenever that becomes durable.

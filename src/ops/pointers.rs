@@ -59,6 +59,7 @@ pub fn write(repo: &Repo, updates: &[Update], held: &MetaLock) -> Result<Vec<Rep
     }
     let names: Vec<&RepoPath> = updates.iter().map(|update| &update.output).collect();
     let mut changed = ignore_outputs(repo, &names, held)?;
+    let mut news = Vec::new();
     for (Update { output, pointer, info, .. }, old) in updates.iter().zip(olds) {
         // Read again under the lock: a comment that somebody wrote meanwhile is kept.
         let new = match &old {
@@ -66,10 +67,11 @@ pub fn write(repo: &Repo, updates: &[Update], held: &MetaLock) -> Result<Vec<Rep
             None => Pointer::new(output.clone(), *info).write().into_bytes(),
         };
         if old.as_ref() != Some(&new) {
-            atomic::write(repo.dir(), pointer, &new, None)?;
-            changed.push(pointer.clone());
+            news.push((pointer, new));
         }
     }
+    atomic::write_all(repo.dir(), &news.iter().map(|(path, bytes)| (*path, &**bytes)).collect::<Vec<_>>())?;
+    changed.extend(news.into_iter().map(|(pointer, _)| pointer.clone()));
     changed.sort();
     Ok(changed)
 }

@@ -126,9 +126,11 @@ fn untrack(
     let mut changed = BTreeSet::new();
     for (_, pointer) in outputs {
         repo.dir().remove_file(pointer)?;
-        repo.dir().sync_dir(&pointer.parent().unwrap_or_else(RepoPath::root))?;
         changed.insert(pointer.clone());
     }
+    let folders: BTreeSet<RepoPath> =
+        changed.iter().map(|pointer| pointer.parent().unwrap_or_else(RepoPath::root)).collect();
+    folders.iter().try_for_each(|folder| repo.dir().sync_dir(folder))?;
     let names: Vec<&RepoPath> = outputs.iter().map(|(output, _)| output).collect();
     changed.extend(pointers::unignore_outputs(repo, &names, &held)?);
     Ok(changed)

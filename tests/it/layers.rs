@@ -12,8 +12,8 @@ use crate::support::source_files;
 const ARROWS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("error", &["model"]),
-    ("fs", &["error", "model"]),
     ("par", &["error", "model"]),
+    ("fs", &["par", "error", "model"]),
     ("report", &["error", "model"]),
     ("config", &["fs", "error", "model"]),
     ("chunk", &["error", "model"]),
