@@ -19,4 +19,5 @@ pub mod tree;
 pub mod units;
 pub mod value;
 pub mod values;
+pub mod words;
 pub mod yaml;

@@ -2,6 +2,7 @@
 
 use crate::error::{Advice, ErrorKind, Hint, hint_path};
 use crate::model::path::RepoPath;
+use crate::model::words;
 
 /// More paths than this are counted instead of listed.
 const LISTED: usize = 5;
@@ -71,9 +72,7 @@ pub enum MergeError {
 }
 
 fn listed(paths: &[RepoPath]) -> String {
-    let shown: Vec<String> = paths.iter().take(LISTED).map(|path| format!("`{path}`")).collect();
-    let more = paths.len().saturating_sub(LISTED);
-    shown.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() }
+    words::listed(paths.iter().map(|path| format!("`{path}`")))
 }
 
 impl MergeError {

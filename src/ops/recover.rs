@@ -12,13 +12,11 @@ use crate::fs::rescue::{Kept, Rescue};
 use crate::fs::stamp::FileKind;
 use crate::fs::walk::{self, WalkEntry};
 use crate::model::path::RepoPath;
+use crate::model::words;
 use crate::ops::lock_entries::{self, AsideOut, Record};
 use crate::ops::{OpError, surroundings};
 use crate::repo::Repo;
 use crate::report::{Event, Reporter};
-
-/// More paths than this are counted instead of named.
-const LISTED: usize = 10;
 
 /// Does so for every run whose process is gone. Nearly always there is none, which costs a look
 /// at one folder.
@@ -109,9 +107,7 @@ fn put_back(
 
 /// The paths of what was kept, as far as they fit into a line.
 fn listed(kept: &[Kept]) -> String {
-    let names: Vec<String> = kept.iter().take(LISTED).map(|one| format!("`{}`", one.path)).collect();
-    let more = kept.len() - names.len();
-    names.join(", ") + &if more == 0 { String::new() } else { format!(" and {more} more") }
+    words::listed(kept.iter().map(|one| format!("`{}`", one.path)))
 }
 
 /// Tells how to get it back.

@@ -10,6 +10,7 @@ use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::error::{Advice, ErrorKind};
 use crate::model::units::Span;
+use crate::model::words;
 use crate::ops::repro::{self, Action, OnFailure, Provision, ReproOptions};
 use crate::ops::targets::TargetOptions;
 
@@ -197,12 +198,19 @@ impl Report for ReproReport {
             _ => {
                 let skipped = report.count(Action::Skipped);
                 out.put(format!("Ran {}", count(ran, "stage")));
-                if restored > 0 {
-                    out.put(format!(", restored {restored}"));
+                for (verb, number) in [("restored", restored), ("failed", report.count(Action::Failed))] {
+                    if number > 0 {
+                        out.put(format!(", {verb} {number}"));
+                    }
                 }
                 out.put(format!(", skipped {skipped} in {}.", Span(took))).end()
             }
         };
+        let left = report.stages.iter().filter(|stage| stage.action == Action::NotRun);
+        let left: Vec<&str> = left.map(|stage| &*stage.stage).collect();
+        if !left.is_empty() {
+            out.put("Not run: ").name(words::listed(left.iter())).put(".").end();
+        }
         for (stage, error) in report.failed.iter().filter(|_| self.ignores_errors) {
             out.warn("ignored").put(": ").name(stage).put(": ").put(error).end();
         }

@@ -3,6 +3,7 @@
 use crate::error::{Advice, ErrorKind, Hint, hint_path};
 use crate::model::path::RepoPath;
 use crate::model::units::Span;
+use crate::model::words;
 use crate::pipeline::exec::ExecError;
 use crate::pipeline::plan::MissingInput;
 
@@ -132,10 +133,7 @@ fn linked(path: &RepoPath, link: &RepoPath) -> String {
 }
 
 fn listed(missing: &[MissingInput]) -> String {
-    let names: Vec<String> = missing.iter().take(10).map(name).collect();
-    let more = missing.len().saturating_sub(names.len());
-    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-    format!("{}{more}", names.join(", "))
+    words::listed(missing.iter().map(name))
 }
 
 fn name(input: &MissingInput) -> String {

@@ -2,6 +2,7 @@
 
 use crate::error::{Advice, ErrorKind, Hint, hint_path};
 use crate::model::path::RepoPath;
+use crate::model::words;
 use crate::ops::repro::StageError;
 use crate::pipeline::plan::Reason;
 
@@ -60,12 +61,7 @@ pub enum VerifyError {
 }
 
 fn listed(outs: &[String]) -> String {
-    const SHOWN: usize = 10;
-    let names: Vec<String> = outs.iter().take(SHOWN).map(|out| format!("`{out}`")).collect();
-    match outs.len().saturating_sub(SHOWN) {
-        0 => names.join(", "),
-        more => format!("{} and {more} more", names.join(", ")),
-    }
+    words::listed(outs.iter().map(|out| format!("`{out}`")))
 }
 
 impl VerifyError {

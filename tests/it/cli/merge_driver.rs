@@ -290,6 +290,8 @@ fn outputs_that_two_branches_added_stay_ignored_by_git() {
         env.mlv(&["add", "a"]).success();
         env.commit("a");
         env.git(&["checkout", "--quiet", "main"]);
+        // Else git takes `a`, which nothing ignores here.
+        env.mlv(&["checkout"]).success();
         env.write("b", "1");
         env.mlv(&["add", "b"]).success();
         env.commit("b");

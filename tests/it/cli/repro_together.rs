@@ -73,6 +73,9 @@ fn keep_going_runs_what_does_not_depend_on_a_failure() {
     let stages = document["stages"].as_array().expect("a list");
     let actions: Vec<_> = stages.iter().filter_map(|stage| stage["action"].as_str()).collect();
     assert_eq!(actions, ["failed", "not_run", "run"]);
+    let text = env.mlv(&["repro", "--keep-going"]).code(8);
+    let told = "\nRan 0 stages, failed 1, skipped 1 in ";
+    assert!(text.stderr().contains(told) && text.stderr().contains("\nNot run: two.\n"), "{text}");
 }
 
 // DVC 83 F, R5
