@@ -353,7 +353,7 @@ impl<'a> Scanner<'a> {
             match result {
                 Ok(read) => entry.take(&read),
                 // Others come and go in the folder, as with a save under another name and a rename.
-                Err(error) if error.kind() == ErrorKind::NotFound && self.is_gone(output, entry)? => {
+                Err(error) if error.kind() == ErrorKind::NotFound && self.is_of(output, entry, &error) => {
                     gone.insert(entry.path.clone());
                 }
                 Err(error) => return Err(error.into()),
@@ -363,9 +363,10 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Whether nothing stands at the entry's path any more: what was not found may be the cache's.
-    fn is_gone(&self, base: &RepoPath, entry: &Scanned) -> Result<bool, OpError> {
+    /// Whether the error is of the entry's own file: what was not found may be the cache's. No look tells:
+    /// by now another file may stand there.
+    fn is_of(&self, base: &RepoPath, entry: &Scanned, error: &store::Error) -> bool {
         let path = if entry.path.is_empty() { base.clone() } else { base.join_entry(&entry.path) };
-        Ok(self.repo.dir().stat(&path)?.is_none())
+        error.subject().is_some_and(|subject| subject == self.repo.dir().full(&path).display().to_string())
     }
 }
