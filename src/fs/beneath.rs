@@ -30,8 +30,9 @@ pub(super) fn open_beneath(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> i
                     break;
                 }
                 // Old container sandboxes answer EPERM for calls they do not know. ENOTDIR is
-                // also said of a symlink at the end, which the steps tell apart.
-                Err(Errno::PERM | Errno::NOTDIR) => break,
+                // also said of a symlink at the end, which the steps tell apart. And a path may be
+                // longer than one call takes.
+                Err(Errno::PERM | Errno::NOTDIR | Errno::NAMETOOLONG) => break,
                 other => return Ok(other?),
             }
         }

@@ -40,6 +40,15 @@ impl GitRepo {
             || index.prefixed_entries_range(below.as_bstr()).is_some())
     }
 
+    /// Whether git tracks the file `path` and leaves it out of the work tree (sparse checkout).
+    pub fn is_left_out(&self, path: &RepoPath) -> Result<bool, Error> {
+        let index = self.tracked_entries()?;
+        let full = self.full(path);
+        let entry = index.entry_by_path(full.as_str().as_bytes().as_bstr());
+        let flag = gix::index::entry::Flags::SKIP_WORKTREE;
+        Ok(entry.is_some_and(|entry| entry.flags.contains(flag)))
+    }
+
     /// Whether git's index has the file `path` with these bytes.
     pub fn has_staged(&self, path: &RepoPath, bytes: &[u8]) -> Result<bool, Error> {
         let index = self.tracked_entries()?;

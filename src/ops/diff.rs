@@ -207,6 +207,10 @@ pub fn run(repo: &Repo, options: &DiffOptions, reporter: &dyn Reporter) -> Resul
         let file = recorded_in(&new).or_else(|| recorded_in(&old));
         file.is_none_or(|file| !unreadable.contains(&file))
     });
+    if let Side::WorkTree(new) = &new {
+        let left_out = left_out(repo, old.tracked(), new)?;
+        chosen.retain(|(path, _)| !left_out.contains(path));
+    }
     let index = repo.stat_index();
     let mut diff = Diff {
         repo,
@@ -230,6 +234,18 @@ pub fn run(repo: &Repo, options: &DiffOptions, reporter: &dyn Reporter) -> Resul
         rows.sort_by(|a, b| a.path.cmp(&b.path));
     }
     Ok(diff.report)
+}
+
+/// The outputs whose recording git's sparse checkout leaves out of the work tree: nobody deleted them.
+fn left_out(repo: &Repo, old: &Tracked, new: &Tracked) -> Result<BTreeSet<RepoPath>, OpError> {
+    let Some(git) = repo.git() else { return Ok(BTreeSet::new()) };
+    let mut found = BTreeSet::new();
+    for out in old.outs().iter().filter(|out| new.out(&out.path).is_none()) {
+        if git.is_left_out(old.recorded_in(&out.source))? {
+            found.insert(out.path.clone());
+        }
+    }
+    Ok(found)
 }
 
 fn sides(repo: &Repo, revisions: &[String]) -> Result<(Side, Side), OpError> {

@@ -27,6 +27,12 @@ pub enum Error {
         /// A pointer in it.
         pointer: RepoPath,
     },
+    /// A work tree whose settings git tracks and has not checked out.
+    #[error("git tracks `.mlv/config.toml` of `{}`, and it is not in the work tree", root.display())]
+    NotCheckedOut {
+        /// The work tree.
+        root: PathBuf,
+    },
     /// A DVC project that mlv was not set up in.
     #[error("this is a DVC project, in which mlv is not set up: `{}`", root.display())]
     DvcProject {
@@ -118,7 +124,9 @@ pub enum Error {
 impl Advice for Error {
     fn kind(&self) -> ErrorKind {
         match self {
-            Error::NotARepository { .. } | Error::NotCommitted { .. } => ErrorKind::NotARepository,
+            Error::NotARepository { .. } | Error::NotCommitted { .. } | Error::NotCheckedOut { .. } => {
+                ErrorKind::NotARepository
+            }
             Error::DvcProject { .. } => ErrorKind::DvcProject,
             Error::UnsafeFolder { .. }
             | Error::CacheBehindLink { .. }
@@ -142,6 +150,10 @@ impl Advice for Error {
             Error::NotCommitted { .. } => {
                 one("where `mlv init` was run: git add .mlv && git commit, then pull here")
             }
+            Error::NotCheckedOut { .. } => vec![
+                Hint::new("git checkout -- .mlv"),
+                Hint::new("in a sparse checkout: git sparse-checkout add .mlv"),
+            ],
             Error::TrackedLocalConfig { .. } => {
                 one("look at it, then `git rm --cached .mlv/config.local.toml`")
             }
@@ -173,6 +185,7 @@ impl Advice for Error {
         match self {
             Error::NotARepository { searched: path }
             | Error::NotCommitted { root: path, .. }
+            | Error::NotCheckedOut { root: path }
             | Error::DvcProject { root: path }
             | Error::UnsafeFolder { path }
             | Error::TrackedLocalConfig { path }

@@ -12,10 +12,19 @@ use crate::repo::Error;
 /// The error for `cwd`, which is in no project.
 pub(super) fn explain(cwd: &Path) -> Error {
     let root = cwd.ancestors().find(|folder| folder.join(".git").exists());
+    if let Some(root) = root.filter(|root| has_settings(root)) {
+        return Error::NotCheckedOut { root: root.to_path_buf() };
+    }
     match root.and_then(|root| tracked_pointer(root).map(|pointer| (root, pointer))) {
         Some((root, pointer)) => Error::NotCommitted { root: root.to_path_buf(), pointer },
         None => Error::NotARepository { searched: cwd.to_path_buf() },
     }
+}
+
+/// Whether git tracks the settings, which are not here: deleted, or left out by a sparse checkout.
+fn has_settings(root: &Path) -> bool {
+    let git = GitRepo::discover_plain(root).ok().flatten();
+    git.is_some_and(|git| git.is_own_tracked("config.toml").unwrap_or(false))
 }
 
 /// A pointer that git tracks: a name alone says little, other programs have files of that name.

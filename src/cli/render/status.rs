@@ -49,6 +49,8 @@ fn beside_remote(path: &str, unequal: &Unequal, view: &Viewpoint, out: &mut Text
 pub(crate) fn data(data: &DataStatus, view: &Viewpoint, out: &mut Text) {
     differences("Recorded, not committed", "git commit", &data.committed, view, out);
     let mut uncommitted = data.uncommitted.clone();
+    let gone = std::mem::take(&mut uncommitted.gone);
+    uncommitted.deleted.retain(|path| !gone.contains(path));
     // What is recorded came with git; whether anything was changed here shows once its list is here.
     let newer = std::mem::take(&mut uncommitted.unknown);
     let remedy = match uncommitted.makers {
@@ -57,6 +59,12 @@ pub(crate) fn data(data: &DataStatus, view: &Viewpoint, out: &mut Text) {
         Makers { users: true, stages: true } => "mlv add; what a stage made: mlv repro, or mlv commit",
     };
     differences("Changed, not recorded", remedy, &uncommitted, view, out);
+    if !gone.is_empty() {
+        out.strong("Deleted here").put(" (mlv checkout brings it back, mlv remove PATH lets it go):").end();
+        for path in &gone {
+            out.put("  deleted: ").name(view.path(path)).end();
+        }
+    }
     if !newer.is_empty() {
         out.strong("Not what is recorded now, which is not downloaded").put(" (mlv pull):").end();
         for path in &newer {

@@ -127,3 +127,18 @@ fn a_wide_and_deep_tree_is_removed() {
     dir.remove_all(&path("wide")).unwrap();
     assert!(!home.path().join("wide").exists());
 }
+
+/// A path may be longer than what one system call takes.
+#[test]
+fn folders_are_found_however_deep_they_lie() {
+    let (_outer, dir) = sandbox();
+    let name = "z".repeat(200);
+    let mut fd = dir.open_at("", FOLDER).unwrap();
+    for _ in 0..30 {
+        sys::mkdir(&fd, &name, 0o777).unwrap();
+        fd = sys::open_dir(&fd, &name).unwrap();
+    }
+    let deep = vec![name.as_str(); 30].join("/");
+    let (opened, made) = (dir.open_at(&deep, FOLDER).unwrap(), stamp_of(fd).unwrap());
+    assert_eq!(stamp_of(opened).unwrap().inode, made.inode);
+}

@@ -31,7 +31,10 @@ pub struct Differences {
     /// How many entries differ in each modified directory.
     #[serde(skip)]
     pub counts: BTreeMap<String, ChangeCounts>,
-    /// Whether users, or stages, make the outputs that differ.
+    /// Those of the deleted paths that are whole outputs: nothing is there that could be recorded.
+    #[serde(skip)]
+    pub gone: Vec<String>,
+    /// Whether users, or stages, make the other outputs that differ.
     #[serde(skip)]
     pub makers: Makers,
 }
@@ -95,7 +98,10 @@ impl Differences {
         let path = shown(output, info.id);
         match &state.verdict {
             Verdict::Same | Verdict::NotHere => {}
-            Verdict::Deleted => self.deleted.push(path),
+            Verdict::Deleted => {
+                self.gone.push(path.clone());
+                self.deleted.push(path);
+            }
             Verdict::Modified => self.modified.push(path),
             Verdict::Unknown => self.unknown.push(path),
             Verdict::Directory(DirectoryState { changes, renames, .. }) => {

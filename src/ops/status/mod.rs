@@ -4,6 +4,7 @@ mod data;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use crate::git::repo::GitRepo;
 use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
 use crate::model::pointer::Pointer;
@@ -252,7 +253,7 @@ impl Look<'_> {
         report.failed.extend(nested_pointers(self.repo, out, &state));
         let data = &mut report.data;
         data.uncommitted.add_state(&out.path, info, &state, self.options.granular);
-        if state.verdict.is_difference() {
+        if state.verdict.is_difference() && state.verdict != Verdict::Deleted {
             match out.source {
                 Source::Pointer { .. } => data.uncommitted.makers.users = true,
                 Source::Stage { .. } => data.uncommitted.makers.stages = true,
@@ -353,6 +354,12 @@ fn missing_here(info: &ContentInfo, state: &OutputState) -> Option<u64> {
     }
 }
 
+/// Whether git's sparse checkout leaves out the file that records the output.
+fn is_left_out(git: &GitRepo, old: &Tracked, path: &RepoPath) -> Result<bool, OpError> {
+    let file = old.out(path).map(|out| old.recorded_in(&out.source));
+    Ok(file.map_or(Ok(false), |file| git.is_left_out(file))?)
+}
+
 /// The recordings of HEAD beside those of the work tree.
 fn against_head(
     repo: &Repo,
@@ -383,7 +390,7 @@ fn against_head(
     for path in &chosen {
         let (before, after) = (content(&old, path), content(tracked, path));
         // R9: a file that cannot be read says nothing, also not that anything went.
-        if after.is_none() && unreadable.contains(path) {
+        if after.is_none() && (unreadable.contains(path) || is_left_out(git, &old, path)?) {
             continue;
         }
         let committed = &mut report.data.committed;

@@ -83,7 +83,27 @@ fn deleted_output_is_told() {
     let data = env.status()["data"].clone();
     let deleted = texts(&data["uncommitted"]["deleted"]).join(" ");
     assert!(deleted.contains('a') && deleted.contains('d'), "{data}");
-    assert_eq!(env.mlv(&["status", "--exit-code"]).exit_code(), 1);
+    let said = env.mlv(&["status", "--exit-code"]).code(1).stdout();
+    // Nothing is there that could be added.
+    assert!(said.starts_with("Deleted here (mlv checkout") && !said.contains("mlv add"), "{said}");
+    env.mlv(&["checkout"]).success();
+    env.assert_clean();
+}
+
+#[test]
+fn what_a_sparse_checkout_leaves_out_is_not_deleted() {
+    let env = TestEnv::tracked();
+    env.write("sub/p", "p");
+    env.mlv(&["add", "sub/p"]).success();
+    env.commit("in a folder");
+    env.git(&["sparse-checkout", "set"]);
+    let said = env.mlv(&["status"]).code(3).stderr();
+    assert!(said.contains("hint: git checkout -- .mlv\n"), "{said}");
+    assert!(said.contains("hint: in a sparse checkout: git sparse-checkout add .mlv\n"), "{said}");
+    env.git(&["sparse-checkout", "add", ".mlv"]);
+    assert!(!env.exists("sub/p.mlv"));
+    assert!(env.status()["data"]["committed"].is_null());
+    assert!(env.mlv(&["diff", "--exit-code"]).success().stdout().is_empty());
 }
 
 // DVC 2 F
