@@ -116,8 +116,8 @@ impl BucketBackend {
             error.because(failure)
         };
         let mut renewed = false;
+        let mut turn = self.access.prepare().map_err(&without)?;
         loop {
-            self.access.prepare().map_err(without)?;
             let failed = match wait(work()) {
                 Ok(Ok(done)) => return Ok(done),
                 Ok(Err(failed)) => failed,
@@ -129,7 +129,7 @@ impl BucketBackend {
             }
             tracing::debug!(source = %self.access.source(), "the credentials have expired: renewing them");
             renewed = true;
-            self.access.renew();
+            turn = self.access.renew(turn).map_err(&without)?;
         }
     }
 

@@ -1,7 +1,9 @@
 //! Who asks: credentials at hand, renewed in time.
+//!
+//! Many threads make requests with the same credentials, and are refused together when these end. One of
+//! them renews: the others, which name the turn of credentials that was refused, get what it got.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,11 +19,12 @@ use crate::remote::credentials::{AwsKeys, AwsSearch, CredentialsError, Found};
 
 /// Where a remote's credentials come from.
 pub(super) trait Access: Send + Sync {
-    /// Makes sure that the next request has credentials that have not expired.
-    fn prepare(&self) -> Result<(), AccessError>;
+    /// Makes sure that the next request has credentials that have not expired; returns their turn.
+    fn prepare(&self) -> Result<Turn, AccessError>;
 
-    /// Forgets the credentials at hand: the store does not take them any more.
-    fn renew(&self);
+    /// The same where the store does not take those of the turn `refused` any more: they are forgotten,
+    /// unless another thread has renewed them meanwhile.
+    fn renew(&self, refused: Turn) -> Result<Turn, AccessError>;
 
     /// Where they come from, never what they are: `profile ml, SSO`.
     fn source(&self) -> String;
@@ -31,6 +34,9 @@ pub(super) trait Access: Send + Sync {
         None
     }
 }
+
+/// How often credentials were renewed before these.
+pub(super) type Turn = u64;
 
 /// Why there are no credentials.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -51,15 +57,36 @@ impl From<CredentialsError> for AccessError {
     }
 }
 
+/// The last failure to get credentials: whoever waited for that attempt does not make another.
+#[derive(Default)]
+struct LastFailure(Option<(Instant, AccessError)>);
+
+impl LastFailure {
+    /// The failure of an attempt that ended after `asked`.
+    fn since(&self, asked: Instant) -> Result<(), AccessError> {
+        match &self.0 {
+            Some((at, error)) if *at >= asked => Err(error.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    fn keep<T>(&mut self, outcome: Result<T, AccessError>) -> Result<T, AccessError> {
+        self.0 = outcome.as_ref().err().map(|error| (Instant::now(), error.clone()));
+        outcome
+    }
+}
+
 /// Credentials that the vendor's client looks after by itself, or none.
 pub(super) struct Unmanaged(pub(super) &'static str);
 
 impl Access for Unmanaged {
-    fn prepare(&self) -> Result<(), AccessError> {
-        Ok(())
+    fn prepare(&self) -> Result<Turn, AccessError> {
+        Ok(0)
     }
 
-    fn renew(&self) {}
+    fn renew(&self, refused: Turn) -> Result<Turn, AccessError> {
+        Ok(refused)
+    }
 
     fn source(&self) -> String {
         self.0.to_owned()
@@ -113,36 +140,65 @@ pub(super) struct Asked<C> {
     source: &'static str,
     /// What the user can do where there are none.
     hint: String,
+    state: Mutex<AskedState>,
+}
+
+#[derive(Default)]
+struct AskedState {
     /// Whether there were some already.
-    had: AtomicBool,
+    had: bool,
+    turn: Turn,
+    failure: LastFailure,
 }
 
 impl<C> Asked<C> {
     pub(super) fn new(provider: Arc<Renewable<C>>, source: &'static str, hint: String) -> Asked<C> {
-        Asked { provider, source, hint, had: AtomicBool::new(false) }
+        Asked { provider, source, hint, state: Mutex::default() }
     }
 }
 
-impl<C: Send + Sync> Access for Asked<C> {
-    fn prepare(&self) -> Result<(), AccessError> {
+impl<C: Send + Sync> Asked<C> {
+    fn state(&self) -> MutexGuard<'_, AskedState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ask(&self, had: bool) -> Result<(), AccessError> {
         match wait(self.provider.get_credential()) {
-            Ok(Ok(_)) => {
-                self.had.store(true, Ordering::Relaxed);
-                Ok(())
-            }
+            Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => {
                 let broken = broken_below(&error);
                 let reason = broken.as_ref().map(|broken| format!(": {broken}")).unwrap_or_default();
                 let text = format!("{}{reason}", self.source);
-                let situation = missing(broken.as_ref(), self.had.load(Ordering::Relaxed));
+                let situation = missing(broken.as_ref(), had);
                 Err(AccessError { situation, text, remedy: Some(self.hint.clone()) })
             }
             Err(situation) => Err(AccessError { situation, text: situation.to_string(), remedy: None }),
         }
     }
 
-    fn renew(&self) {
-        self.provider.forget();
+    fn ask_once(&self, state: &mut AskedState, asked: Instant) -> Result<Turn, AccessError> {
+        state.failure.since(asked)?;
+        let outcome = self.ask(state.had);
+        state.failure.keep(outcome)?;
+        state.had = true;
+        Ok(state.turn)
+    }
+}
+
+impl<C: Send + Sync> Access for Asked<C> {
+    fn prepare(&self) -> Result<Turn, AccessError> {
+        let asked = Instant::now();
+        self.ask_once(&mut self.state(), asked)
+    }
+
+    fn renew(&self, refused: Turn) -> Result<Turn, AccessError> {
+        let asked = Instant::now();
+        let mut state = self.state();
+        if state.turn == refused {
+            self.provider.forget();
+            state.turn += 1;
+        }
+        self.ask_once(&mut state, asked)
     }
 
     fn source(&self) -> String {
@@ -201,6 +257,8 @@ struct Held {
     found: Option<Found>,
     /// Whether there were some already.
     had: bool,
+    turn: Turn,
+    failure: LastFailure,
 }
 
 #[derive(Clone, Copy)]
@@ -286,6 +344,32 @@ impl AwsAccess {
         }
     }
 
+    fn prepare_once(&self, held: &mut Held, asked: Instant) -> Result<Turn, AccessError> {
+        held.failure.since(asked)?;
+        let outcome = self.prepare_held(held);
+        held.failure.keep(outcome)?;
+        Ok(held.turn)
+    }
+
+    fn prepare_held(&self, held: &mut Held) -> Result<(), AccessError> {
+        if held.endpoint.is_some() {
+            return self.ask_endpoint(held);
+        }
+        match held.until {
+            Some(Until::Always) => Ok(()),
+            Some(Until::Moment(moment)) if Instant::now() < moment => Ok(()),
+            None => self.fetch(held),
+            Some(Until::Moment(_)) => match (self.fetch(held), held.expires.map(left)) {
+                // What is at hand serves to its end; the attempts before that come less and less far apart.
+                (Err(_), Some(Some(left))) => {
+                    held.until = Some(Until::Moment(Instant::now() + left / 4));
+                    Ok(())
+                }
+                (other, _) => other,
+            },
+        }
+    }
+
     /// That an endpoint gave nothing: told by its name if it is there for sure.
     fn refused(&self, held: &Held, broken: Option<&Broken>) -> AccessError {
         let Some(found) = &held.found else { return self.search.nothing().into() };
@@ -309,27 +393,24 @@ impl AwsAccess {
     }
 }
 
+/// The time until `end`, if it is still to come.
+fn left(end: SystemTime) -> Option<Duration> {
+    end.duration_since(SystemTime::now()).ok()
+}
+
 impl Access for AwsAccess {
-    fn prepare(&self) -> Result<(), AccessError> {
-        let mut held = self.held();
-        if held.endpoint.is_some() {
-            return self.ask_endpoint(&mut held);
-        }
-        match held.until {
-            Some(Until::Always) => Ok(()),
-            Some(Until::Moment(moment)) if Instant::now() < moment => Ok(()),
-            None => self.fetch(&mut held),
-            Some(Until::Moment(_)) => match self.fetch(&mut held) {
-                // What is at hand serves to its end.
-                Err(_) if held.expires.is_some_and(|end| SystemTime::now() < end) => Ok(()),
-                other => other,
-            },
-        }
+    fn prepare(&self) -> Result<Turn, AccessError> {
+        let asked = Instant::now();
+        self.prepare_once(&mut self.held(), asked)
     }
 
-    fn renew(&self) {
+    fn renew(&self, refused: Turn) -> Result<Turn, AccessError> {
+        let asked = Instant::now();
         let mut held = self.held();
-        *held = Held { had: held.had, ..Held::default() };
+        if held.turn == refused {
+            *held = Held { had: held.had, turn: refused + 1, ..Held::default() };
+        }
+        self.prepare_once(&mut held, asked)
     }
 
     fn source(&self) -> String {

@@ -5,6 +5,7 @@ mod credentials;
 mod endpoints;
 mod http;
 mod proxied;
+mod renewal;
 mod s3;
 mod ssh;
 mod tls;
