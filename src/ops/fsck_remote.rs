@@ -9,9 +9,11 @@ use crate::ops::share::gather::{Item, Selection, gather};
 use crate::ops::share::{self, Access, FromCache};
 use crate::ops::{OpError, OutputError};
 use crate::remote::check::{self, Lost, RemoteCheck};
+use crate::remote::error::Error as RemoteError;
 use crate::remote::mend;
 use crate::remote::names::{PACKS, RootRecordName};
 use crate::remote::records::Root;
+use crate::remote::salvage::salvage;
 use crate::remote::transfer::plan::plan_push;
 use crate::remote::transfer::push::PushRequest;
 use crate::remote::transfer::{self, RecordSource};
@@ -64,6 +66,8 @@ pub struct FsckRemoteReport {
     pub lost: Vec<String>,
     /// Records that were sent again.
     pub sent: u64,
+    /// Good records of damaged packs that were copied into new ones.
+    pub copied: u64,
     /// What is wrong, by output.
     #[serde(skip)]
     pub failed: Vec<(RepoPath, OpError)>,
@@ -71,8 +75,8 @@ pub struct FsckRemoteReport {
 
 /// Reads the remote's lists, indexes, root records and pages, and as much data as asked for.
 ///
-/// With `repair` the index is made again for what none names, and what is damaged or lost is sent again as
-/// far as this cache has it. Nothing is deleted.
+/// With `repair` the index is made again for what none names, what is good in a damaged pack is copied into
+/// a new one, and what is damaged or lost is sent again as far as this cache has it. Nothing is deleted.
 pub fn run(
     repo: &Repo,
     options: &FsckRemoteOptions,
@@ -81,16 +85,20 @@ pub fn run(
     let name = options.remote.as_deref();
     let mut to = share::open(repo, name, Access::Inspect, reporter)?;
     let mut found = check::check(&mut to.remote, options.read_data, reporter)?;
-    let mut sent = 0;
+    let (mut sent, mut copied) = (0, 0);
+    // Whoever has the data sends it again with his next push.
+    mend::note_damage(&to.remote, &found.bad);
     if options.repair && !found.is_clean() {
         mend::index_unknown_packs(&mut to.remote)?;
-        mend::note_damage(&to.remote, &found.bad);
         sent = send_again(repo, name, &found, reporter)?;
+        // What was sent need not be copied.
+        to.remote.refresh(reporter).map_err(RemoteError::from)?;
+        copied = salvage(&mut to.remote, &found)?;
         say_needs_again(repo, &to, &found, reporter)?;
         to = share::open(repo, name, Access::Inspect, reporter)?;
         found = check::check(&mut to.remote, options.read_data, reporter)?;
     }
-    report(repo, &to.name, found, sent, reporter)
+    Ok(FsckRemoteReport { copied, sent, ..report(repo, &to.name, found, reporter)? })
 }
 
 /// Has this clone say again what it needs, where what it said is damaged or gone.
@@ -148,7 +156,6 @@ fn report(
     repo: &Repo,
     remote: &str,
     found: RemoteCheck,
-    sent: u64,
     reporter: &dyn Reporter,
 ) -> Result<FsckRemoteReport, OpError> {
     let mut report = FsckRemoteReport {
@@ -159,7 +166,6 @@ fn report(
         roots: found.roots,
         records: found.records,
         unindexed: found.unindexed.len() as u64,
-        sent,
         ..FsckRemoteReport::default()
     };
     let outputs: HashMap<ContentId, RepoPath> = gather(repo, &Selection::default(), reporter)?

@@ -6,6 +6,7 @@ use crate::model::digest::{Digest, Domain, Hasher, PackId};
 use crate::model::object::{RecordKey, RecordKind};
 use crate::model::recipe;
 use crate::pack::format::{self, Codec, ENTRY_LEN, HEADER_LEN, RECORD_LEN, TRAILER_LEN, TableEntry, Trailer};
+use crate::pack::writer::seal;
 use crate::pack::{Error, codec};
 
 /// Where the table of a pack lies, from its last [`TRAILER_LEN`] bytes and its length.
@@ -120,4 +121,12 @@ pub fn walk_records(bytes: &[u8]) -> Vec<TableEntry> {
         found.push(entry);
     }
     found
+}
+
+/// The records of the pack `id` where its table cannot be read: what [`walk_records`] finds, if that gives
+/// the pack its name, so that nothing is missing.
+pub fn recover_table(bytes: &[u8], id: PackId) -> Option<Vec<TableEntry>> {
+    let header = bytes.get(..HEADER_LEN)?.try_into().ok()?;
+    let (sealed, _) = seal(header, walk_records(bytes)).ok()?;
+    (sealed.id == id).then_some(sealed.entries)
 }

@@ -5,8 +5,10 @@ use std::collections::{BTreeSet, HashSet};
 
 use crate::model::digest::PackId;
 use crate::model::object::RecordKey;
+use crate::pack::format::{MAX_PACK, TableEntry};
+use crate::pack::reader::recover_table;
 use crate::pack::segment::{Segment, SegmentBuilder, SegmentName};
-use crate::remote::backend::{list_sorted, write};
+use crate::remote::backend::{Listed, list_sorted, read, write};
 use crate::remote::census;
 use crate::remote::error::{Cause, Error};
 use crate::remote::merge::MAX_PUT_ENTRIES;
@@ -22,7 +24,7 @@ const MAX_NOTES: usize = 256;
 /// Adds what stands in packs that the catalogue does not know, and writes it to the remote in place of
 /// the segments that cannot be read, if this user may; false if there is no such pack.
 ///
-/// A pack whose table is damaged too is left out. Fails where the remote cannot be read.
+/// A pack whose table is damaged too is read whole, and left out if its records do not tell either. Fails where the remote cannot be read.
 pub(crate) fn index_unknown_packs(remote: &mut Remote) -> Result<bool, Error> {
     let own_fault = |error| Error::Source(Cause::new(error));
     // A segment of a part of all hashes does not name all that is in its packs.
@@ -92,7 +94,7 @@ struct Tables {
     /// As many parts as become segments.
     builders: Vec<SegmentBuilder>,
     packs: u64,
-    /// Packs whose tables are damaged.
+    /// Packs whose tables are damaged, and cannot be told from the records.
     unreadable: Vec<PackId>,
 }
 
@@ -107,10 +109,13 @@ fn read_tables(remote: &Remote, known: &HashSet<PackId>) -> Result<Tables, Error
         let entries = match census::table(remote.backend(), &pack) {
             Ok(entries) => entries,
             Err(error) if error.is_not_found() => continue,
-            Err(error) if error.is_absence() => {
-                tables.unreadable.push(id);
-                continue;
-            }
+            Err(error) if error.is_absence() => match recover(remote, &pack, id)? {
+                Some(entries) => entries,
+                None => {
+                    tables.unreadable.push(id);
+                    continue;
+                }
+            },
             Err(error) => return Err(error.into()),
         };
         tables.packs += 1;
@@ -124,6 +129,15 @@ fn read_tables(remote: &Remote, known: &HashSet<PackId>) -> Result<Tables, Error
         }
     }
     Ok(tables)
+}
+
+/// What a damaged table said, from the records themselves: the whole pack is read.
+fn recover(remote: &Remote, pack: &Listed, id: PackId) -> Result<Option<Vec<TableEntry>>, Error> {
+    match read(remote.backend(), &pack.key, MAX_PACK) {
+        Ok(bytes) => Ok(recover_table(&bytes, id)),
+        Err(error) if error.is_absence() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Leaves a note about each record that is good nowhere, so that whoever still has the bytes sends

@@ -29,6 +29,7 @@ mod pushed;
 pub mod records;
 pub mod registry;
 pub mod retry;
+pub(crate) mod salvage;
 pub mod sftp;
 mod state;
 pub mod transfer;

@@ -44,7 +44,8 @@ pub(crate) struct FsckArgs {
         value_parser = percent
     )]
     read_data: Option<u8>,
-    /// Index again what no index names, and send again what is damaged or lost and this clone has
+    /// Index again what no index names, copy what is good in damaged packs, and send again what is lost and
+    /// this clone has
     #[arg(long, requires = "remote")]
     repair: bool,
     #[command(flatten)]
@@ -163,6 +164,10 @@ impl RemoteReport {
         let report = &self.report;
         if report.sent > 0 {
             out.good("Sent").put(format!(" {} again.", count(report.sent, "record"))).end();
+        }
+        if report.copied > 0 {
+            let records = count(report.copied, "record");
+            out.good("Copied").put(format!(" {records} out of damaged packs.")).end();
         }
         for object in &report.damaged {
             out.bad("damaged").put(" ").name(&object.key).put(": ").put(&object.why).end();

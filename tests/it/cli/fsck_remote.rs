@@ -68,7 +68,7 @@ fn what_is_lost_is_found_and_sent_again() {
             let pack = stored(env, "pk").pop().expect("a pack");
             let bytes = fs::read(&pack).expect("it is there");
             fs::remove_file(&pack).expect("it can be removed");
-            fs::write(&pack, &bytes[..bytes.len() - 9]).expect("it can be written");
+            fs::write(&pack, &bytes[..bytes.len() / 2]).expect("it can be written");
         }),
         ("bytes in a pack", |env| {
             let pack = stored(env, "pk").pop().expect("a pack");
@@ -97,6 +97,48 @@ fn what_is_lost_is_found_and_sent_again() {
         assert!(texts(&report["lost"]).is_empty(), "{what}: {report}");
         let is_told = report["damaged"].as_array().is_some_and(|damaged| !damaged.is_empty());
         assert!(!(by_the_index && is_told), "what was replaced serves nobody: {report}");
+        env.mlv(&["fsck", "--remote", "--read-data"]).success();
+        fresh.mlv(&["pull"]).success();
+        assert_eq!(fresh.snapshot(), env.snapshot(), "{what}");
+    }
+}
+
+// R4: records that are good come out of a pack whose table or end is not, also without the data, and once.
+#[test]
+fn what_is_good_in_a_damaged_pack_is_copied() {
+    let base = pushed();
+    let cut = |env: &TestEnv| {
+        let pack = stored(env, "pk").pop().expect("a pack");
+        let bytes = fs::read(&pack).expect("it is there");
+        fs::remove_file(&pack).expect("it can be removed");
+        fs::write(&pack, &bytes[..bytes.len() - 9]).expect("it can be written");
+    };
+    let spoil_table = |env: &TestEnv| {
+        let pack = stored(env, "pk").pop().expect("a pack");
+        let len = fs::metadata(&pack).expect("it is there").len() as usize;
+        flip(&pack, len - 100);
+    };
+    let spoil_start = |env: &TestEnv| flip(&stored(env, "pk").pop().expect("a pack"), 20);
+    for (what, spoil, loses) in [
+        ("its end", &cut as &dyn Fn(&TestEnv), true),
+        ("its table", &spoil_table, false),
+        ("its header", &spoil_start, false),
+    ] {
+        let env = base.duplicate();
+        spoil(&env);
+        let fresh = env.clone_to("fresh");
+        let found = fresh.mlv(&["fsck", "--remote", "--read-data", "--json"]);
+        assert_eq!(found.exit_code(), if loses { 5 } else { 0 }, "{what}: {found}");
+        assert_eq!(found.json()["damaged"].as_array().map(Vec::len), Some(1), "{what}: {found}");
+        let packs = stored(&env, "pk").len();
+        let report = fresh.json(&["fsck", "--remote", "--read-data", "--repair"]);
+        assert!(report["copied"].as_u64() > Some(1), "{what}: {report}");
+        assert_eq!((report["sent"].as_u64(), stored(&env, "pk").len()), (Some(0), packs + 1), "{what}");
+        let again = fresh.json(&["fsck", "--remote", "--read-data", "--repair"]);
+        assert_eq!((again["copied"].as_u64(), stored(&env, "pk").len()), (Some(0), packs + 1), "{what}");
+        // The damaged pack serves nobody now.
+        fs::remove_file(env.root().join("remote").join(again["damaged"][0]["key"].as_str().expect("a key")))
+            .expect("it can be removed");
         env.mlv(&["fsck", "--remote", "--read-data"]).success();
         fresh.mlv(&["pull"]).success();
         assert_eq!(fresh.snapshot(), env.snapshot(), "{what}");
@@ -289,10 +331,12 @@ fn index_is_made_again_from_the_packs() {
     }
     let env = pushed();
     env.mlv(&["remote", "reindex", "nosuch"]).code(2);
-    flip(
-        &stored(&env, "pk")[0],
-        fs::metadata(&stored(&env, "pk")[0]).expect("it is there").len() as usize - 100,
-    );
+    let pack = &stored(&env, "pk")[0];
+    flip(pack, fs::metadata(pack).expect("it is there").len() as usize - 100);
+    // The records tell what its table said.
+    let report = env.json(&["remote", "reindex"]);
+    assert!(texts(&report["unreadable"]).is_empty() && report["replaced"].as_u64() > Some(0), "{report}");
+    flip(pack, 20);
     let report = env.json(&["remote", "reindex"]);
     assert_eq!((texts(&report["unreadable"]).len(), report["replaced"].as_u64()), (1, Some(0)), "{report}");
 }
