@@ -77,6 +77,18 @@ impl Sent {
     }
 }
 
+/// Where the index of what has arrived is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Remains {
+    /// On the remote, where all find it.
+    There,
+    /// In this clone, whose next push puts it there.
+    Here,
+}
+
+/// Gets packs that have arrived and stand in no segment yet.
+pub(super) type Checkpoint<'a> = dyn FnMut(&[SealedPack], Remains) -> Result<(), Error> + 'a;
+
 /// Everything that the threads share.
 pub(super) struct Packing<'a> {
     pub(super) backend: &'a dyn Backend,
@@ -121,11 +133,7 @@ impl Packing<'_> {
     /// Sends `load`; calls `checkpoint` with the packs that arrived since the last time.
     ///
     /// Every pack that is named to `checkpoint` is durable (I2).
-    pub(super) fn run(
-        &self,
-        load: &Load,
-        checkpoint: &mut dyn FnMut(&[SealedPack]) -> Result<(), Error>,
-    ) -> Result<Sent, Error> {
+    pub(super) fn run(&self, load: &Load, checkpoint: &mut Checkpoint<'_>) -> Result<Sent, Error> {
         let local = self.backend.round_trip() == RoundTrip::Local;
         let budget = Budget::new(if local { BUDGET_LOCAL } else { BUDGET_NETWORK });
         let shared = Shared {
@@ -156,10 +164,13 @@ impl Packing<'_> {
             shared.assemble(&filled, &packs, &tail, checkpoint);
         });
         let state = shared.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        // What arrived is of use to the next push, also where this one was interrupted; a remote that
-        // fails is not asked for more.
-        let is_asked = !matches!(state.error, Some(Error::Backend(_)));
-        let noted = if state.arrived.is_empty() || !is_asked { Ok(()) } else { checkpoint(&state.arrived) };
+        // R15: what arrived is of use to the next push. A remote that fails is not asked for more, nor is a
+        // user kept who wants to stop.
+        let remains = match &state.error {
+            Some(Error::Backend(_) | Error::Interrupted) => Remains::Here,
+            _ => Remains::There,
+        };
+        let noted = if state.arrived.is_empty() { Ok(()) } else { checkpoint(&state.arrived, remains) };
         if let Some(error) = state.error {
             return Err(error);
         }
@@ -212,7 +223,7 @@ impl<'a> Shared<'a> {
         filled: &Receiver<Parcel<'b>>,
         packs: &Sender<Ready<'b>>,
         tail: &Mutex<Option<Parcel<'b>>>,
-        checkpoint: &mut dyn FnMut(&[SealedPack]) -> Result<(), Error>,
+        checkpoint: &mut Checkpoint<'_>,
     ) {
         let mut building = Building::new();
         let mut last_checkpoint = Instant::now();
@@ -259,11 +270,7 @@ impl<'a> Shared<'a> {
         }
     }
 
-    fn checkpoint_if_due(
-        &self,
-        last: &mut Instant,
-        checkpoint: &mut dyn FnMut(&[SealedPack]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    fn checkpoint_if_due(&self, last: &mut Instant, checkpoint: &mut Checkpoint<'_>) -> Result<(), Error> {
         let due = {
             let mut state = lock(&self.state);
             let many = state.arrived.len() >= CHECKPOINT_PACKS;
@@ -274,7 +281,7 @@ impl<'a> Shared<'a> {
             return Ok(());
         }
         *last = Instant::now();
-        checkpoint(&due)
+        checkpoint(&due, Remains::There)
     }
 
     fn send(&self, ready: &Receiver<Ready<'_>>) {

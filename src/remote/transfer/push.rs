@@ -19,7 +19,7 @@ use crate::remote::open::Remote;
 use crate::remote::pushed::Pushed;
 use crate::remote::records::{CommitName, Root};
 use crate::remote::transfer::RecordSource;
-use crate::remote::transfer::packing::{Load, Packing, Sent};
+use crate::remote::transfer::packing::{Load, Packing, Remains, Sent};
 use crate::remote::transfer::packs::Packs;
 use crate::remote::transfer::plan::{Assessment, Facts, PushPlan, assess};
 use crate::remote::transfer::settle::{look_at, put_root_record};
@@ -119,6 +119,7 @@ struct Own {
 
 impl Push<'_> {
     fn carry_out(&mut self, mut assessment: Assessment, request: &PushRequest) -> Result<(), Error> {
+        self.put_pending()?;
         for round in 0..ROUNDS {
             self.send(&assessment.load)?;
             // I2: the record after all that it needs, and before the look for marks.
@@ -143,6 +144,19 @@ impl Push<'_> {
         Err(Error::NotSettling { place: self.remote.place(), rounds: ROUNDS })
     }
 
+    /// Puts the segments that an interrupted push left here over packs that had arrived (R15).
+    fn put_pending(&self) -> Result<(), Error> {
+        let Some(unfinished) = Unfinished::load(&self.remote.state) else { return Ok(()) };
+        let catalog = &self.remote.catalog;
+        let pending = catalog
+            .held()
+            .filter(|(name, _)| unfinished.segments.contains(name) && !catalog.listed().contains_key(name));
+        for (name, segment) in pending {
+            write(self.remote.backend(), &segment_key(name), segment.as_bytes())?;
+        }
+        Ok(())
+    }
+
     /// Sends what is missing: packs, then the segments over them (P2, P3).
     fn send(&mut self, load: &Load) -> Result<(), Error> {
         if load.records.is_empty() && load.files.is_empty() {
@@ -158,7 +172,6 @@ impl Push<'_> {
             .map(|index| self.wants.wants()[*index as usize].size)
             .sum();
         let mut unfinished = self.begin(total);
-        let mut noted = 0;
         let meter = self.reporter.meter(Task { verb: "Uploading", unit: Unit::Bytes, total: Some(total) });
         let packing = Packing {
             backend: self.remote.backend(),
@@ -168,15 +181,18 @@ impl Push<'_> {
             meter: &*meter,
             threads: self.remote.threads(),
         };
-        let sent = packing.run(load, &mut |packs| {
-            let outcome = put_segments(self.remote.backend(), packs, &mut segments);
-            for (name, segment) in &segments[noted..] {
-                self.remote.state.save_segment(name, segment.as_bytes());
-                unfinished.segments.insert(*name);
+        let sent = packing.run(load, &mut |packs, remains| {
+            for (name, segment) in build_segments(packs)? {
+                // Here first: if the remote fails, the next push puts it there.
+                self.remote.state.save_segment(&name, segment.as_bytes());
+                unfinished.segments.insert(name);
+                unfinished.save(&self.remote.state);
+                if remains == Remains::There {
+                    write(self.remote.backend(), &segment_key(&name), segment.as_bytes())?;
+                }
+                segments.push((name, segment));
             }
-            noted = segments.len();
-            unfinished.save(&self.remote.state);
-            outcome
+            Ok(())
         })?;
         meter.finish();
         self.note(load, sent, segments)
@@ -297,12 +313,22 @@ impl Push<'_> {
     }
 }
 
-/// Writes the segments over packs that arrived: one, or more where one would be too long.
+/// Writes the segments over packs that arrived.
 pub(crate) fn put_segments(
     backend: &dyn Backend,
     packs: &[SealedPack],
     put: &mut Vec<(SegmentName, Segment)>,
 ) -> Result<(), Error> {
+    for (name, segment) in build_segments(packs)? {
+        write(backend, &segment_key(&name), segment.as_bytes())?;
+        put.push((name, segment));
+    }
+    Ok(())
+}
+
+/// The segments over packs: one, or more where one would be too long.
+fn build_segments(packs: &[SealedPack]) -> Result<Vec<(SegmentName, Segment)>, Error> {
+    let mut segments = Vec::new();
     let mut rest = packs;
     while !rest.is_empty() {
         let mut entries = 0;
@@ -314,10 +340,10 @@ pub(crate) fn put_segments(
         let (these, after) = rest.split_at(within.count());
         let mut builder = SegmentBuilder::new();
         these.iter().for_each(|pack| builder.add_pack(pack.id, pack.len, &pack.entries));
-        put.extend(put_segment(backend, &builder, 0, (0, 0))?);
+        segments.extend(build_segment(&builder, 0, (0, 0))?);
         rest = after;
     }
-    Ok(())
+    Ok(segments)
 }
 
 /// Builds and writes one segment; nothing if it would have no entry.
@@ -327,9 +353,20 @@ pub(crate) fn put_segment(
     tier: u8,
     range: (u8, u32),
 ) -> Result<Option<(SegmentName, Segment)>, Error> {
+    let built = build_segment(builder, tier, range)?;
+    if let Some((name, segment)) = &built {
+        write(backend, &segment_key(name), segment.as_bytes())?;
+    }
+    Ok(built)
+}
+
+fn build_segment(
+    builder: &SegmentBuilder,
+    tier: u8,
+    range: (u8, u32),
+) -> Result<Option<(SegmentName, Segment)>, Error> {
     let own_fault = |error| Error::Source(Cause::new(error));
     let built = builder.build(tier, range, crate::fs::random_bytes()).map_err(own_fault)?;
     let Some((name, bytes)) = built else { return Ok(None) };
-    write(backend, &segment_key(&name), &bytes)?;
     Ok(Some((name, Segment::parse(bytes).map_err(own_fault)?)))
 }

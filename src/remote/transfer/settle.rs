@@ -24,6 +24,9 @@ use crate::report::Reporter;
 /// How long a collector keeps what a record of a clone names, and no less.
 pub(crate) const KEEP_WINDOW: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// Answers tell the time in whole seconds, listings in fractions of them (RFC 9110 §5.6.7).
+const CLOCK_STEP: Duration = Duration::from_secs(1);
+
 /// Does what is left of a push of which all was there when one ended before; `None` where that does not
 /// settle it, and a plan has to be made.
 pub fn push_again(
@@ -78,9 +81,8 @@ pub(super) fn put_root_record(remote: &Remote, request: &PushRequest) -> Result<
         let is_same = name.key() == line.key && bytes.len() as u64 == line.size;
         // R22: both times are the store's. A record from the future is not young.
         let is_young = || {
-            Ok::<_, Error>(
-                backend.now()?.duration_since(line.modified).is_ok_and(|age| age < KEEP_WINDOW / 2),
-            )
+            let now = backend.now()? + CLOCK_STEP;
+            Ok::<_, Error>(now.duration_since(line.modified).is_ok_and(|age| age < KEEP_WINDOW / 2))
         };
         if is_same && !request.renew && is_young()? {
             return Ok(());
