@@ -209,6 +209,20 @@ fn line_options(spec: &RemoteSpec, bundle: Option<Bundle>) -> LineOptions {
     options
 }
 
+/// Refuses an address that the vendor's client, which expects a good one, could not be given.
+///
+/// It is not repeated: a password may stand in it.
+fn check_endpoint(spec: &RemoteSpec, endpoint: &str) -> Result<(), SpecError> {
+    let unusable = |reason: &str| {
+        spec.unusable("endpointurl", format!("it is no `http://HOST:PORT` or `https://…`: {reason}"))
+    };
+    let url = reqwest::Url::parse(endpoint).map_err(|error| unusable(&error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(unusable("another scheme"));
+    }
+    endpoint.parse::<http::Uri>().map(drop).map_err(|error| unusable(&error.to_string()))
+}
+
 fn open_line(spec: &RemoteSpec, options: &LineOptions) -> Result<Line, SpecError> {
     Line::new(options).map_err(|bad| SpecError::Certificates {
         name: spec.name.clone(),

@@ -6,7 +6,7 @@ use object_store::azure::MicrosoftAzureBuilder;
 
 use super::access::{Access, Asked, Renewable, Unmanaged};
 use super::s3::no_retry;
-use super::{BucketBackend, bucket_and_prefix, line_options, open_line};
+use super::{BucketBackend, bucket_and_prefix, check_endpoint, line_options, open_line};
 use crate::remote::credentials::{in_path, variable};
 use crate::remote::registry::{RemoteSpec, SpecError};
 
@@ -57,6 +57,7 @@ pub(crate) fn open_azure(spec: &RemoteSpec) -> Result<BucketBackend, SpecError> 
         .with_retry(no_retry())
         .with_http_connector(line.clone());
     if let Some(endpoint) = &account.endpoint {
+        check_endpoint(spec, endpoint)?;
         builder = builder.with_endpoint(endpoint.clone());
     }
     // R12: whoever writes the tracked file would be sent what opens the account. A key only signs.
@@ -69,10 +70,7 @@ pub(crate) fn open_azure(spec: &RemoteSpec) -> Result<BucketBackend, SpecError> 
     let (store, access): (_, Box<dyn Access>) = match spec.flag("allow_anonymous_login") {
         true => (builder.build().map_err(|_| unusable())?, Box::new(Unmanaged(source))),
         false => {
-            let hint = format!(
-                "log in with `az login`, or `mlv remote modify --local {} account_key KEY`",
-                spec.name
-            );
+            let hint = hint(spec, &account);
             let plain = builder.clone();
             let make = move || Some(Arc::clone(plain.clone().build().ok()?.credentials()));
             let provider = Renewable::new(Box::new(make)).ok_or_else(unusable)?;
@@ -82,6 +80,20 @@ pub(crate) fn open_azure(spec: &RemoteSpec) -> Result<BucketBackend, SpecError> 
         }
     };
     Ok(BucketBackend::new(Box::new(store), line, access, prefix, spec))
+}
+
+/// What to do where the credentials do not serve, or there are none.
+fn hint(spec: &RemoteSpec, account: &Account) -> String {
+    let modify = format!("mlv remote modify --local {}", spec.name);
+    match account {
+        Account { key: None, sas: Some(_), source: "environment", .. } => {
+            "put a new signature into `AZURE_STORAGE_SAS_TOKEN`".to_owned()
+        }
+        Account { key: None, sas: Some(_), .. } => {
+            format!("get a new signature: `{modify} sas_token TOKEN`")
+        }
+        _ => format!("log in with `az login`, or `{modify} account_key KEY`"),
+    }
 }
 
 fn account(spec: &RemoteSpec) -> Result<Account, SpecError> {

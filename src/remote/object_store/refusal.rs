@@ -29,7 +29,10 @@ impl Refusal {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let code =
             element(&body, "Code").or_else(|| header("x-ms-error-code")).or_else(|| json(&body, "error"));
-        let message = element(&body, "Message").or_else(|| json(&body, "error_description"));
+        // Azure says only there that a signature has ended.
+        let detail = element(&body, "AuthenticationErrorDetail");
+        let message =
+            detail.or_else(|| element(&body, "Message")).or_else(|| json(&body, "error_description"));
         Refusal {
             status,
             code: code.unwrap_or_default(),
@@ -63,6 +66,9 @@ impl Refusal {
             | "AuthenticationRequired"
             | "invalid_token"
             | "InvalidAuthenticationInfo" => {
+                return Situation::CredentialsExpired;
+            }
+            "AuthenticationFailed" if self.message.contains("not valid in the specified time frame") => {
                 return Situation::CredentialsExpired;
             }
             "RequestTimeTooSkewed" => return Situation::ClockSkew,

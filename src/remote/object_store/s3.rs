@@ -7,7 +7,7 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvide
 
 use super::access::{Access, AwsAccess, Unmanaged};
 use super::line::{Bundle, Line, LineOptions};
-use super::{BucketBackend, bucket_and_prefix, line_options, open_line};
+use super::{BucketBackend, bucket_and_prefix, check_endpoint, line_options, open_line};
 use crate::model::secret::Secret;
 use crate::remote::credentials::{AwsKeys, AwsSearch, Found, variable};
 use crate::remote::registry::{RemoteSpec, SpecError};
@@ -44,7 +44,7 @@ pub(crate) fn open_s3(spec: &RemoteSpec) -> Result<BucketBackend, SpecError> {
     let bundle = bundle(&search);
     let line = open_line(spec, &line_options(spec, bundle.clone()))?;
     let region = region(spec, &search);
-    let endpoint = endpoint(spec, &search, &region, &bucket);
+    let endpoint = endpoint(spec, &search, &region, &bucket)?;
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(&bucket)
         .with_region(&region)
@@ -117,11 +117,14 @@ fn region(spec: &RemoteSpec, search: &AwsSearch) -> String {
 }
 
 /// The URL that keys are appended to: the bucket is in its host or in its path.
-fn endpoint(spec: &RemoteSpec, search: &AwsSearch, region: &str, bucket: &str) -> String {
+fn endpoint(spec: &RemoteSpec, search: &AwsSearch, region: &str, bucket: &str) -> Result<String, SpecError> {
     let named = spec.option("endpointurl").map(str::to_owned);
     let named = named.or_else(|| variable("AWS_ENDPOINT_URL_S3")).or_else(|| variable("AWS_ENDPOINT_URL"));
     let named = named.or_else(|| search.setting("endpoint_url"));
     let style = spec.option("addressing_style").map(str::to_owned);
+    if style.as_deref().is_some_and(|style| !matches!(style, "virtual" | "path" | "auto")) {
+        return Err(spec.unusable("addressing_style", "it is `virtual`, `path` or `auto`"));
+    }
     let style = style.or_else(|| search.setting("s3.addressing_style")).unwrap_or_default();
     let is_virtual = match style.as_str() {
         "virtual" => true,
@@ -136,7 +139,20 @@ fn endpoint(spec: &RemoteSpec, search: &AwsSearch, region: &str, bucket: &str) -
     });
     let server = server.trim_end_matches('/');
     let (scheme, host) = server.split_once("://").unwrap_or((scheme, server));
-    if is_virtual { format!("{scheme}://{bucket}.{host}") } else { format!("{scheme}://{host}/{bucket}") }
+    check_endpoint(spec, &format!("{scheme}://{host}"))?;
+    let endpoint = match is_virtual {
+        true => format!("{scheme}://{bucket}.{host}"),
+        false => format!("{scheme}://{host}/{bucket}"),
+    };
+    match reqwest::Url::parse(&endpoint) {
+        Ok(_) => Ok(endpoint),
+        Err(error) if is_virtual => {
+            let reason =
+                format!("`virtual` puts the bucket before the host, which takes none ({error}): `path`");
+            Err(spec.unusable("addressing_style", reason))
+        }
+        Err(error) => Err(spec.unusable("endpointurl", error.to_string())),
+    }
 }
 
 fn encryption(spec: &RemoteSpec, builder: AmazonS3Builder) -> Result<AmazonS3Builder, SpecError> {

@@ -20,11 +20,40 @@ fn spec(url: &str, options: &[(&str, &str)]) -> RemoteSpec {
     }
 }
 
-fn endpoint_of(bucket: &str, region: &str, options: &[(&str, &str)]) -> String {
+fn try_endpoint(bucket: &str, region: &str, options: &[(&str, &str)]) -> Result<String, SpecError> {
     // A profile of its own, so that the files of whoever runs the test do not count.
     let options = [options, &[("configpath", "/none"), ("credentialpath", "/none")]].concat();
     let spec = spec("s3://ignored", &options);
     endpoint(&spec, &search(&spec).expect("good options"), region, bucket)
+}
+
+fn endpoint_of(bucket: &str, region: &str, options: &[(&str, &str)]) -> String {
+    try_endpoint(bucket, region, options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+// R13: the vendor's client panics at what is no URL.
+#[test]
+fn addresses_that_are_none_are_refused() {
+    let no_urls = ["http://127.0.0.1:99999", "://", "http://[::1", "http://a b/", "ftp://host"];
+    for bad in no_urls {
+        for (url, options) in [
+            ("s3://data/x", &[("endpointurl", bad)][..]),
+            ("gs://data/x", &[("endpointurl", bad)]),
+            ("azure://data/x", &[("endpointurl", bad), ("account_name", "a")]),
+        ] {
+            match spec(url, options).open(std::path::Path::new("/")) {
+                Ok(_) => panic!("{url}: accepted {bad}"),
+                Err(error) => assert!(error.to_string().contains("endpointurl"), "{error}"),
+            }
+        }
+    }
+    let refused = |options: &[(&str, &str)]| try_endpoint("data", "us-east-1", options).err();
+    for address in ["http://127.0.0.1:9000", "http://[::1]:9000"] {
+        assert!(refused(&[("endpointurl", address)]).is_none());
+        let refused = refused(&[("endpointurl", address), ("addressing_style", "virtual")]);
+        assert!(refused.is_some_and(|error| error.to_string().contains("addressing_style")));
+    }
+    assert!(refused(&[("addressing_style", "sideways")]).is_some());
 }
 
 #[test]

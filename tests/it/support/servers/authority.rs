@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Certificates of one test. The server's is for `localhost`, `store.test` and the names below that.
+/// Certificates of one test. The server's is for `localhost`, `store.test` and the names below that,
+/// and for where Google exchanges tokens.
 pub(crate) struct Authority {
     folder: tempfile::TempDir,
 }
@@ -14,7 +15,7 @@ impl Authority {
         let folder = tempfile::Builder::new().prefix("mlv-authority-").tempdir().expect("a folder");
         let at = folder.path();
         let extensions = "[req]\ndistinguished_name=dn\n[dn]\n[ext]\n\
-            subjectAltName=DNS:localhost,DNS:store.test,DNS:*.store.test\n";
+            subjectAltName=DNS:localhost,DNS:store.test,DNS:*.store.test,DNS:accounts.google.com\n";
         fs::write(at.join("extensions"), extensions).expect("written");
         make(at, "authority", &[]);
         make(at, "stranger", &[]);

@@ -33,9 +33,26 @@ impl Azurite {
         Some(azurite)
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.server.port
+    }
+
     /// The address of the account.
     pub(crate) fn endpoint(&self) -> String {
         format!("{}/{ACCOUNT}", self.server.url())
+    }
+
+    /// A signature of the account that serves until `end`, as `name=value&…`.
+    pub(crate) fn signature(end: &str) -> String {
+        let script = r"
+import base64, hashlib, hmac, sys, urllib.parse
+account, key, end = sys.argv[1:]
+text = f'{account}\nrwdlac\nb\nsco\n\n{end}\n\n\n2018-11-09\n'
+sign = base64.b64encode(hmac.new(base64.b64decode(key), text.encode(), hashlib.sha256).digest()).decode()
+print(urllib.parse.urlencode({'sv': '2018-11-09', 'ss': 'b', 'srt': 'sco', 'sp': 'rwdlac', 'se': end, 'sig': sign}), end='')
+";
+        let made = Command::new("python3").args(["-c", script, ACCOUNT, KEY, end]).output();
+        String::from_utf8(made.expect("python3 runs").stdout).expect("a query is text")
     }
 
     /// A signed request, which the interpreter that installs the servers can make.
