@@ -1,6 +1,6 @@
 //! Remotes as the layers together describe them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::keys::{Kind, near};
 use super::load::expand_home;
@@ -54,6 +54,21 @@ impl Config {
     pub fn remote_names(&self) -> Vec<&str> {
         let names: BTreeSet<&str> = self.entries.iter().filter_map(|entry| entry.key.remote()).collect();
         names.into_iter().collect()
+    }
+
+    /// The names of the remotes that have a URL, in the order in which these stand: in the files of this
+    /// machine and user, then the project's, then this clone's own.
+    pub fn remotes_in_order(&self) -> Vec<&str> {
+        let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+        for (at, entry) in self.entries.iter().enumerate().filter(|(_, entry)| entry.key.info().name == "url")
+        {
+            if let Some(name) = entry.key.remote() {
+                places.insert(name, at);
+            }
+        }
+        let mut names: Vec<&str> = places.keys().copied().collect();
+        names.sort_by_key(|name| places[name]);
+        names
     }
 
     /// The name of the remote that is used where none is named; it may not exist.

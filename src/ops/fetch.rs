@@ -6,10 +6,11 @@ use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
 use crate::model::tree::TreeEntry;
 use crate::ops::share::bring::{self, Brought, Wish};
+use crate::ops::share::elsewhere::{self, Elsewhere};
 use crate::ops::share::gather::{Selection, gather};
-use crate::ops::share::{self, Access};
+use crate::ops::share::{self, Access, NamedRemote};
 use crate::ops::targets::{Filter, FilterOptions};
-use crate::ops::{OpError, held, trees};
+use crate::ops::{OpError, OutputError, held, trees};
 pub use crate::remote::transfer::foresee::FetchCounts;
 use crate::repo::Repo;
 use crate::report::{Event, Reporter};
@@ -54,6 +55,16 @@ pub struct FetchReport {
 
 /// Brings what the cache lacks. What came is verified and durable on return.
 pub fn run(repo: &Repo, options: &FetchOptions, reporter: &dyn Reporter) -> Result<FetchReport, OpError> {
+    run_with(repo, options, &Elsewhere::new(repo, reporter), reporter)
+}
+
+/// The same as a part of a command that may already know other remotes.
+pub(super) fn run_with(
+    repo: &Repo,
+    options: &FetchOptions,
+    elsewhere: &Elsewhere<'_>,
+    reporter: &dyn Reporter,
+) -> Result<FetchReport, OpError> {
     let gathered = gather(repo, &options.selection, reporter)?;
     let mut report = FetchReport { failed: gathered.failed, ..FetchReport::default() };
     // Those that are pulled by hand only come by name.
@@ -65,7 +76,7 @@ pub fn run(repo: &Repo, options: &FetchOptions, reporter: &dyn Reporter) -> Resu
     let runs = gathered.runs.into_iter().filter(|_| options.run_cache && !options.dry_run);
     let runs = by_remote(runs.map(|run| (run.remote, run.key)).collect(), options.remote.as_deref());
     let filter = Filter::new(repo, &options.filter)?;
-    let with = Bringing { repo, options, filter: &filter, reporter };
+    let with = Bringing { repo, options, filter: &filter, elsewhere, reporter };
     for (name, wishes) in groups {
         let keys = runs.iter().find(|(remote, _)| *remote == name).map_or(&[][..], |(_, keys)| keys);
         match with.remote(name.as_deref(), (&wishes, keys), &mut report) {
@@ -88,6 +99,7 @@ struct Bringing<'a> {
     repo: &'a Repo,
     options: &'a FetchOptions,
     filter: &'a Filter,
+    elsewhere: &'a Elsewhere<'a>,
     reporter: &'a dyn Reporter,
 }
 
@@ -98,9 +110,14 @@ impl Bringing<'_> {
         (wishes, runs): (&[Wish], &[RunKey]),
         report: &mut FetchReport,
     ) -> Result<(), OpError> {
-        let mut from = share::open(self.repo, name, Access::Read, self.reporter)?;
+        let mut from = match share::open(self.repo, name, Access::Read, self.reporter) {
+            Err(error) if self.options.remote.is_none() && may_be_elsewhere(&error) => {
+                return self.without_first(name, wishes, error, report);
+            }
+            opened => opened?,
+        };
         let is_whole = self.options.filter.is_empty();
-        if !is_whole || self.options.dry_run {
+        if !is_whole {
             bring::bring_lists(self.repo, &mut from, wishes, self.reporter)?;
         }
         let wishes: Vec<Wish> = if is_whole {
@@ -108,17 +125,23 @@ impl Bringing<'_> {
         } else {
             wishes.iter().filter_map(|wish| self.part(wish)).collect()
         };
+        // Only where the user named none: he may want to know what this one has.
+        let asks_others = self.options.remote.is_none();
         if self.options.dry_run {
-            let (counts, failed) = bring::foresee(self.repo, &mut from, &wishes, self.reporter)?;
-            let sum = report.would_fetch.get_or_insert_default();
-            sum.objects += counts.objects;
-            sum.bytes += counts.bytes;
-            sum.requests += counts.requests;
-            report.failed.extend(failed);
+            let (mut sum, failed) = bring::foresee(self.repo, &mut from, &wishes, self.reporter)?;
+            let mut would = Brought { failed, ..Brought::default() };
+            if asks_others {
+                self.foresee_elsewhere(&from.name, &wishes, &mut would, &mut sum)?;
+            }
+            report.would_fetch.get_or_insert_default().add(sum);
+            report.failed.extend(would.failed);
         } else {
             let mut brought = bring::bring(self.repo, &mut from, &wishes, self.reporter)?;
-            if self.options.remote.is_none() {
-                self.ask_others(&from.name, &wishes, &mut brought)?;
+            if asks_others {
+                let mut ask = |other: &mut NamedRemote, lacking: &[Wish]| {
+                    bring::bring(self.repo, other, lacking, self.reporter)
+                };
+                self.elsewhere.ask(&from.name, &wishes, &mut brought, &mut ask)?;
             }
             bring::bring_runs(self.repo, &mut from, runs, self.reporter)?;
             report.add(brought);
@@ -128,38 +151,55 @@ impl Bringing<'_> {
         Ok(())
     }
 
-    /// Looks on the other remotes for what the remote `first` has lost, and adds it to `brought`.
-    ///
-    /// One that cannot be used is passed over: what is missing is told anyway.
-    fn ask_others(&self, first: &str, wishes: &[Wish], brought: &mut Brought) -> Result<(), OpError> {
-        for name in self.repo.config().remote_names().into_iter().filter(|name| *name != first) {
-            let is_lost = |wish: &&Wish| {
-                let below = |(path, error): &&(RepoPath, OpError)| {
-                    error.is_lost_there() && path.starts_with(&wish.output)
-                };
-                brought.failed.iter().find(below).is_some()
+    /// Brings all from the other remotes, as the one that it belongs to cannot be used; fails with `error`
+    /// where they do not have all.
+    fn without_first(
+        &self,
+        name: Option<&str>,
+        wishes: &[Wish],
+        error: OpError,
+        report: &mut FetchReport,
+    ) -> Result<(), OpError> {
+        let first = self.repo.config().remote(name)?.name;
+        let missing = |wish: &Wish| {
+            let path = wish.output.clone();
+            (path.clone(), OutputError::MissingThere { path, remote: first.clone() }.into())
+        };
+        let failed = wishes.iter().map(missing).collect();
+        let mut brought = Brought { failed, ..Brought::default() };
+        let can_be_asked = !wishes.is_empty() && self.options.filter.is_empty() && !self.options.dry_run;
+        if can_be_asked {
+            let mut ask = |other: &mut NamedRemote, lacking: &[Wish]| {
+                bring::bring(self.repo, other, lacking, self.reporter)
             };
-            let lacking: Vec<Wish> = wishes.iter().filter(is_lost).cloned().collect();
-            if lacking.is_empty() {
-                break;
-            }
-            let found = share::open(self.repo, Some(name), Access::Read, self.reporter)
-                .and_then(|mut from| bring::bring(self.repo, &mut from, &lacking, self.reporter));
-            let found = match found {
-                Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
-                Err(_) => continue,
-                Ok(found) => found,
-            };
-            if found.files + found.pages > 0 {
-                let message = format!(
-                    "not all is on `{first}` or sound there: {} came from `{name}`",
-                    files(found.files)
-                );
-                self.reporter.event(&Event::Warning { message });
-            }
-            brought.add_from_elsewhere(found, &lacking);
+            self.elsewhere.ask(&first, wishes, &mut brought, &mut ask)?;
         }
+        if !can_be_asked || !brought.failed.is_empty() {
+            return Err(error);
+        }
+        let message = format!("`{first}` cannot be used ({error}); all came from other remotes");
+        self.reporter.event(&Event::Warning { message });
+        report.remote = first;
+        report.add(brought);
         Ok(())
+    }
+
+    /// Counts in `sum` what would come from other remotes of what `would` says to be lost on `first`.
+    fn foresee_elsewhere(
+        &self,
+        first: &str,
+        wishes: &[Wish],
+        would: &mut Brought,
+        sum: &mut FetchCounts,
+    ) -> Result<(), OpError> {
+        let mut lost = elsewhere::lost_parts(wishes, &would.failed);
+        let mut ask = |other: &mut NamedRemote, _: &[Wish]| {
+            let (counts, failed) = bring::foresee(self.repo, other, &lost, self.reporter)?;
+            sum.add(counts);
+            lost = elsewhere::lost_parts(&lost, &failed);
+            Ok(Brought { failed, ..Brought::default() })
+        };
+        self.elsewhere.ask(first, wishes, would, &mut ask)
     }
 
     /// The part of a wish that the filter takes, if there is one.
@@ -172,8 +212,9 @@ impl Bringing<'_> {
     }
 }
 
-fn files(count: u64) -> String {
-    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
+/// Whether it says that the remote is gone or does not answer, so that another may have what it had.
+fn may_be_elsewhere(error: &OpError) -> bool {
+    matches!(error.kind(), ErrorKind::Network | ErrorKind::Throttled | ErrorKind::NotFound)
 }
 
 /// The paths inside an output, of those in `inside`, that `filter` takes (none: all of it); nothing if it

@@ -4,6 +4,7 @@ use crate::error::{Advice, ErrorKind};
 use crate::model::path::RepoPath;
 use crate::ops::checkout::{self, CheckoutOptions, CheckoutReport};
 use crate::ops::fetch::{self, FetchOptions, FetchReport};
+use crate::ops::share::elsewhere::Elsewhere;
 use crate::ops::tracked::Tracked;
 use crate::ops::{OpError, OutputError};
 use crate::repo::Repo;
@@ -28,12 +29,13 @@ pub fn run(
     checking: &CheckoutOptions,
     reporter: &dyn Reporter,
 ) -> Result<PullReport, OpError> {
-    let mut report = once(repo, fetching, checking, reporter)?;
+    let elsewhere = Elsewhere::new(repo, reporter);
+    let mut report = once(repo, fetching, checking, (&elsewhere, reporter))?;
     for _ in 0..PASSES {
         if fetching.dry_run || !(has_put_aside(&report) || is_readable_now(repo, &report)?) {
             break;
         }
-        let mut next = once(repo, fetching, checking, reporter)?;
+        let mut next = once(repo, fetching, checking, (&elsewhere, reporter))?;
         next.fetched.add_earlier(report.fetched);
         next.checked_out.add_earlier(report.checked_out);
         report = next;
@@ -74,9 +76,9 @@ fn once(
     repo: &Repo,
     fetching: &FetchOptions,
     checking: &CheckoutOptions,
-    reporter: &dyn Reporter,
+    (elsewhere, reporter): (&Elsewhere<'_>, &dyn Reporter),
 ) -> Result<PullReport, OpError> {
-    let fetched = fetch::run(repo, fetching, reporter)?;
+    let fetched = fetch::run_with(repo, fetching, elsewhere, reporter)?;
     let plan = checkout::plan(repo, checking, reporter)?;
     let mut checked_out =
         if fetching.dry_run { plan.into_report() } else { checkout::apply(plan, checking)? };

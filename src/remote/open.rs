@@ -29,6 +29,8 @@ pub struct OpenOptions {
     pub fresh: bool,
     /// Whether a remote may be made where there was one before: else it is missed, not made.
     pub create: bool,
+    /// Whether the first request is made once only, because another place can be asked instead.
+    pub at_once: bool,
     /// How failed calls are repeated.
     pub patience: Patience,
     /// How many threads do the work of the processor; as many as there are, up to 8, if it is not said.
@@ -46,6 +48,7 @@ impl OpenOptions {
             operation,
             fresh: false,
             create: false,
+            at_once: false,
             patience,
             jobs: None,
         }
@@ -82,7 +85,8 @@ impl Remote {
             answers: Answers::default(),
             unreadable: Vec::new(),
         };
-        match read(&remote.line, &format_key(), MAX_FORMAT) {
+        let first: &dyn Backend = if remote.options.at_once { remote.line.inner() } else { &remote.line };
+        match read(first, &format_key(), MAX_FORMAT) {
             Ok(bytes) => {
                 remote.accept(&bytes)?;
                 remote.catalog = Catalog::load(&remote.state);

@@ -305,21 +305,26 @@ fn lost(report: &FetchReport) -> HashMap<Digest, Loss> {
     missing.chain(gone).chain(report.damaged.iter().map(|key| (key.hash, Loss::Damaged))).collect()
 }
 
-/// Says what [`bring`] would fetch of `wishes`, whose pages the cache has, and what would not come.
+/// Says what [`bring`] would fetch of `wishes`, and what would not come. Pages of directories come.
 pub fn foresee(
     repo: &Repo,
     from: &mut NamedRemote,
     wishes: &[Wish],
     reporter: &dyn Reporter,
 ) -> Result<(FetchCounts, Vec<(RepoPath, OpError)>), OpError> {
-    let mut lacking = Lacking::of(repo, (wishes, &HashSet::new()))?;
-    let (counts, missing) = foresee_fetch(&mut from.remote, &lacking.wants, reporter)?;
-    let mut failed = std::mem::take(&mut lacking.failed);
-    for path in missing.iter().flat_map(|key| lacking.paths.remove(&key.hash).unwrap_or_default()) {
-        failed.push((path.clone(), Loss::Missing.of(path, &from.name)));
+    let mut brought = Brought::default();
+    let without_pages = bring_pages(repo, from, (wishes, Reach::Whole), reporter, &mut brought)?;
+    let Lacking { wants, mut paths, mut failed } = Lacking::of(repo, (wishes, &without_pages))?;
+    failed.append(&mut brought.failed);
+    let foreseen = foresee_fetch(&mut from.remote, &wants, reporter)?;
+    let missing = foreseen.missing.iter().map(|key| (key.hash, Loss::Missing));
+    for (hash, loss) in missing.chain(foreseen.gone.iter().map(|key| (key.hash, Loss::Gone))) {
+        for path in paths.remove(&hash).unwrap_or_default() {
+            failed.push((path.clone(), loss.of(path, &from.name)));
+        }
     }
     failed.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok((counts, failed))
+    Ok((foreseen.counts, failed))
 }
 
 /// The files of all wishes that the cache lacks.

@@ -2,6 +2,7 @@
 //! of transfers.
 
 pub mod bring;
+pub mod elsewhere;
 pub mod gather;
 
 use std::io::Read;
@@ -60,6 +61,20 @@ pub fn open(
     access: Access,
     reporter: &dyn Reporter,
 ) -> Result<NamedRemote, OpError> {
+    open_with(repo, name, (access, false), reporter)
+}
+
+/// Opens the remote `name` to read, and does not wait for one that cannot be reached: another can be asked.
+pub fn open_at_once(repo: &Repo, name: &str, reporter: &dyn Reporter) -> Result<NamedRemote, OpError> {
+    open_with(repo, Some(name), (Access::Read, true), reporter)
+}
+
+fn open_with(
+    repo: &Repo,
+    name: Option<&str>,
+    (access, at_once): (Access, bool),
+    reporter: &dyn Reporter,
+) -> Result<NamedRemote, OpError> {
     let config = repo.config().remote(name)?;
     let spec = spec_of(&config);
     spec.check_folder(repo.root()).map_err(Box::new)?;
@@ -72,6 +87,7 @@ pub fn open(
     let mut options = OpenOptions::new(config.url(), Some(repo.cache()?.root()), operation);
     options.fresh = matches!(access, Access::Inspect | Access::Rehearse | Access::Collect);
     options.create = access == Access::Create;
+    options.at_once = at_once;
     options.jobs = repo.transfer_jobs()?;
     let holder = format!("the remote `{}`", config.name);
     let tell = || reporter.event(&Event::Waiting { holder });

@@ -25,7 +25,9 @@ use crate::remote::transfer::windows::{Piece, Window, read_window, windows};
 use crate::report::{Meter, Portion, interrupted};
 
 /// Bytes of a window of a remote where requests are dear, and how many are under way.
-const NETWORK: (u64, usize) = (32 << 20, 2);
+///
+/// A pack as a push fills it is one window: its target and the last parcel of 4 MiB.
+const NETWORK: (u64, usize) = (36 << 20, 2);
 /// The same of a folder: small enough that a window stays in the processor's cache for a while.
 const LOCAL: (u64, usize) = (4 << 20, 3);
 /// Bytes of recipes that are read at once.

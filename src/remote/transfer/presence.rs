@@ -70,15 +70,15 @@ pub fn find_present(
 }
 
 /// What is needed to look for large files.
-struct Large<'a> {
-    remote: &'a Remote,
-    facts: &'a Facts<'a>,
-    wants: &'a WantList,
+pub(super) struct Large<'a> {
+    pub(super) remote: &'a Remote,
+    pub(super) facts: &'a Facts<'a>,
+    pub(super) wants: &'a WantList,
 }
 
 impl Large<'_> {
     /// Those of the files at `indices` that are there, each with the packs that hold it.
-    fn find(&self, indices: &[usize]) -> Result<BTreeMap<usize, BTreeSet<PackId>>, Error> {
+    pub(super) fn find(&self, indices: &[usize]) -> Result<BTreeMap<usize, BTreeSet<PackId>>, Error> {
         let mut found = BTreeMap::new();
         let mut batch: Vec<(usize, Place)> = Vec::new();
         let mut bytes = 0;

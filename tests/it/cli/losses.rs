@@ -1,8 +1,11 @@
 //! What is gone is told: a remote, a cache, a list of files.
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::support::{TestEnv, files_below, texts};
+use crate::support::http::{Answer, Request, serve};
+use crate::support::{TestEnv, files_below, random_bytes, texts};
 
 fn pushed() -> TestEnv {
     let env = TestEnv::shared();
@@ -121,4 +124,102 @@ fn pull_that_is_refused_names_itself() {
     clone.write("a", "mine");
     let (_, document) = clone.json_error(&["pull"], 2);
     assert!(document.to_string().contains("mlv pull --force a"), "{document}");
+}
+
+// Rule 1: what a collector deleted does not come, though the catalogue goes on to name it.
+#[test]
+fn dry_run_of_fetch_says_what_can_be_had() {
+    let env = TestEnv::shared();
+    env.write("large", random_bytes(3, 5 << 20));
+    env.mlv(&["add", "large"]).success();
+    env.mlv(&["push"]).success();
+    let mut first = Vec::new();
+    files_below(&env.root().join("remote/pk"), &mut first);
+    env.write("a", "alpha");
+    env.write("d/1", "first");
+    env.mlv(&["add", "a", "d"]).success();
+    env.mlv(&["push"]).success();
+    env.mlv(&["remote", "add", "second", "../second"]).success();
+    env.mlv(&["push", "-r", "second"]).success();
+    env.commit("data");
+    let clone = env.clone_to("clone");
+    let whole = clone.json(&["fetch", "--dry-run"]);
+    assert_eq!(whole["would_fetch"]["objects"].as_u64(), Some(3), "{whole}");
+    assert!(whole["requests"].as_u64() <= Some(6), "{whole}");
+    // Its recipe stays, in the pack of the second push; its chunks go.
+    first.iter().for_each(|pack| fs::remove_file(pack).expect("it can be removed"));
+    let dry = &["fetch", "--dry-run", "-r", "storage"];
+    let (kind, document) = clone.json_error(dry, 5);
+    assert_eq!((kind.as_str(), texts(&document["failed"])), ("damaged", vec!["large"]), "{document}");
+    assert_eq!(document["would_fetch"]["objects"].as_u64(), Some(2), "{document}");
+    let told = clone.mlv(dry).code(5).stderr();
+    assert!(told.contains("the remote `storage` no longer holds the data of `large`"), "{told}");
+    // What another remote has can be had.
+    assert_eq!(clone.json(&["fetch", "--dry-run"])["would_fetch"]["objects"].as_u64(), Some(3));
+    let (_, fetched) = clone.json_error(&["fetch", "-r", "storage"], 5);
+    assert_eq!(texts(&fetched["failed"]), ["large"], "{fetched}");
+    let rest = clone.json(&["fetch", "--dry-run"]);
+    assert_eq!(rest["would_fetch"]["objects"].as_u64(), Some(1), "{rest}");
+    fs::remove_dir_all(env.root().join("second/pk")).expect("it is there");
+    clone.json_error(&["fetch", "--dry-run"], 5);
+    // A list of files that is gone is told as that.
+    fs::remove_dir_all(env.root().join("remote/pk")).expect("it is there");
+    let fresh = env.clone_to("fresh");
+    let told = fresh.mlv(&["fetch", "--dry-run", "d"]).code(5).stderr();
+    assert!(told.contains("no longer holds the data of `d`"), "{told}");
+}
+
+/// A store that asks to come back later; counts how often it is asked.
+fn busy(env: &TestEnv, name: &str) -> Arc<AtomicUsize> {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let url = serve(move |_: &Request| {
+        count.fetch_add(1, Ordering::SeqCst);
+        Answer::new("503 Service Unavailable")
+    });
+    env.mlv(&["remote", "add", name, "s3://data/x"]).success();
+    for (option, value) in [("endpointurl", url.as_str()), ("access_key_id", "x"), ("secret_access_key", "x")]
+    {
+        env.mlv(&["remote", "modify", "--local", name, option, value]).success();
+    }
+    asked
+}
+
+// R14: who cannot be reached keeps nobody waiting while another can be asked, in the order of the configuration.
+#[test]
+fn other_remotes_are_asked_in_order_and_without_waiting() {
+    let env = pushed();
+    let asked = busy(&env, "z-busy");
+    env.mlv(&["remote", "add", "second", "../second"]).success();
+    env.mlv(&["push", "-r", "second"]).success();
+    fs::remove_dir_all(env.root().join("remote/pk")).expect("it is there");
+    env.remove(".mlv/cache");
+    let fetched = env.mlv(&["fetch"]).success();
+    assert!(fetched.stderr().contains(" came from `second`"), "{fetched}");
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "first, and once");
+}
+
+// While nobody else has it, it is worth to wait; once in a command.
+#[test]
+fn last_hope_is_asked_patiently_and_once() {
+    let env = TestEnv::shared();
+    env.mlv(&["remote", "add", "second", "../second"]).success();
+    for (file, remote) in [("a", "storage"), ("b", "second")] {
+        env.write(file, file);
+        env.mlv(&["add", file]).success();
+        env.write(
+            &format!("{file}.mlv"),
+            env.read_text(&format!("{file}.mlv")) + &format!("  remote: {remote}\n"),
+        );
+    }
+    env.mlv(&["push"]).success();
+    let asked = busy(&env, "busy");
+    for remote in ["remote", "second"] {
+        fs::remove_dir_all(env.root().join(remote).join("pk")).expect("it is there");
+    }
+    env.remove(".mlv/cache");
+    let failed = env.mlv(&["fetch"]).code(5);
+    assert!(failed.stderr().contains("`busy`, which may have what is missing, was not asked"), "{failed}");
+    // At once; then with all patience; and not again for the other output.
+    assert_eq!(asked.load(Ordering::SeqCst), 1 + 6, "{failed}");
 }
