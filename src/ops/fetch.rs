@@ -33,7 +33,30 @@ pub struct FetchOptions {
 /// What `fetch` brought.
 #[derive(Debug, Default, serde::Serialize)]
 pub struct FetchReport {
-    /// The remote's name.
+    /// What each remote gave, in the order in which they were asked.
+    pub remotes: Vec<FetchedFrom>,
+    /// Files that were not in the cache before.
+    pub files: u64,
+    /// Pages of directories.
+    pub pages: u64,
+    /// Chunks of large files.
+    pub chunks: u64,
+    /// Bytes, decompressed.
+    pub bytes: u64,
+    /// Requests to all remotes.
+    pub requests: u64,
+    /// What would come, in a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub would_fetch: Option<FetchCounts>,
+    /// What did not come, and why.
+    #[serde(skip)]
+    pub failed: Vec<(RepoPath, OpError)>,
+}
+
+/// What one remote gave, or would give.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct FetchedFrom {
+    /// Its name.
     pub remote: String,
     /// Files that were not in the cache before.
     pub files: u64,
@@ -43,14 +66,11 @@ pub struct FetchReport {
     pub chunks: u64,
     /// Bytes, decompressed.
     pub bytes: u64,
-    /// Requests to the remote.
+    /// Requests to it.
     pub requests: u64,
     /// What would come, in a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub would_fetch: Option<FetchCounts>,
-    /// What did not come, and why.
-    #[serde(skip)]
-    pub failed: Vec<(RepoPath, OpError)>,
 }
 
 /// Brings what the cache lacks. What came is verified and durable on return.
@@ -125,29 +145,31 @@ impl Bringing<'_> {
         } else {
             wishes.iter().filter_map(|wish| self.part(wish)).collect()
         };
+        let dry_run = self.options.dry_run;
+        let mut brought = match dry_run {
+            true => bring::foresee(self.repo, &mut from, &wishes, self.reporter)?,
+            false => bring::bring(self.repo, &mut from, &wishes, self.reporter)?,
+        };
+        let mut rows = vec![FetchedFrom::of(&from.name, &brought)];
         // Only where the user named none: he may want to know what this one has.
-        let asks_others = self.options.remote.is_none();
-        if self.options.dry_run {
-            let (mut sum, failed) = bring::foresee(self.repo, &mut from, &wishes, self.reporter)?;
-            let mut would = Brought { failed, ..Brought::default() };
-            if asks_others {
-                self.foresee_elsewhere(&from.name, &wishes, &mut would, &mut sum)?;
-            }
-            report.would_fetch.get_or_insert_default().add(sum);
-            report.failed.extend(would.failed);
-        } else {
-            let mut brought = bring::bring(self.repo, &mut from, &wishes, self.reporter)?;
-            if asks_others {
-                let mut ask = |other: &mut NamedRemote, lacking: &[Wish]| {
-                    bring::bring(self.repo, other, lacking, self.reporter)
-                };
-                self.elsewhere.ask(&from.name, &wishes, &mut brought, &mut ask)?;
-            }
-            bring::bring_runs(self.repo, &mut from, runs, self.reporter)?;
-            report.add(brought);
+        if self.options.remote.is_none() {
+            let mut lost = elsewhere::lost_parts(&wishes, &brought.failed);
+            let mut ask = |other: &mut NamedRemote, lacking: &[Wish]| {
+                if !dry_run {
+                    return bring::bring(self.repo, other, lacking, self.reporter);
+                }
+                let found = bring::foresee(self.repo, other, &lost, self.reporter)?;
+                lost = elsewhere::lost_parts(&lost, &found.failed);
+                Ok(found)
+            };
+            rows.extend(self.elsewhere.ask(&from.name, &wishes, &mut brought, &mut ask)?);
         }
-        report.remote = from.name.clone();
-        report.requests += from.remote.requests().total();
+        if !dry_run {
+            bring::bring_runs(self.repo, &mut from, runs, self.reporter)?;
+        }
+        rows[0].requests = from.remote.requests().total();
+        rows.into_iter().for_each(|row| report.add(row));
+        report.failed.append(&mut brought.failed);
         Ok(())
     }
 
@@ -167,39 +189,20 @@ impl Bringing<'_> {
         };
         let failed = wishes.iter().map(missing).collect();
         let mut brought = Brought { failed, ..Brought::default() };
-        let can_be_asked = !wishes.is_empty() && self.options.filter.is_empty() && !self.options.dry_run;
-        if can_be_asked {
-            let mut ask = |other: &mut NamedRemote, lacking: &[Wish]| {
-                bring::bring(self.repo, other, lacking, self.reporter)
-            };
-            self.elsewhere.ask(&first, wishes, &mut brought, &mut ask)?;
-        }
-        if !can_be_asked || !brought.failed.is_empty() {
+        if wishes.is_empty() || self.options.dry_run || !self.options.filter.is_empty() {
             return Err(error);
         }
-        let message = format!("`{first}` cannot be used ({error}); all came from other remotes");
-        self.reporter.event(&Event::Warning { message });
-        report.remote = first;
-        report.add(brought);
-        Ok(())
-    }
-
-    /// Counts in `sum` what would come from other remotes of what `would` says to be lost on `first`.
-    fn foresee_elsewhere(
-        &self,
-        first: &str,
-        wishes: &[Wish],
-        would: &mut Brought,
-        sum: &mut FetchCounts,
-    ) -> Result<(), OpError> {
-        let mut lost = elsewhere::lost_parts(wishes, &would.failed);
-        let mut ask = |other: &mut NamedRemote, _: &[Wish]| {
-            let (counts, failed) = bring::foresee(self.repo, other, &lost, self.reporter)?;
-            sum.add(counts);
-            lost = elsewhere::lost_parts(&lost, &failed);
-            Ok(Brought { failed, ..Brought::default() })
+        let mut ask = |other: &mut NamedRemote, lacking: &[Wish]| {
+            bring::bring(self.repo, other, lacking, self.reporter)
         };
-        self.elsewhere.ask(first, wishes, would, &mut ask)
+        let rows = self.elsewhere.ask(&first, wishes, &mut brought, &mut ask)?;
+        rows.into_iter().for_each(|row| report.add(row));
+        if !brought.failed.is_empty() {
+            return Err(error);
+        }
+        let message = format!("`{first}` cannot be used, and all came from other remotes: {error}");
+        self.reporter.event(&Event::Warning { message });
+        Ok(())
     }
 
     /// The part of a wish that the filter takes, if there is one.
@@ -262,24 +265,51 @@ pub fn by_remote<T>(items: Vec<Assigned<T>>, named: Option<&str>) -> Vec<(Option
     groups.into_iter().collect()
 }
 
+impl FetchedFrom {
+    /// What `remote` gave.
+    pub(super) fn of(remote: &str, brought: &Brought) -> FetchedFrom {
+        FetchedFrom {
+            remote: remote.to_owned(),
+            files: brought.files,
+            pages: brought.pages,
+            chunks: brought.chunks,
+            bytes: brought.bytes,
+            requests: 0,
+            would_fetch: brought.would,
+        }
+    }
+}
+
 impl FetchReport {
-    fn add(&mut self, brought: Brought) {
-        self.files += brought.files;
-        self.pages += brought.pages;
-        self.chunks += brought.chunks;
-        self.bytes += brought.bytes;
-        self.failed.extend(brought.failed);
+    /// Counts a row, in the one that the remote has already if it does.
+    fn add(&mut self, row: FetchedFrom) {
+        self.files += row.files;
+        self.pages += row.pages;
+        self.chunks += row.chunks;
+        self.bytes += row.bytes;
+        self.requests += row.requests;
+        if let Some(would) = row.would_fetch {
+            self.would_fetch.get_or_insert_default().add(would);
+        }
+        let Some(known) = self.remotes.iter_mut().find(|known| known.remote == row.remote) else {
+            self.remotes.push(row);
+            return;
+        };
+        known.files += row.files;
+        known.pages += row.pages;
+        known.chunks += row.chunks;
+        known.bytes += row.bytes;
+        known.requests += row.requests;
+        if let Some(would) = row.would_fetch {
+            known.would_fetch.get_or_insert_default().add(would);
+        }
     }
 
     /// Counts what came before; what failed then was asked for again.
     pub(super) fn add_earlier(&mut self, earlier: FetchReport) {
-        if self.remote.is_empty() {
-            self.remote = earlier.remote;
-        }
-        self.files += earlier.files;
-        self.pages += earlier.pages;
-        self.chunks += earlier.chunks;
-        self.bytes += earlier.bytes;
-        self.requests += earlier.requests;
+        let later = std::mem::take(&mut self.remotes);
+        let failed = std::mem::take(&mut self.failed);
+        *self = FetchReport { failed, ..FetchReport::default() };
+        earlier.remotes.into_iter().chain(later).for_each(|row| self.add(row));
     }
 }

@@ -8,7 +8,7 @@ use crate::cli::render::count;
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::model::units::{ByteSize, Span};
-use crate::ops::fetch::{self, FetchCounts, FetchOptions, FetchReport};
+use crate::ops::fetch::{self, FetchCounts, FetchOptions, FetchReport, FetchedFrom};
 use crate::ops::share::gather::Selection;
 
 /// Download tracked data into the cache
@@ -66,22 +66,23 @@ impl Report for FetchReport {
     }
 }
 
-/// What came, if anything did; in a dry run, what would come.
+/// What came, if anything did; in a dry run, what would come. A line for each remote.
 pub(crate) fn line(report: &FetchReport, took: Duration, out: &mut Text) {
-    match &report.would_fetch {
-        Some(FetchCounts { objects: 0, .. }) => {
-            out.put("Nothing to fetch from `").name(&report.remote).put("`.").end();
-        }
-        Some(FetchCounts { objects, bytes, requests }) => {
-            let objects = count(*objects, "object");
-            out.put(format!("Would fetch {objects} ({}) from `", ByteSize(*bytes)));
-            out.name(&report.remote).put(format!("` in about {}.", count(*requests, "request"))).end();
-        }
-        None => {}
+    let is_nothing = |row: &FetchedFrom| row.would_fetch.is_some_and(|would| would.objects == 0);
+    if let Some(first) = report.remotes.first()
+        && report.remotes.iter().all(is_nothing)
+    {
+        out.put("Nothing to fetch from `").name(&first.remote).put("`.").end();
     }
-    if report.files + report.pages > 0 {
-        let files = count(report.files, "file");
-        out.good("Fetched").put(format!(" {files} ({}) from `", ByteSize(report.bytes)));
-        out.name(&report.remote).put(format!("` in {}.", Span(took))).end();
+    for row in &report.remotes {
+        if let Some(FetchCounts { objects, bytes, requests }) = row.would_fetch.filter(|_| !is_nothing(row)) {
+            let objects = count(objects, "object");
+            out.put(format!("Would fetch {objects} ({}) from `", ByteSize(bytes)));
+            out.name(&row.remote).put(format!("` in about {}.", count(requests, "request"))).end();
+        } else if row.files + row.pages > 0 {
+            let files = count(row.files, "file");
+            out.good("Fetched").put(format!(" {files} ({}) from `", ByteSize(row.bytes)));
+            out.name(&row.remote).put(format!("` in {}.", Span(took))).end();
+        }
     }
 }

@@ -41,6 +41,8 @@ pub struct Brought {
     pub bytes: u64,
     /// Chunks of large files.
     pub chunks: u64,
+    /// What would come, where it is only foreseen.
+    pub would: Option<FetchCounts>,
     /// Paths whose data did not come, and why; sorted.
     pub failed: Vec<(RepoPath, OpError)>,
 }
@@ -311,7 +313,7 @@ pub fn foresee(
     from: &mut NamedRemote,
     wishes: &[Wish],
     reporter: &dyn Reporter,
-) -> Result<(FetchCounts, Vec<(RepoPath, OpError)>), OpError> {
+) -> Result<Brought, OpError> {
     let mut brought = Brought::default();
     let without_pages = bring_pages(repo, from, (wishes, Reach::Whole), reporter, &mut brought)?;
     let Lacking { wants, mut paths, mut failed } = Lacking::of(repo, (wishes, &without_pages))?;
@@ -324,7 +326,7 @@ pub fn foresee(
         }
     }
     failed.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok((foreseen.counts, failed))
+    Ok(Brought { would: Some(foreseen.counts), failed, ..Brought::default() })
 }
 
 /// The files of all wishes that the cache lacks.

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use crate::error::{Advice, ErrorKind};
 use crate::model::path::RepoPath;
 use crate::ops::OpError;
+use crate::ops::fetch::FetchedFrom;
 use crate::ops::share::bring::{Brought, Wish};
 use crate::ops::share::{self, Access, NamedRemote};
 use crate::repo::Repo;
@@ -32,7 +33,7 @@ impl<'a> Elsewhere<'a> {
     }
 
     /// Has the other remotes asked for those of `wishes` of which `brought` says that `first` lost something,
-    /// and adds what they gave.
+    /// and adds what they gave; returns that by remote.
     ///
     /// Fails only where the user asked to stop: what is missing is told anyway.
     pub fn ask(
@@ -41,7 +42,8 @@ impl<'a> Elsewhere<'a> {
         wishes: &[Wish],
         brought: &mut Brought,
         ask: &mut Ask<'_>,
-    ) -> Result<(), OpError> {
+    ) -> Result<Vec<FetchedFrom>, OpError> {
+        let mut rows = Vec::new();
         let config = self.repo.config();
         let others = config.remotes_in_order().into_iter().filter(|name| *name != first);
         let mut others: Vec<&str> = others.filter(|name| !self.given_up.borrow().contains(*name)).collect();
@@ -51,15 +53,18 @@ impl<'a> Elsewhere<'a> {
             for name in others {
                 let lacking = lacking(wishes, brought);
                 if lacking.is_empty() {
-                    return Ok(());
+                    return Ok(rows);
                 }
                 let opened = match hurried {
                     true => share::open_at_once(self.repo, name, self.reporter),
                     false => share::open(self.repo, Some(name), Access::Read, self.reporter),
                 };
-                match opened.and_then(|mut from| ask(&mut from, &lacking)) {
-                    Ok(found) => {
+                let asked = opened
+                    .and_then(|mut from| Ok((ask(&mut from, &lacking)?, from.remote.requests().total())));
+                match asked {
+                    Ok((found, requests)) => {
                         self.tell(first, name, &found);
+                        rows.push(FetchedFrom { requests, ..FetchedFrom::of(name, &found) });
                         brought.add_from_elsewhere(found, &lacking);
                     }
                     Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
@@ -68,7 +73,7 @@ impl<'a> Elsewhere<'a> {
                 }
             }
             if unreached.is_empty() || !hurried {
-                return Ok(());
+                return Ok(rows);
             }
             (others, hurried) = (unreached, false);
         }

@@ -145,7 +145,8 @@ fn dry_run_of_fetch_says_what_can_be_had() {
     let clone = env.clone_to("clone");
     let whole = clone.json(&["fetch", "--dry-run"]);
     assert_eq!(whole["would_fetch"]["objects"].as_u64(), Some(3), "{whole}");
-    assert!(whole["requests"].as_u64() <= Some(6), "{whole}");
+    // The format, the index (a list and two segments), a page of the folder; then both lists and a recipe.
+    assert!(whole["requests"].as_u64() <= Some(8), "{whole}");
     // Its recipe stays, in the pack of the second push; its chunks go.
     first.iter().for_each(|pack| fs::remove_file(pack).expect("it can be removed"));
     let dry = &["fetch", "--dry-run", "-r", "storage"];
@@ -222,4 +223,61 @@ fn last_hope_is_asked_patiently_and_once() {
     assert!(failed.stderr().contains("`busy`, which may have what is missing, was not asked"), "{failed}");
     // At once; then with all patience; and not again for the other output.
     assert_eq!(asked.load(Ordering::SeqCst), 1 + 6, "{failed}");
+}
+
+/// What each remote gave, as the report has it.
+fn rows(document: &serde_json::Value) -> Vec<(String, u64)> {
+    let row = |row: &serde_json::Value| {
+        let count = &row["would_fetch"]["objects"];
+        let count = if count.is_null() { &row["files"] } else { count };
+        (row["remote"].as_str().expect("a name").to_owned(), count.as_u64().expect("a number"))
+    };
+    document["remotes"].as_array().expect("rows").iter().map(row).collect()
+}
+
+// R14
+#[test]
+fn fetch_tells_what_each_remote_gave() {
+    let env = pushed();
+    env.mlv(&["remote", "add", "second", "../second"]).success();
+    env.write("b", "beta");
+    env.mlv(&["add", "b"]).success();
+    env.write("b.mlv", env.read_text("b.mlv") + "  remote: second\n");
+    env.mlv(&["push"]).success();
+    env.commit("two remotes");
+    let each = [("storage".to_owned(), 3), ("second".to_owned(), 1)];
+    let clone = env.clone_to("clone");
+    assert_eq!(rows(&clone.json(&["fetch", "--dry-run"])), each);
+    assert_eq!(rows(&clone.json(&["fetch"])), each);
+    let pulled = env.clone_to("other").mlv(&["pull"]).success().to_string();
+    for line in ["Fetched 3 files (16 bytes) from `storage`", "Fetched 1 file (4 bytes) from `second`"] {
+        let start = line.split(" (").next().expect("a start");
+        let end = line.rsplit(") ").next().expect("an end");
+        assert!(pulled.lines().any(|told| told.contains(start) && told.contains(end)), "{line}: {pulled}");
+    }
+    // What came from elsewhere is not told of the one that lost it.
+    env.mlv(&["push", "b", "-r", "second"]).success();
+    fs::remove_dir_all(env.root().join("remote/pk")).expect("it is there");
+    env.write("b.mlv", env.read_text("b.mlv").replace("  remote: second\n", ""));
+    env.commit("one remote");
+    let fetched = env.clone_to("third").json(&["fetch", "b"]);
+    assert_eq!(rows(&fetched), [("storage".to_owned(), 0), ("second".to_owned(), 1)]);
+}
+
+// R14: a share is not mounted; what another remote has whole comes from there.
+#[test]
+fn remote_that_is_gone_is_stood_in_for() {
+    let env = pushed();
+    env.mlv(&["remote", "add", "second", "../second"]).success();
+    env.mlv(&["push", "-r", "second"]).success();
+    env.commit("two remotes");
+    fs::rename(env.root().join("remote"), env.root().join("elsewhere")).expect("it can be moved");
+    let clone = env.clone_to("clone");
+    clone.mlv(&["pull", "-r", "storage"]).code(5);
+    let pulled = clone.mlv(&["pull"]).success().to_string();
+    assert!(pulled.contains("`storage` cannot be used, and all came from other remotes"), "{pulled}");
+    assert_eq!(clone.snapshot(), env.snapshot());
+    fs::remove_dir_all(env.root().join("second/pk")).expect("it is there");
+    let failed = env.clone_to("fresh").mlv(&["pull"]).code(5).stderr();
+    assert!(failed.contains("holds no mlv remote"), "{failed}");
 }

@@ -69,6 +69,7 @@ pub(crate) fn forward(port: u16, request: &Request) -> Answer {
     let mut body = Vec::new();
     match headers.get("content-length").map(|len| len.parse::<u64>().expect("a number")) {
         _ if is_head => 0,
+        None if headers.contains_key("transfer-encoding") => read_chunks(&mut reader, &mut body),
         Some(len) => reader.take(len).read_to_end(&mut body).expect("the server answers"),
         None => reader.read_to_end(&mut body).expect("the server answers"),
     };
@@ -80,6 +81,20 @@ pub(crate) fn forward(port: u16, request: &Request) -> Answer {
         _ => true,
     });
     Answer { status, headers: kept.collect(), body }
+}
+
+/// A body in chunks; how many bytes it has.
+fn read_chunks(reader: &mut impl BufRead, body: &mut Vec<u8>) -> usize {
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).expect("the server answers");
+        let len = u64::from_str_radix(line.trim_end(), 16).expect("a length");
+        reader.by_ref().take(len).read_to_end(body).expect("the server answers");
+        reader.read_line(&mut line).expect("the server answers");
+        if len == 0 {
+            return body.len();
+        }
+    }
 }
 
 fn converse(mut stream: TcpStream, answer: &(impl Fn(&Request) -> Answer + ?Sized)) {
