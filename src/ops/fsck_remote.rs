@@ -193,7 +193,7 @@ fn report(
         report.failed.push((RepoPath::root(), error.into()));
     }
     // One that an interrupted push left serves nobody and harms nobody.
-    if !found.unindexed.is_empty() && !found.lost.is_empty() {
+    if found.needs_index || !found.unindexed.is_empty() && !found.lost.is_empty() {
         let error = OutputError::NotIndexed { count: found.unindexed.len(), remote: remote.to_owned() };
         report.failed.push((RepoPath::root(), error.into()));
     }

@@ -13,6 +13,7 @@ use crate::model::digest::PackId;
 use crate::model::object::RecordKey;
 use crate::remote::backend::{Key, Stat, list_sorted, read};
 use crate::remote::error::Error;
+use crate::remote::mend::learn_unknown_packs;
 use crate::remote::names::{PACKS, ROOTS, RootRecordName, parse_pack_key, segment_key};
 use crate::remote::open::Remote;
 use crate::remote::records::{MAX_ROOT_RECORD, Root, RootRecord};
@@ -41,6 +42,8 @@ pub struct RemoteCheck {
     pub bad: BTreeSet<(RecordKey, PackId)>,
     /// Packs that no segment names: what stands in them is not found.
     pub unindexed: Vec<PackId>,
+    /// Whether something that is needed stands in these alone.
+    pub needs_index: bool,
     /// What is needed and good nowhere, by the root that needs it.
     pub lost: BTreeMap<Root, Vec<Lost>>,
 }
@@ -115,6 +118,11 @@ pub fn check(remote: &mut Remote, share: u8, reporter: &dyn Reporter) -> Result<
     found.unknown_needs = damaged.iter().filter(is_last).count() as u64;
     found.roots = roots.len() as u64;
     found.records = closure::check(remote, &packs, &roots, &mut found)?.len() as u64;
+    if !found.lost.is_empty() && !found.unindexed.is_empty() && learn_unknown_packs(remote)? {
+        let lost = std::mem::take(&mut found.lost);
+        closure::check(remote, &packs, &roots, &mut found)?;
+        found.needs_index = lost != found.lost;
+    }
     found.damaged.sort();
     Ok(found)
 }

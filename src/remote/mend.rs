@@ -26,11 +26,25 @@ const MAX_NOTES: usize = 256;
 ///
 /// A pack whose table is damaged too is read whole, and left out if its records do not tell either. Fails where the remote cannot be read.
 pub(crate) fn index_unknown_packs(remote: &mut Remote) -> Result<bool, Error> {
-    let own_fault = |error| Error::Source(Cause::new(error));
+    let may_write = remote.may_be_written();
+    adopt(remote, may_write)
+}
+
+/// The same where only something is to be known: nothing is written.
+pub(crate) fn learn_unknown_packs(remote: &mut Remote) -> Result<bool, Error> {
+    adopt(remote, false)
+}
+
+/// The packs of which the catalogue has all.
+pub(crate) fn indexed_packs(remote: &Remote) -> HashSet<PackId> {
     // A segment of a part of all hashes does not name all that is in its packs.
     let whole = remote.catalog.held().filter(|(name, _)| name.bits == 0);
-    let known: HashSet<PackId> = whole.flat_map(|(_, segment)| segment.packs().map(|(id, _)| id)).collect();
-    let mut builders = read_tables(remote, &known)?.builders;
+    whole.flat_map(|(_, segment)| segment.packs().map(|(id, _)| id)).collect()
+}
+
+fn adopt(remote: &mut Remote, writes: bool) -> Result<bool, Error> {
+    let own_fault = |error| Error::Source(Cause::new(error));
+    let mut builders = read_tables(remote, &indexed_packs(remote))?.builders;
     if let Some(last) = builders.last_mut() {
         // A reader that has the last has the ones before.
         remote.unreadable.iter().for_each(|name| last.supersede(name.id));
@@ -38,9 +52,7 @@ pub(crate) fn index_unknown_packs(remote: &mut Remote) -> Result<bool, Error> {
     for builder in &builders {
         let built = builder.build(0, (0, 0), crate::fs::random_bytes()).map_err(own_fault)?;
         let Some((name, bytes)) = built else { continue };
-        if remote.may_be_written()
-            && let Err(error) = write(remote.backend(), &segment_key(&name), &bytes)
-        {
+        if writes && let Err(error) = write(remote.backend(), &segment_key(&name), &bytes) {
             tracing::debug!(%error, "cannot write the index that was made again");
         }
         remote.catalog.hold(name, Segment::parse(bytes).map_err(own_fault)?);

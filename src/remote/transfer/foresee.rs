@@ -11,6 +11,7 @@ use crate::remote::backend::RoundTrip;
 use crate::remote::catalog::SortedKeys;
 use crate::remote::collection::Collection;
 use crate::remote::error::Error;
+use crate::remote::mend::{indexed_packs, learn_unknown_packs};
 use crate::remote::open::Remote;
 use crate::remote::transfer::large::window_bytes;
 use crate::remote::transfer::packs::Packs;
@@ -59,13 +60,22 @@ pub fn foresee_fetch(
     wants: &WantList,
     reporter: &dyn Reporter,
 ) -> Result<Foreseen, Error> {
-    let mut foreseen = Foreseen::default();
     if wants.is_empty() {
-        return Ok(foreseen);
+        return Ok(Foreseen::default());
     }
     // Segments before packs: a pack that is not listed last was deleted, not yet to come.
     remote.refresh(reporter)?;
     let packs = Packs::list(remote.backend())?;
+    let foreseen = look(remote, wants, &packs)?;
+    let is_whole = foreseen.missing.is_empty() && foreseen.gone.is_empty();
+    if !is_whole && !packs.are_among(&indexed_packs(remote)) && learn_unknown_packs(remote)? {
+        return look(remote, wants, &packs);
+    }
+    Ok(foreseen)
+}
+
+fn look(remote: &Remote, wants: &WantList, packs: &Packs) -> Result<Foreseen, Error> {
+    let mut foreseen = Foreseen::default();
     let keys = SortedKeys::new(wants.wants().iter().map(|want| want.key).collect());
     // What is marked can be read as long as it is there.
     let unmarked = Collection::default();
@@ -74,7 +84,7 @@ pub fn foresee_fetch(
         catalog: &remote.catalog,
         collection: &unmarked,
         answers: &remote.answers,
-        packs: &packs,
+        packs,
         usable: remote.catalog.usable(|id, len| packs.has(&id, len)),
     };
     let places = facts.catalog.locate(&keys, &facts.usable);

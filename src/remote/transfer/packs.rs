@@ -1,6 +1,6 @@
 //! Which packs are there: what the verification of a push asks the store.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::SystemTime;
 
 use crate::model::digest::PackId;
@@ -63,6 +63,14 @@ impl Packs {
         match self {
             Packs::Listed(packs) | Packs::Asked(packs) => packs.get(id).map(|stat| stat.modified),
             Packs::Unknown => None,
+        }
+    }
+
+    /// Whether `known` has all that the store named.
+    pub(super) fn are_among(&self, known: &HashSet<PackId>) -> bool {
+        match self {
+            Packs::Listed(packs) | Packs::Asked(packs) => packs.keys().all(|id| known.contains(id)),
+            Packs::Unknown => true,
         }
     }
 

@@ -11,6 +11,7 @@ use crate::model::digest::{ObjectId, PackId};
 use crate::model::object::{RecordKey, RecordKind};
 use crate::remote::catalog::{Place, SortedKeys};
 use crate::remote::error::Error;
+use crate::remote::mend::{indexed_packs, learn_unknown_packs};
 use crate::remote::open::Remote;
 use crate::remote::transfer::packs::Packs;
 use crate::remote::transfer::plan::{Facts, known_packs, packs_of_recipe};
@@ -33,12 +34,27 @@ pub fn find_present(
     // Marks before segments before packs: a pack that is not listed last was deleted, not yet to come.
     remote.refresh_collection()?;
     let refreshed = remote.refresh(reporter)?;
-    // What only this clone's memory names nobody else finds; the next push writes it again.
+    // What only this clone's memory names others find in the packs alone; the next push writes it again.
     remote.catalog.leave_out(&refreshed.orphaned);
     let are_answers_good = refreshed.orphaned.is_empty();
     let packs = Packs::list(remote.backend())?;
+    let present = look(remote, wants, &packs, are_answers_good)?;
+    // Who fetches looks into packs that no segment names, so what is there can be had.
+    let indexed = indexed_packs(remote);
+    if present.contains(&false) && !packs.are_among(&indexed) && learn_unknown_packs(remote)? {
+        return look(remote, wants, &packs, are_answers_good);
+    }
+    Ok(present)
+}
+
+fn look(
+    remote: &mut Remote,
+    wants: &WantList,
+    packs: &Packs,
+    are_answers_good: bool,
+) -> Result<Vec<bool>, Error> {
     let keys = SortedKeys::new(wants.wants().iter().map(|want| want.key).collect());
-    let facts = Facts::new(remote, &packs);
+    let facts = Facts::new(remote, packs);
     let mut present = Vec::with_capacity(wants.len());
     let mut large = Vec::new();
     for (index, (want, place)) in

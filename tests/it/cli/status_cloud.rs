@@ -114,3 +114,28 @@ fn what_is_not_pushed_by_choice_is_not_missed() {
     env.mlv(&["repro"]).success();
     assert_eq!(cloud(&env, &[]), Value::Null);
 }
+
+// R9: a lost index makes answers slower, not wrong: who fetches looks into the packs.
+#[test]
+fn data_whose_index_is_lost_is_not_called_missing() {
+    let env = TestEnv::shared();
+    env.write("large", crate::support::random_bytes(3, 5 << 20));
+    env.write("d/1", "first");
+    env.mlv(&["add", "large", "d"]).success();
+    env.commit("data");
+    env.mlv(&["push"]).success();
+    let mut segments = Vec::new();
+    crate::support::files_below(&env.root().join("remote/ix"), &mut segments);
+    segments.iter().for_each(|segment| std::fs::remove_file(segment).expect("it can be removed"));
+    let before = crate::support::snapshot(&env.root().join("remote"), &[]);
+    let fresh = env.clone_to("fresh");
+    let missing = fresh.json(&["status", "--not-in-remote"]);
+    assert!(!missing.to_string().contains("large"), "{missing}");
+    let (_, checked) = fresh.json_error(&["fsck", "--remote"], 5);
+    assert!(crate::support::texts(&checked["lost"]).is_empty(), "{checked}");
+    assert!(fresh.mlv(&["fsck", "--remote"]).code(5).stderr().contains("without an index"), "{checked}");
+    assert_eq!(crate::support::snapshot(&env.root().join("remote"), &[]), before, "looking writes nothing");
+    assert_eq!(fresh.json(&["fetch", "--dry-run", "large"])["would_fetch"]["objects"].as_u64(), Some(1));
+    fresh.mlv(&["pull"]).success();
+    assert_eq!(fresh.snapshot(), env.snapshot());
+}
