@@ -8,7 +8,7 @@
 
 use std::ops::{ControlFlow, Range};
 use std::sync::OnceLock;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -123,13 +123,14 @@ impl BucketBackend {
                 Ok(Err(failed)) => failed,
                 Err(situation) => return Err(self.error(situation, action, key)),
             };
+            let since = Instant::now();
             let error = failure::backend_error(self, failed, action, key);
             if renewed || error.situation != Situation::CredentialsExpired {
                 return Err(error);
             }
             tracing::debug!(source = %self.access.source(), "the credentials have expired: renewing them");
             renewed = true;
-            turn = self.access.renew(turn).map_err(&without)?;
+            turn = self.access.renew(turn, since).map_err(&without)?;
         }
     }
 

@@ -22,9 +22,9 @@ pub(super) trait Access: Send + Sync {
     /// Makes sure that the next request has credentials that have not expired; returns their turn.
     fn prepare(&self) -> Result<Turn, AccessError>;
 
-    /// The same where the store does not take those of the turn `refused` any more: they are forgotten,
-    /// unless another thread has renewed them meanwhile.
-    fn renew(&self, refused: Turn) -> Result<Turn, AccessError>;
+    /// The same where the store said at `since` that it does not take those of the turn `refused` any
+    /// more: they are forgotten, unless another thread has renewed them meanwhile.
+    fn renew(&self, refused: Turn, since: Instant) -> Result<Turn, AccessError>;
 
     /// Where they come from, never what they are: `profile ml, SSO`.
     fn source(&self) -> String;
@@ -84,7 +84,7 @@ impl Access for Unmanaged {
         Ok(0)
     }
 
-    fn renew(&self, refused: Turn) -> Result<Turn, AccessError> {
+    fn renew(&self, refused: Turn, _since: Instant) -> Result<Turn, AccessError> {
         Ok(refused)
     }
 
@@ -191,14 +191,13 @@ impl<C: Send + Sync> Access for Asked<C> {
         self.ask_once(&mut self.state(), asked)
     }
 
-    fn renew(&self, refused: Turn) -> Result<Turn, AccessError> {
-        let asked = Instant::now();
+    fn renew(&self, refused: Turn, since: Instant) -> Result<Turn, AccessError> {
         let mut state = self.state();
         if state.turn == refused {
             self.provider.forget();
             state.turn += 1;
         }
-        self.ask_once(&mut state, asked)
+        self.ask_once(&mut state, since)
     }
 
     fn source(&self) -> String {
@@ -404,13 +403,12 @@ impl Access for AwsAccess {
         self.prepare_once(&mut self.held(), asked)
     }
 
-    fn renew(&self, refused: Turn) -> Result<Turn, AccessError> {
-        let asked = Instant::now();
+    fn renew(&self, refused: Turn, since: Instant) -> Result<Turn, AccessError> {
         let mut held = self.held();
         if held.turn == refused {
             *held = Held { had: held.had, turn: refused + 1, ..Held::default() };
         }
-        self.prepare_once(&mut held, asked)
+        self.prepare_once(&mut held, since)
     }
 
     fn source(&self) -> String {
