@@ -89,6 +89,12 @@ pub fn run(
     // Whoever has the data sends it again with his next push.
     mend::note_damage(&to.remote, &found.bad);
     if options.repair && !found.is_clean() {
+        if found.needs_index {
+            // The check has learnt what it is to write: anew, with what the remote's own index says.
+            to = share::open(repo, name, Access::Inspect, reporter)?;
+            to.remote.refresh_collection()?;
+            to.remote.refresh(reporter).map_err(RemoteError::from)?;
+        }
         mend::index_unknown_packs(&mut to.remote)?;
         sent = send_again(repo, name, &found, reporter)?;
         // What was sent need not be copied.

@@ -151,7 +151,7 @@ fn dry_run_of_fetch_says_what_can_be_had() {
     first.iter().for_each(|pack| fs::remove_file(pack).expect("it can be removed"));
     let dry = &["fetch", "--dry-run", "-r", "storage"];
     let (kind, document) = clone.json_error(dry, 5);
-    assert_eq!((kind.as_str(), texts(&document["failed"])), ("damaged", vec!["large"]), "{document}");
+    assert_eq!((kind.as_str(), texts(&document["failed"])), ("not_found", vec!["large"]), "{document}");
     assert_eq!(document["would_fetch"]["objects"].as_u64(), Some(2), "{document}");
     let told = clone.mlv(dry).code(5).stderr();
     assert!(told.contains("the remote `storage` no longer holds the data of `large`"), "{told}");

@@ -129,8 +129,8 @@ fn data_whose_index_is_lost_is_not_called_missing() {
     segments.iter().for_each(|segment| std::fs::remove_file(segment).expect("it can be removed"));
     let before = crate::support::snapshot(&env.root().join("remote"), &[]);
     let fresh = env.clone_to("fresh");
-    let missing = fresh.json(&["status", "--not-in-remote"]);
-    assert!(!missing.to_string().contains("large"), "{missing}");
+    let told = cloud(&fresh, &["large"]).to_string();
+    assert!(!told.contains("missing") && !told.contains("new"), "{told}");
     let (_, checked) = fresh.json_error(&["fsck", "--remote"], 5);
     assert!(crate::support::texts(&checked["lost"]).is_empty(), "{checked}");
     assert!(fresh.mlv(&["fsck", "--remote"]).code(5).stderr().contains("without an index"), "{checked}");
