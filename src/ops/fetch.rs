@@ -2,7 +2,7 @@
 
 use crate::error::{Advice, ErrorKind};
 use crate::model::digest::RunKey;
-use crate::model::object::ContentInfo;
+use crate::model::object::{ContentId, ContentInfo, RecordKey, RecordKind};
 use crate::model::path::RepoPath;
 use crate::model::tree::TreeEntry;
 use crate::ops::share::bring::{self, Brought, Wish};
@@ -11,6 +11,7 @@ use crate::ops::share::gather::{Selection, gather};
 use crate::ops::share::{self, Access, NamedRemote};
 use crate::ops::targets::{Filter, FilterOptions};
 use crate::ops::{OpError, OutputError, held, trees};
+use crate::remote;
 pub use crate::remote::transfer::foresee::FetchCounts;
 use crate::repo::Repo;
 use crate::report::{Event, Reporter};
@@ -48,6 +49,9 @@ pub struct FetchReport {
     /// What would come, in a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub would_fetch: Option<FetchCounts>,
+    /// Outputs that stay with who made them.
+    #[serde(skip)]
+    pub private: Vec<RepoPath>,
     /// What did not come, and why.
     #[serde(skip)]
     pub failed: Vec<(RepoPath, OpError)>,
@@ -85,13 +89,25 @@ pub(super) fn run_with(
     elsewhere: &Elsewhere<'_>,
     reporter: &dyn Reporter,
 ) -> Result<FetchReport, OpError> {
-    let gathered = gather(repo, &options.selection, reporter)?;
-    let mut report = FetchReport { failed: gathered.failed, ..FetchReport::default() };
+    let mut gathered = gather(repo, &options.selection, reporter)?;
+    let here = repo.cache()?.snapshot();
+    gathered.private.retain(|(_, info)| match info.id {
+        ContentId::File(id) => !here.has_object(id.digest()),
+        ContentId::Tree(id) => !here.has(RecordKey { hash: id.digest(), kind: RecordKind::TreePage }),
+    });
     // Those that are pulled by hand only come by name.
     let everything = options.selection.targets.targets.is_empty();
+    let not_shared = if everything { Vec::new() } else { gathered.not_shared(options.remote.as_deref()) };
+    let private = gathered.private.into_iter().map(|(path, _)| path).collect();
+    let mut report = FetchReport { failed: gathered.failed, private, ..FetchReport::default() };
     let items = gathered.items.into_iter().filter(|item| !(everything && item.pull_manual));
     let items = items.map(|item| (item.remote, item.wish)).collect();
     let groups = by_remote(items, options.remote.as_deref());
+    // R14: nothing of what was named can come.
+    if !not_shared.is_empty() && groups.iter().all(|(_, wishes)| wishes.is_empty()) {
+        report.failed.extend(not_shared);
+        return Ok(report);
+    }
     let is_only = groups.len() == 1;
     let runs = gathered.runs.into_iter().filter(|_| options.run_cache && !options.dry_run);
     let runs = by_remote(runs.map(|run| (run.remote, run.key)).collect(), options.remote.as_deref());
@@ -215,9 +231,15 @@ impl Bringing<'_> {
     }
 }
 
-/// Whether it says that the remote is gone or does not answer, so that another may have what it had.
+/// Whether it says that the remote is gone or does not answer, so that another may have what it had. One whose
+/// certificate is not trusted is not stood in for in silence.
 fn may_be_elsewhere(error: &OpError) -> bool {
-    matches!(error.kind(), ErrorKind::Network | ErrorKind::Throttled | ErrorKind::NotFound)
+    let OpError::Remote(error) = error else { return false };
+    match &**error {
+        remote::Error::Backend(error) => error.situation.is_transient(),
+        remote::Error::NotARemote { .. } | remote::Error::Vanished { .. } => true,
+        _ => false,
+    }
 }
 
 /// The paths inside an output, of those in `inside`, that `filter` takes (none: all of it); nothing if it
@@ -308,8 +330,8 @@ impl FetchReport {
     /// Counts what came before; what failed then was asked for again.
     pub(super) fn add_earlier(&mut self, earlier: FetchReport) {
         let later = std::mem::take(&mut self.remotes);
-        let failed = std::mem::take(&mut self.failed);
-        *self = FetchReport { failed, ..FetchReport::default() };
+        let (failed, private) = (std::mem::take(&mut self.failed), std::mem::take(&mut self.private));
+        *self = FetchReport { failed, private, ..FetchReport::default() };
         earlier.remotes.into_iter().chain(later).for_each(|row| self.add(row));
     }
 }

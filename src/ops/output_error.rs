@@ -276,6 +276,22 @@ pub enum OutputError {
         /// The command that takes them back.
         force: String,
     },
+    /// An output that stays with who made it.
+    #[error("`{path}` is not shared: it has `push: false`")]
+    NotShared {
+        /// The path.
+        path: RepoPath,
+    },
+    /// An output that was named, together with a remote that it does not belong to.
+    #[error("`{path}` belongs to the remote `{own}`, and not to `{named}`")]
+    OtherRemote {
+        /// The path.
+        path: RepoPath,
+        /// The remote that it names.
+        own: String,
+        /// The one that was asked for.
+        named: String,
+    },
     /// Data that the remote does not have.
     #[error("the data of `{path}` is not on the remote `{remote}`")]
     MissingThere {

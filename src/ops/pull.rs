@@ -82,6 +82,12 @@ fn once(
     let plan = checkout::plan(repo, checking, reporter)?;
     let mut checked_out =
         if fetching.dry_run { plan.into_report() } else { checkout::apply(plan, checking)? };
+    // Who did not make it cannot have what is not shared, and did not ask for it.
+    if fetching.selection.targets.targets.is_empty() {
+        checked_out.failed.retain(|(path, error)| {
+            !(error.kind() == ErrorKind::NotDownloaded && fetched.private.contains(path))
+        });
+    }
     // Said once: what did not come cannot be checked out either.
     let lacking = !fetched.failed.is_empty();
     checked_out.failed.retain(|(path, error)| {

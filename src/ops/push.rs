@@ -85,17 +85,24 @@ pub struct PushReport {
 ///
 /// Fails with `NotDownloaded` and the list if something is neither in the cache nor there.
 pub fn run(repo: &Repo, options: &PushOptions, reporter: &dyn Reporter) -> Result<PushReport, OpError> {
-    let gathered = gather(repo, &options.selection, reporter)?;
-    let mut report =
-        PushReport { dry_run: options.dry_run, failed: gathered.failed, ..PushReport::default() };
+    let mut gathered = gather(repo, &options.selection, reporter)?;
+    let failed = std::mem::take(&mut gathered.failed);
+    let mut report = PushReport { dry_run: options.dry_run, failed, ..PushReport::default() };
     for Item { wish, .. } in &gathered.items {
         trees::check_recorded(repo, &wish.info, &wish.output, &wish.inside)?;
     }
     let filter = Filter::new(repo, &options.filter)?;
+    let named = !options.selection.targets.targets.is_empty();
+    let not_shared = if named { gathered.not_shared(options.remote.as_deref()) } else { Vec::new() };
     let taken = gathered.items.into_iter().filter(|item| filter.takes(&item.wish.output));
     let items = taken.map(|item| (item.remote, item.wish)).collect();
     filter.check_met()?;
     let groups = by_remote(items, options.remote.as_deref());
+    // R14: nothing of what was named is sent.
+    if !not_shared.is_empty() && groups.iter().all(|(_, wishes)| wishes.is_empty()) {
+        report.failed.extend(not_shared);
+        return Ok(report);
+    }
     let is_only = groups.len() == 1;
     let runs = gathered.runs.into_iter().filter(|_| !options.no_run_cache);
     let runs = by_remote(runs.map(|run| (run.remote, run.key)).collect(), options.remote.as_deref());

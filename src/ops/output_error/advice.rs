@@ -52,6 +52,8 @@ impl OutputError {
             | OutputError::BadTree { path, .. }
             | OutputError::BadEntries { path, .. }
             | OutputError::MissingThere { path, .. }
+            | OutputError::NotShared { path }
+            | OutputError::OtherRemote { path, .. }
             | OutputError::GoneThere { path, .. }
             | OutputError::LostFrom { path, .. }
             | OutputError::DamagedThere { path, .. }
@@ -179,6 +181,10 @@ impl OutputError {
                 )
             }
             OutputError::NowhereToPush { .. } => "mlv fetch".to_owned(),
+            OutputError::NotShared { .. } => {
+                "only the clone that made it has it: copy it from there, or make it again".to_owned()
+            }
+            OutputError::OtherRemote { own, .. } => format!("leave `-r` away, or say `-r {own}`"),
             OutputError::MissingThere { .. } => {
                 "it was never pushed there, or `mlv gc --cloud` deleted it: run `mlv push` in a clone that still \
                  has it"
@@ -244,7 +250,10 @@ impl Advice for OutputError {
             | OutputError::NeverMade { .. }
             | OutputError::NotDownloaded { .. }
             | OutputError::NowhereToPush { is_damaged: false, .. } => ErrorKind::NotDownloaded,
-            OutputError::MissingThere { .. } | OutputError::GoneThere { .. } => ErrorKind::NotFound,
+            OutputError::MissingThere { .. }
+            | OutputError::GoneThere { .. }
+            | OutputError::NotShared { .. } => ErrorKind::NotFound,
+            OutputError::OtherRemote { .. } => ErrorKind::Usage,
             OutputError::InTheWay { .. }
             | OutputError::PlaceTaken { .. }
             | OutputError::WouldTakeBack { .. } => ErrorKind::WouldOverwrite,

@@ -6,14 +6,14 @@ use crate::error::{Advice, ErrorKind};
 pub use crate::git::revision::Scope;
 use crate::model::digest::RunKey;
 use crate::model::lockfile::StageLock;
-use crate::model::object::ContentId;
+use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
 use crate::model::run::RunInputs;
 use crate::model::stage::Stage;
-use crate::ops::OpError;
 use crate::ops::share::bring::Wish;
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{History, Source, Tracked};
+use crate::ops::{OpError, OutputError};
 use crate::repo::Repo;
 use crate::report::{Event, Reporter};
 
@@ -55,6 +55,8 @@ pub struct Gathered {
     pub runs: BTreeSet<KnownRun>,
     /// Files of the work tree that could not be used, and why.
     pub failed: Vec<(RepoPath, OpError)>,
+    /// Outputs that were meant and are not shared, with their contents.
+    pub private: Vec<(RepoPath, ContentInfo)>,
     seen: HashSet<(RepoPath, ContentId, Option<Box<str>>)>,
     warned: HashSet<String>,
 }
@@ -101,13 +103,31 @@ fn known_run(stage: &Stage, lock: &StageLock) -> Option<KnownRun> {
 }
 
 impl Gathered {
+    /// What is wrong with outputs that were named, as they are not shared, or not by the remote `named`.
+    pub fn not_shared(&self, named: Option<&str>) -> Vec<(RepoPath, OpError)> {
+        let private = self.private.iter().map(|(path, _)| {
+            let path = path.clone();
+            (path.clone(), OutputError::NotShared { path }.into())
+        });
+        let elsewhere = self.items.iter().filter_map(|item| {
+            let (own, named) = (item.remote.as_deref()?.to_owned(), named?.to_owned());
+            let path = item.wish.output.clone();
+            (own != named).then(|| (path.clone(), OutputError::OtherRemote { path, own, named }.into()))
+        });
+        private.chain(elsewhere).collect()
+    }
+
     fn add(&mut self, repo: &Repo, tracked: &Tracked, options: &TargetOptions) -> Result<(), OpError> {
         let mut stages = BTreeSet::new();
         for one in targets::outputs(repo, tracked, options)? {
             if let Source::Stage { file, stage } = &one.out.source {
                 stages.insert((file.clone(), stage.clone()));
             }
-            let Some(info) = one.out.content.filter(|_| one.out.cache && one.out.push) else { continue };
+            let Some(info) = one.out.content.filter(|_| one.out.cache) else { continue };
+            if !one.out.push {
+                self.private.push((one.out.path.clone(), info));
+                continue;
+            }
             let key = (one.out.path.clone(), info.id, one.out.remote.clone());
             // A part of what comes as a whole, or another part of it, is not looked for twice.
             if one.inside.is_empty() && !self.seen.insert(key) {

@@ -162,9 +162,8 @@ fn outputs_that_are_not_to_be_pushed_stay_and_pinned_ones_go_to_their_remote() {
     env.commit("add data");
     env.mlv(&["push"]).success();
     let clone = env.clone_to("clone");
-    // What was never pushed cannot come.
-    let (_, document) = clone.json_error(&["pull"], 5);
-    assert_eq!(texts(&document["failed"]), ["here"]);
+    // What stays with who made it is not missed.
+    clone.mlv(&["pull"]).success();
     assert!(clone.exists("there") && clone.exists("everywhere") && !clone.exists("here"));
     // Each went to one remote only; one that is gone does not keep the other from being asked.
     let second = env.clone_to("second");
@@ -260,4 +259,36 @@ fn failed_paths_are_the_users() {
     }
     let (_, document) = clone.json_error(&["pull"], 5);
     assert_eq!(texts(&document["failed"]), ["a", "d"], "{document}");
+}
+
+// R14: an output that is not shared fails no pull of everything, and who names it is told why.
+#[test]
+fn outputs_that_are_not_shared_are_told_as_such() {
+    let env = TestEnv::shared();
+    for name in ["a", "own", "other"] {
+        env.write(name, name);
+        env.mlv(&["add", name]).success();
+    }
+    env.write("own.mlv", env.read_text("own.mlv") + "  push: false\n");
+    env.write("other.mlv", env.read_text("other.mlv") + "  remote: second\n");
+    env.mlv(&["remote", "add", "second", "../second"]).success();
+    env.mlv(&["push"]).success();
+    env.commit("data");
+    let clone = env.clone_to("clone");
+    clone.mlv(&["pull"]).success();
+    assert!(clone.exists("a") && clone.exists("other") && !clone.exists("own"));
+    for args in [&["fetch", "own"][..], &["pull", "own"]] {
+        let told = clone.mlv(args).code(5).stderr();
+        assert!(told.contains("`own` is not shared: it has `push: false`"), "{told}");
+    }
+    let told = env.mlv(&["push", "own"]).code(5).stderr();
+    assert!(told.contains("`own` is not shared"), "{told}");
+    for command in ["push", "fetch"] {
+        let told = env.mlv(&[command, "other", "-r", "storage"]).code(2).stderr();
+        assert!(told.contains("`other` belongs to the remote `second`, and not to `storage`"), "{told}");
+        assert!(told.contains("-r second"), "{told}");
+    }
+    // Whoever made it has it: nothing to do is no failure.
+    env.mlv(&["pull"]).success();
+    env.mlv(&["push", "a", "own"]).success();
 }
