@@ -124,6 +124,13 @@ impl ChangeCounts {
         }
     }
 
+    /// Counts what leads from `old` to `new`.
+    pub fn between(old: &[TreeEntry], new: &[TreeEntry]) -> ChangeCounts {
+        let mut changes = compare(old, new);
+        let renames = take_renames(&mut changes);
+        ChangeCounts::of(&changes, &renames)
+    }
+
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
         *self == ChangeCounts::default()

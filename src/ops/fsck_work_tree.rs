@@ -37,7 +37,7 @@ pub(super) fn check(
     for out in tracked.outs().iter().filter(|out| out.cache) {
         let Some(info) = &out.content else { continue };
         let output = &out.path;
-        let tracked = || trees::read_content(repo, info, output).unwrap_or_default();
+        let tracked = || Ok(trees::read_if_here(repo, info, output)?.unwrap_or_default());
         let outcome = scanner.look(output, &tracked).and_then(|believed| {
             read_again(repo, output, &believed, &mut found, &mut update, reporter)?;
             state::examine(repo, &scanner, &here, (output, info))

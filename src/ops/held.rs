@@ -10,7 +10,7 @@ use crate::model::digest::Digest;
 use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
 use crate::model::tree::{EntryKind, TreeEntry};
-use crate::ops::{OutputError, trees};
+use crate::ops::{OpError, trees};
 use crate::repo::Repo;
 use crate::store::here::{Held, HeldOutput, Here};
 
@@ -21,23 +21,56 @@ pub fn is_all_here(here: &Here, output: &RepoPath, content: ContentId) -> bool {
 
 /// What was put or recorded at `output` last, as far as it was here; sorted by path.
 ///
-/// Where the remembered tree can no longer be read, nothing counts as having been here.
+/// Where the remembered tree can no longer be read, nothing counts as having been here: what is deleted
+/// on the strength of this list is known to have been here.
 pub fn placed(repo: &Repo, here: &Here, output: &RepoPath) -> Vec<TreeEntry> {
-    here.get(output).map(|known| entries(repo, output, known)).unwrap_or_default()
+    // Nothing is the careful answer.
+    here.get(output).and_then(|known| entries(repo, output, known).ok()).unwrap_or_default()
 }
 
-/// [`placed`], and what else mlv put there that may lie there still; in no order.
-pub fn maybe_placed(repo: &Repo, here: &Here, output: &RepoPath) -> Vec<TreeEntry> {
+/// What mlv put at an output, as far as it can be told.
+#[derive(Debug, Default)]
+pub struct PutThere {
+    /// The entries that are known, in no order.
+    pub entries: Vec<TreeEntry>,
+    /// Why there may be more: a list that cannot be read.
+    pub unlisted: Option<OpError>,
+}
+
+/// [`placed`], and what else mlv put there that may lie there still; without what it put of `except`.
+pub fn put_there(repo: &Repo, here: &Here, output: &RepoPath, except: Option<ContentId>) -> PutThere {
+    let mut put = PutThere::default();
+    for known in claims(here, output, except) {
+        match entries(repo, output, known) {
+            Ok(entries) => put.entries.extend(entries),
+            Err(error) => put.unlisted = Some(error),
+        }
+    }
+    put
+}
+
+/// The contents that were put or recorded at `output`, without `except`; each as far as it was here.
+pub fn claims<'h>(
+    here: &'h Here,
+    output: &RepoPath,
+    except: Option<ContentId>,
+) -> impl Iterator<Item = &'h HeldOutput> {
+    let except = except.map(|id| id.to_string());
     let claims = here.get(output).into_iter().chain(here.underway(output));
-    claims.flat_map(|known| entries(repo, output, known)).collect()
+    claims.filter(move |known| Some(&known.content) != except.as_ref())
 }
 
-fn entries(repo: &Repo, output: &RepoPath, known: &HeldOutput) -> Vec<TreeEntry> {
-    let Ok(id) = known.content.parse::<ContentId>() else { return Vec::new() };
-    let info = ContentInfo { id, size: 0, nfiles: None, executable: false };
-    let mut entries = trees::read_content(repo, &info, output).unwrap_or_default();
+/// What a claim is about; nothing where another mlv wrote it in a form that this one does not know.
+pub fn claimed(known: &HeldOutput) -> Option<ContentInfo> {
+    let id = known.content.parse::<ContentId>().ok()?;
+    Some(ContentInfo { id, size: 0, nfiles: None, executable: false })
+}
+
+fn entries(repo: &Repo, output: &RepoPath, known: &HeldOutput) -> Result<Vec<TreeEntry>, OpError> {
+    let Some(info) = claimed(known) else { return Ok(Vec::new()) };
+    let mut entries = trees::read_content(repo, &info, output)?;
     entries.retain(|entry| known.held.covers(entry.bare_path()));
-    entries
+    Ok(entries)
 }
 
 /// Something in the work tree at the place of recorded entries that were never here.
@@ -82,49 +115,34 @@ pub fn kept_entries(
 }
 
 /// Of the entries that are `present` those that stand as mlv put them here for other contents, and that
-/// `recorded` has otherwise or not at all: a change came with git (a checkout of a branch, a pull) and was
-/// never checked out.
+/// `recorded`, the list of `known`, has otherwise or not at all: a change came with git (a checkout of a
+/// branch, a pull) and was never checked out.
+///
+/// Fails where the list of those other contents cannot be read and something here may be theirs.
 pub fn left_behind<'p>(
     repo: &Repo,
     here: &Here,
-    output: &RepoPath,
+    (output, known): (&RepoPath, ContentId),
     (recorded, present): (&[TreeEntry], &'p [TreeEntry]),
-) -> Vec<&'p TreeEntry> {
-    let placed = maybe_placed(repo, here, output);
-    let placed: HashSet<Identity<'_>> = placed.iter().map(identity).collect();
+) -> Result<Vec<&'p TreeEntry>, OpError> {
     let recorded: HashSet<Identity<'_>> = recorded.iter().map(identity).collect();
-    let is_left =
-        |entry: &&TreeEntry| !recorded.contains(&identity(entry)) && placed.contains(&identity(entry));
-    present.iter().filter(is_left).collect()
+    let others: Vec<&TreeEntry> =
+        present.iter().filter(|entry| !recorded.contains(&identity(entry))).collect();
+    if others.is_empty() {
+        return Ok(others);
+    }
+    let put = put_there(repo, here, output, Some(known));
+    if let Some(error) = put.unlisted {
+        return Err(error);
+    }
+    let put: HashSet<Identity<'_>> = put.entries.iter().map(identity).collect();
+    Ok(others.into_iter().filter(|entry| put.contains(&identity(entry))).collect())
 }
 
 /// Whether what was last put or recorded at `output` is `content`, and nothing else may lie there.
 pub fn is_current(here: &Here, output: &RepoPath, content: ContentId) -> bool {
     let known = here.get(output).is_none_or(|known| known.content == content.to_string());
     known && here.underway(output).is_empty()
-}
-
-/// Fails if recording `present` would take back a change of the recorded entries `old` that was never
-/// checked out.
-pub fn check_taken_back(
-    repo: &Repo,
-    here: &Here,
-    output: &RepoPath,
-    (old, present): (&[TreeEntry], &[TreeEntry]),
-) -> Result<(), OutputError> {
-    let left = left_behind(repo, here, output, (old, present));
-    let Some(first) = left.first() else { return Ok(()) };
-    let known: HashSet<Identity<'_>> = old.iter().chain(left.iter().copied()).map(identity).collect();
-    let own = present.iter().filter(|entry| !known.contains(&identity(entry)));
-    let own: Vec<RepoPath> = own.map(|entry| output.join_entry(&entry.path)).collect();
-    Err(OutputError::WouldTakeBack {
-        path: output.clone(),
-        first: output.join_entry(&first.path),
-        count: left.len() as u64,
-        keep: (!own.is_empty()).then(|| format!("mlv add {}", repo.shown_all(&own))),
-        checkout: format!("mlv checkout {}", repo.shown_all(std::slice::from_ref(output))),
-        force: format!("mlv add --force {}", repo.shown_all(std::slice::from_ref(output))),
-    })
 }
 
 /// What makes two entries the same.

@@ -215,15 +215,16 @@ pub enum OutputError {
         /// What became of asking for it.
         source: Box<OpError>,
     },
-    /// A directory that was changed in git, of which nobody can say what was here before.
-    #[error(
-        "`{path}` was changed in git, and the list of what was here before is lost: recording it could take \
-         changes back"
-    )]
+    /// A list of files that nobody gives, and that decides what may be recorded.
+    #[error("the list of {list} is lost: recording `{path}` could {loss}")]
     UnknownBefore {
         /// The output.
         path: RepoPath,
-        /// Why the list cannot be had.
+        /// What it lists.
+        list: &'static str,
+        /// What could be lost without it.
+        loss: &'static str,
+        /// Why it cannot be had.
         source: Box<OpError>,
     },
     /// A directory's tree that cannot be read.

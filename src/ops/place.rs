@@ -136,8 +136,9 @@ impl<'a> Planner<'a> {
             None => Vec::new(),
         };
         let scanner = Scanner::new(self.repo, &self.index, self.reporter);
-        let placed = held::maybe_placed(self.repo, &self.here, output);
-        let mut present = scanner.look(output, &|| [&recorded[..], &placed[..]].concat())?;
+        // What is not known to be mlv's own is the user's.
+        let placed = held::put_there(self.repo, &self.here, output, None).entries;
+        let mut present = scanner.look(output, &|| Ok([&recorded[..], &placed[..]].concat()))?;
         scanner.hash(output, &mut present, None)?;
         let entries = present.tree_entries();
         let is_saved = |entry: &TreeEntry| !entry.kind.has_object() || self.is_saved(entry);

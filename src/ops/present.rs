@@ -189,11 +189,12 @@ impl<'a> WorkTreeState<'a> {
     /// What stands at `path`, every hash known.
     pub fn read(&self, path: &RepoPath) -> Result<Present, OpError> {
         let tracked = || {
-            let (out, inside) = self.tracked.containing(path)?;
-            let entries = trees::read_content(self.repo, out.content.as_ref()?, &out.path).ok()?;
-            Some(trees::relative_to(&entries, inside))
+            let Some((out, inside)) = self.tracked.containing(path) else { return Ok(Vec::new()) };
+            let Some(info) = &out.content else { return Ok(Vec::new()) };
+            let entries = trees::read_if_here(self.repo, info, &out.path)?.unwrap_or_default();
+            Ok(trees::relative_to(&entries, inside))
         };
-        let mut present = self.scanner.look(path, &|| tracked().unwrap_or_default())?;
+        let mut present = self.scanner.look(path, &tracked)?;
         let mut learned = self.learned.borrow_mut();
         for entry in present.entries_mut().iter_mut().filter(|entry| entry.hash.is_none()) {
             let known = learned.hashes.get(&path.join_entry(&entry.path));
@@ -269,7 +270,8 @@ impl<'a> WorkTreeState<'a> {
         let entries: Vec<TreeEntry> =
             entries.into_iter().map(|entry| trees::placed_in(inside, entry)).collect();
         let recorded = trees::read_part(self.repo, info, &out.path, &[inside.into()]).unwrap_or_default();
-        if !held::left_behind(self.repo, &self.here, &out.path, (&recorded, &entries)).is_empty() {
+        let left = held::left_behind(self.repo, &self.here, (&out.path, info.id), (&recorded, &entries));
+        if left.is_ok_and(|left| !left.is_empty()) {
             self.left_behind.borrow_mut().insert(out.path.clone());
         }
     }

@@ -6,7 +6,6 @@
 
 mod lists;
 
-use std::cell::RefCell;
 use std::collections::HashSet;
 
 use crate::error::{Advice, ErrorKind};
@@ -23,8 +22,6 @@ use crate::report::{Event, Reporter};
 use crate::store::here::Here;
 use crate::store::statindex::{StatIndex, StatIndexUpdate};
 use crate::store::{CacheWriter, Presence, WriteStats};
-
-use lists::{bring_placed, count_changes, recorded_tree};
 
 /// What was found at one output.
 #[derive(Clone, Debug)]
@@ -149,19 +146,8 @@ impl<'a> Recording<'a> {
         }
         let output = request.output;
         let (repo, reporter) = (self.repo, self.reporter);
-        let unread = RefCell::new(None);
-        let tracked = || match request.known.map(|info| info.id) {
-            Some(ContentId::Tree(id)) => recorded_tree(repo, id, output, reporter).unwrap_or_else(|error| {
-                unread.replace(Some(error));
-                Vec::new()
-            }),
-            _ => Vec::new(),
-        };
+        let tracked = || lists::tracked(repo, request, reporter);
         let present = self.read(output, request.store, &tracked)?;
-        // Of what is ignored that which is tracked stays so: without the list nobody knows what that is.
-        if let Some(error) = unread.take() {
-            return Err(error);
-        }
         match &present {
             Present::Absent => Err(OutputError::Vanished { path: output.clone(), near: Vec::new() }.into()),
             Present::File(file) if file.kind == EntryKind::Symlink => {
@@ -214,39 +200,37 @@ impl<'a> Recording<'a> {
             && known.id != info.id
             && !request.take_back
         {
-            let old = trees::read_content(self.repo, known, request.output)?;
-            held::check_taken_back(self.repo, &self.here, request.output, (&old, entries))?;
+            let old = match known.id {
+                ContentId::File(_) => trees::read_content(self.repo, known, request.output)?,
+                // No entry of a directory is the file.
+                ContentId::Tree(_) => Vec::new(),
+            };
+            let mut lost = self.bring_put(request.output, known);
+            lists::check(self.repo, &self.here, (request, known.id), (&old, entries), &mut lost)?;
         }
         self.claims.push(Claim { output: request.output.clone(), content: info.id, paths: None });
-        let mut changes = ChangeCounts::default();
-        match request.known {
-            None => changes.added = 1,
-            Some(known) if *known != info => changes.modified = 1,
-            Some(_) => {}
-        }
-        Ok(Recorded { info, changes: Some(changes), kept: 0 })
+        let changes = lists::count(self.repo, request, None, (&info, entries), self.reporter);
+        Ok(Recorded { info, changes, kept: 0 })
     }
 
     /// A whole directory: what is here, and what is kept of the recorded tree.
     fn directory(&mut self, request: Request<'_>, present: Vec<TreeEntry>) -> Result<Recorded, OpError> {
         let output = request.output;
-        let known = match request.known.map(|info| info.id) {
-            Some(ContentId::Tree(id)) => Some(id),
-            _ => None,
-        };
-        let complete = known.is_none_or(|id| held::is_all_here(&self.here, output, ContentId::Tree(id)));
+        let known = request.known.filter(|info| !held::is_all_here(&self.here, output, info.id));
         let old = match known {
-            Some(id) if !complete => Some(recorded_tree(self.repo, id, output, self.reporter)?),
-            _ => None,
+            Some(info) => Some(lists::recorded(self.repo, info, output, self.reporter)?),
+            None => None,
         };
-        if let (Some(id), Some(old), false) = (known, &old, request.take_back) {
-            bring_placed(self.repo, &self.here, (output, id), self.reporter)?;
-            held::check_taken_back(self.repo, &self.here, output, (old, &present))?;
+        if let (Some(old), Some(known)) = (&old, known) {
+            let mut lost = self.bring_put(output, known);
+            lists::check(self.repo, &self.here, (request, known.id), (old, &present), &mut lost)?;
         }
         let kept = match &old {
-            Some(old) => held::kept_entries(old, &present, &held::placed(self.repo, &self.here, output))
-                .map_err(|way| OutputError::in_the_way(output, way))?,
-            None => Vec::new(),
+            Some(old) if known.is_some_and(|info| info.id.is_tree()) => {
+                held::kept_entries(old, &present, &held::placed(self.repo, &self.here, output))
+                    .map_err(|way| OutputError::in_the_way(output, way))?
+            }
+            _ => Vec::new(),
         };
         let paths = (!kept.is_empty()).then(|| held::covering_paths(&present, &kept));
         let count = kept.iter().filter(|entry| entry.kind != EntryKind::EmptyDir).count() as u64;
@@ -256,45 +240,33 @@ impl<'a> Recording<'a> {
             trees::without_filled_folders(trees::merge(present, kept))
         };
         let info = self.build(output, &entries)?;
-        if known.map(ContentId::Tree) != Some(info.id) {
+        if request.known.map(|known| known.id) != Some(info.id) {
             names::check(output, &entries, self.repo.config().portable_names()?, self.reporter)?;
         }
         self.claims.push(Claim { output: output.clone(), content: info.id, paths });
-        let changes = match known {
-            Some(id) if info.id == ContentId::Tree(id) => Some(ChangeCounts::default()),
-            // Counting is all that the old tree is read for: where it cannot be had, the rest still holds.
-            Some(id) => {
-                let old = old.map_or_else(|| recorded_tree(self.repo, id, output, self.reporter), Ok);
-                old.ok().map(|old| count_changes(&old, &entries))
-            }
-            None => Some(count_changes(&[], &entries)),
-        };
+        let changes = lists::count(self.repo, request, old, (&info, &entries), self.reporter);
         Ok(Recorded { info, changes, kept: count })
     }
 
     /// Some paths inside a directory: everything else of the recorded tree stays as it is.
     fn part(&mut self, request: Request<'_>) -> Result<Recorded, OpError> {
         let output = request.output;
-        let Some(ContentId::Tree(id)) = request.known.map(|info| info.id) else {
+        let Some(known) = request.known.filter(|info| info.id.is_tree()) else {
             return Err(OutputError::NotADirectory { path: output.clone() }.into());
         };
-        let old = recorded_tree(self.repo, id, output, self.reporter)?;
-        if !request.take_back {
-            bring_placed(self.repo, &self.here, (output, id), self.reporter)?;
-        }
+        let old = lists::recorded(self.repo, known, output, self.reporter)?;
+        let mut lost = self.bring_put(output, known);
         let placed = held::placed(self.repo, &self.here, output);
         let mut entries = old.clone();
         let mut paths = Vec::new();
         for inside in request.inside {
             let path = output.join_entry(inside);
-            let present = self.read(&path, request.store, &|| trees::relative_to(&old, inside))?;
+            let present = self.read(&path, request.store, &|| Ok(trees::relative_to(&old, inside)))?;
             links::check(self.repo, output, inside, &present)?;
             let found = below(inside, &present);
             let recorded: Vec<TreeEntry> =
                 old.iter().filter(|entry| trees::is_within(entry.bare_path(), inside)).cloned().collect();
-            if !request.take_back {
-                held::check_taken_back(self.repo, &self.here, output, (&recorded, &found))?;
-            }
+            lists::check(self.repo, &self.here, (request, known.id), (&recorded, &found), &mut lost)?;
             let kept = held::kept_entries(&recorded, &found, &placed)
                 .map_err(|way| OutputError::in_the_way(output, way))?;
             if found.is_empty() && kept.len() == recorded.len() {
@@ -319,9 +291,9 @@ impl<'a> Recording<'a> {
         let (was_here, was_not): (Vec<&TreeEntry>, Vec<&TreeEntry>) = entries.iter().partition(is_placed);
         let owned = |entries: Vec<&TreeEntry>| entries.into_iter().cloned().collect::<Vec<_>>();
         paths.extend(held::covering_paths(&owned(was_here), &owned(was_not)));
-        let paths = (!held::is_all_here(&self.here, output, ContentId::Tree(id))).then_some(paths);
+        let paths = (!held::is_all_here(&self.here, output, known.id)).then_some(paths);
         self.claims.push(Claim { output: output.clone(), content: info.id, paths });
-        Ok(Recorded { info, changes: Some(count_changes(&old, &entries)), kept: 0 })
+        Ok(Recorded { info, changes: Some(ChangeCounts::between(&old, &entries)), kept: 0 })
     }
 
     /// The recorded directory without what it has at `inside`, whatever is here.
@@ -333,10 +305,10 @@ impl<'a> Recording<'a> {
         known: &ContentInfo,
         inside: &[Box<str>],
     ) -> Result<Recorded, OpError> {
-        let ContentId::Tree(id) = known.id else {
+        if !known.id.is_tree() {
             return Err(OutputError::NotADirectory { path: output.clone() }.into());
-        };
-        let old = recorded_tree(self.repo, id, output, self.reporter)?;
+        }
+        let old = lists::recorded(self.repo, known, output, self.reporter)?;
         let is_at = |entry: &TreeEntry, path: &str| trees::is_within(entry.bare_path(), path);
         for path in inside {
             if !old.iter().any(|entry| is_at(entry, path)) {
@@ -356,7 +328,11 @@ impl<'a> Recording<'a> {
             Some(held::covering_paths(&was_here, &was_not))
         };
         self.claims.push(Claim { output: output.clone(), content: info.id, paths });
-        Ok(Recorded { info, changes: Some(count_changes(&old, &entries)), kept: 0 })
+        Ok(Recorded { info, changes: Some(ChangeCounts::between(&old, &entries)), kept: 0 })
+    }
+
+    fn bring_put(&self, output: &RepoPath, known: &ContentInfo) -> Option<OpError> {
+        lists::bring_put(self.repo, &self.here, (output, known.id), self.reporter)
     }
 
     fn warn_of_left_out(&self) {

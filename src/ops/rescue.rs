@@ -203,7 +203,7 @@ fn hash_of_file(scanner: &Scanner<'_>, path: &RepoPath, kind: FileKind) -> Resul
     if kind != FileKind::File {
         return Ok(None);
     }
-    let mut present = scanner.look(path, &Vec::new)?;
+    let mut present = scanner.look(path, &|| Ok(Vec::new()))?;
     scanner.hash(path, &mut present, None)?;
     Ok(present.entries().first().and_then(|entry| entry.hash))
 }

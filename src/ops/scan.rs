@@ -170,7 +170,7 @@ impl Present {
 }
 
 /// Gives the recorded entries of an output, relative to where is looked, in any order.
-pub type TrackedEntries<'a> = dyn Fn() -> Vec<TreeEntry> + 'a;
+pub type TrackedEntries<'a> = dyn Fn() -> Result<Vec<TreeEntry>, OpError> + 'a;
 
 /// Looks at outputs of one work tree with one stat index.
 pub struct Scanner<'a> {
@@ -194,7 +194,7 @@ impl<'a> Scanner<'a> {
     /// What stands at `path`, with the hashes that the stat index knows.
     ///
     /// Of a directory what `.mlvignore` leaves out is left out, except what is tracked: entries that
-    /// `tracked` names, relative to `path`. It is asked only if anything is left out.
+    /// `tracked` names, relative to `path`. It is asked only if anything is left out, and its failure is one.
     ///
     /// Fails where a folder cannot be read or an entry cannot be tracked (FIFO, device, name
     /// that is not UTF-8), naming it.
@@ -259,7 +259,7 @@ impl<'a> Scanner<'a> {
         let mut entries: Vec<Scanned> =
             found.entries.into_iter().map(|entry| Scanned::of(entry.path, entry.stamp)).collect();
         if found.ignored > 0 {
-            self.add_tracked(path, &tracked(), &mut entries)?;
+            self.add_tracked(path, &tracked()?, &mut entries)?;
         }
         Ok(entries)
     }

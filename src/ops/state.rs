@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use crate::error::{Advice, ErrorKind};
 use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
 use crate::model::tree::TreeEntry;
@@ -74,15 +73,11 @@ pub fn examine(
     here: &Here,
     (output, info): (&RepoPath, &ContentInfo),
 ) -> Result<OutputState, OpError> {
-    let mut present =
-        scanner.look(output, &|| trees::read_content(repo, info, output).unwrap_or_default())?;
+    let tracked = || Ok(trees::read_if_here(repo, info, output)?.unwrap_or_default());
+    let mut present = scanner.look(output, &tracked)?;
     scanner.hash(output, &mut present, None)?;
     // After the walk, whose memory is free by now.
-    let recorded = match trees::read_content(repo, info, output) {
-        Ok(entries) => Some(entries),
-        Err(error) if error.kind() == ErrorKind::NotDownloaded => None,
-        Err(error) => return Err(error),
-    };
+    let recorded = trees::read_if_here(repo, info, output)?;
     let verdict = match (&present, info.id) {
         (Present::Absent, id) => {
             // A part of which nothing is recorded any more says nothing of the rest.
@@ -150,13 +145,15 @@ fn directory(
 }
 
 impl OutputState {
-    /// How many files stand here as they were put for another commit, while other contents are recorded.
+    /// How many files stand here as they were put for another commit, while other contents are recorded;
+    /// none where the list of that commit's is lost: they are told as changes then.
     pub fn left_behind(&self, repo: &Repo, here: &Here, (output, info): (&RepoPath, &ContentInfo)) -> u64 {
         if !self.verdict.is_difference() || held::is_current(here, output, info.id) {
             return 0;
         }
         let (recorded, present) = (self.recorded.as_deref().unwrap_or_default(), self.present.tree_entries());
-        held::left_behind(repo, here, output, (recorded, &present)).len() as u64
+        let left = held::left_behind(repo, here, (output, info.id), (recorded, &present));
+        left.map_or(0, |left| left.len() as u64)
     }
 
     /// The recorded entries whose objects the cache lacks; `None` if even the tree is not there.

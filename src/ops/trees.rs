@@ -37,6 +37,19 @@ pub fn read_content(repo: &Repo, info: &ContentInfo, output: &RepoPath) -> Resul
     }
 }
 
+/// As [`read_content`]; nothing where the list was never downloaded.
+pub fn read_if_here(
+    repo: &Repo,
+    info: &ContentInfo,
+    output: &RepoPath,
+) -> Result<Option<Vec<TreeEntry>>, OpError> {
+    match read_content(repo, info, output) {
+        Ok(entries) => Ok(Some(entries)),
+        Err(error) if error.is_not_downloaded() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Leaves out the empty folders that hold something after all: an entry that is kept, or new.
 pub fn without_filled_folders(entries: Vec<TreeEntry>) -> Vec<TreeEntry> {
     // What lies in a folder comes right behind it in the order.

@@ -246,7 +246,6 @@ impl Advice for OutputError {
             | OutputError::BehindTheEnd { .. } => ErrorKind::Usage,
             OutputError::TreeNotDownloaded { .. }
             | OutputError::LostTree { .. }
-            | OutputError::UnknownBefore { .. }
             | OutputError::NeverMade { .. }
             | OutputError::NotDownloaded { .. }
             | OutputError::NowhereToPush { is_damaged: false, .. } => ErrorKind::NotDownloaded,
@@ -277,6 +276,7 @@ impl Advice for OutputError {
                 BuildError::Sink(source) => source.kind(),
                 _ => ErrorKind::UnsafePath,
             },
+            OutputError::UnknownBefore { source, .. } => source.kind(),
             OutputError::NoRoom { .. } => ErrorKind::NoSpace,
             OutputError::WouldOverwrite { .. } => ErrorKind::WouldOverwrite,
             OutputError::External { .. }
@@ -301,7 +301,7 @@ impl Advice for OutputError {
                 );
                 return source.hints().into_iter().chain([Hint::new(begin)]).collect();
             }
-            OutputError::UnknownBefore { path, source } => {
+            OutputError::UnknownBefore { path, source, .. } => {
                 let force = format!("`mlv add --force {}` records it as it stands", hint_path(path));
                 // What begins anew would lose more.
                 return source.hints().into_iter().take(1).chain([Hint::new(force)]).collect();

@@ -1,57 +1,119 @@
-//! The lists of files that a recording is compared with: from the cache, else from a remote.
+//! What was there before a recording: the lists of what is recorded, and of what mlv put here for other
+//! commits. A list that the cache has lost comes from the remote; one that cannot be had is not taken for
+//! an empty one, but told.
 
-use crate::model::digest::TreeId;
-use crate::model::object::ContentId;
+use std::collections::HashSet;
+
+use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
 use crate::model::tree::TreeEntry;
-use crate::ops::compare::{self, ChangeCounts};
-use crate::ops::{OpError, OutputError, share, trees};
+use crate::ops::compare::ChangeCounts;
+use crate::ops::record::Request;
+use crate::ops::{OpError, OutputError, held, share, trees};
 use crate::repo::Repo;
-use crate::report::Reporter;
+use crate::report::{Event, Reporter};
 use crate::store::here::Here;
 
-/// The recorded entries; where the tree was never downloaded its pages come from the remote.
-pub(super) fn recorded_tree(
+/// The entries of `info`; where the tree was never downloaded its pages come from the remote.
+pub(super) fn recorded(
     repo: &Repo,
-    id: TreeId,
+    info: &ContentInfo,
     output: &RepoPath,
     reporter: &dyn Reporter,
 ) -> Result<Vec<TreeEntry>, OpError> {
-    match trees::read(repo, id, output) {
-        Err(error) if error.is_not_downloaded() => {
+    match (info.id, trees::read_content(repo, info, output)) {
+        (ContentId::Tree(id), Err(error)) if error.is_not_downloaded() => {
             let lost = |source: OpError| OutputError::lost_tree(output, source);
             share::bring::bring_tree(repo, id, output, reporter).map_err(lost)?;
-            trees::read(repo, id, output)
+            trees::read_content(repo, info, output)
         }
-        other => other,
+        (_, entries) => entries,
     }
 }
 
-/// Makes sure that the lists of what was put at `output` for other contents than `recorded` are here:
-/// only they tell what came with git from what was changed here.
+/// The recorded entries of a directory that has files which `.mlvignore` leaves out: those of them that are
+/// tracked stay so.
 ///
-/// Fails with `UnknownBefore` where one cannot be had (R9: an unreadable list is no empty one).
-pub(super) fn bring_placed(
+/// Fails if the list cannot be had, unless changes may be taken back.
+pub(super) fn tracked(
+    repo: &Repo,
+    request: Request<'_>,
+    reporter: &dyn Reporter,
+) -> Result<Vec<TreeEntry>, OpError> {
+    let Some(info) = request.known.filter(|info| info.id.is_tree()) else { return Ok(Vec::new()) };
+    let output = request.output;
+    recorded(repo, info, output, reporter).or_else(|error| {
+        if request.take_back {
+            let message = format!("`{output}`: all that `.mlvignore` leaves out is left out: {error}");
+            reporter.event(&Event::Warning { message });
+            return Ok(Vec::new());
+        }
+        let (list, loss) = ("what is tracked", "drop files that `.mlvignore` leaves out");
+        Err(OutputError::UnknownBefore { path: output.clone(), list, loss, source: Box::new(error) }.into())
+    })
+}
+
+/// Fails if recording `present` over `old`, the list of `known`, would take back a change that was never
+/// checked out, or if that cannot be known, of which `lost` says why; unless changes may be taken back.
+pub(super) fn check(
     repo: &Repo,
     here: &Here,
-    (output, recorded): (&RepoPath, TreeId),
-    reporter: &dyn Reporter,
+    (request, known): (Request<'_>, ContentId),
+    (old, present): (&[TreeEntry], &[TreeEntry]),
+    lost: &mut Option<OpError>,
 ) -> Result<(), OpError> {
-    for claim in here.get(output).into_iter().chain(here.underway(output)) {
-        let Ok(ContentId::Tree(id)) = claim.content.parse() else { continue };
-        if id != recorded {
-            recorded_tree(repo, id, output, reporter).map_err(|source| OutputError::UnknownBefore {
-                path: output.clone(),
-                source: Box::new(source),
-            })?;
-        }
+    let output = request.output;
+    if request.take_back {
+        return Ok(());
     }
-    Ok(())
+    let left = held::left_behind(repo, here, (output, known), (old, present)).map_err(|error| {
+        let (list, loss) = ("what was here before", "take back changes that came with git");
+        let source = Box::new(lost.take().unwrap_or(error));
+        OutputError::UnknownBefore { path: output.clone(), list, loss, source }
+    })?;
+    let Some(first) = left.first() else { return Ok(()) };
+    let others: HashSet<_> = old.iter().chain(left.iter().copied()).map(held::identity).collect();
+    // In what is recorded as a file nothing can be recorded by itself.
+    let own = present.iter().filter(|entry| known.is_tree() && !others.contains(&held::identity(entry)));
+    let own: Vec<RepoPath> = own.map(|entry| output.join_entry(&entry.path)).collect();
+    let error = OutputError::WouldTakeBack {
+        path: output.clone(),
+        first: output.join_entry(&first.path),
+        count: left.len() as u64,
+        keep: (!own.is_empty()).then(|| format!("mlv add {}", repo.shown_all(&own))),
+        checkout: format!("mlv checkout {}", repo.shown_all(std::slice::from_ref(output))),
+        force: format!("mlv add --force {}", repo.shown_all(std::slice::from_ref(output))),
+    };
+    Err(error.into())
 }
 
-/// How the entries differ.
-pub(super) fn count_changes(old: &[TreeEntry], new: &[TreeEntry]) -> ChangeCounts {
-    let mut changes = compare::compare(old, new);
-    let renames = compare::take_renames(&mut changes);
-    ChangeCounts::of(&changes, &renames)
+/// Brings the lists of what was put at `output` for contents other than `known`, as far as they lack: they
+/// tell what came with git, and what was deleted here. Returns why one cannot be had.
+pub(super) fn bring_put(
+    repo: &Repo,
+    here: &Here,
+    (output, known): (&RepoPath, ContentId),
+    reporter: &dyn Reporter,
+) -> Option<OpError> {
+    let mut others = held::claims(here, output, Some(known)).filter_map(held::claimed);
+    others.find_map(|info| recorded(repo, &info, output, reporter).err())
+}
+
+/// What leads from what was recorded, whose list is `old` if it was read, to the `entries` of `info`. Nothing
+/// where the list cannot be had: counting is all that it is for.
+pub(super) fn count(
+    repo: &Repo,
+    request: Request<'_>,
+    old: Option<Vec<TreeEntry>>,
+    (info, entries): (&ContentInfo, &[TreeEntry]),
+    reporter: &dyn Reporter,
+) -> Option<ChangeCounts> {
+    match request.known {
+        None => Some(ChangeCounts::between(&[], entries)),
+        Some(known) if known == info => Some(ChangeCounts::default()),
+        Some(known) => {
+            let old = old.or_else(|| recorded(repo, known, request.output, reporter).ok())?;
+            Some(ChangeCounts::between(&old, entries))
+        }
+    }
 }

@@ -122,11 +122,12 @@ impl Sources<'_> {
         let index = self.repo.stat_index();
         let scanner = Scanner::new(self.repo, &index, self.reporter);
         let tracked = || {
-            let (out, inside) = self.tracked.containing(path)?;
-            let entries = trees::read_content(self.repo, out.content.as_ref()?, &out.path).ok()?;
-            Some(trees::relative_to(&entries, inside))
+            let Some((out, inside)) = self.tracked.containing(path) else { return Ok(Vec::new()) };
+            let Some(info) = &out.content else { return Ok(Vec::new()) };
+            let entries = trees::read_if_here(self.repo, info, &out.path)?.unwrap_or_default();
+            Ok(trees::relative_to(&entries, inside))
         };
-        let present = scanner.look(path, &|| tracked().unwrap_or_default())?;
+        let present = scanner.look(path, &tracked)?;
         tree.copying(self.repo, |copying| {
             if matches!(present, Present::Directory(_)) {
                 copying.make_folder(path)?;

@@ -167,8 +167,11 @@ impl Verifier<'_> {
         for out in &stage.outs {
             let recorded = lock.out(&out.path);
             let info = recorded.map(|made| made.content);
-            let entries = || info.and_then(|info| trees::read_content(self.repo, &info, &out.path).ok());
-            let mut present = scanner.look(&out.path, &|| entries().unwrap_or_default())?;
+            let entries = || match &info {
+                Some(info) => Ok(trees::read_if_here(self.repo, info, &out.path)?.unwrap_or_default()),
+                None => Ok(Vec::new()),
+            };
+            let mut present = scanner.look(&out.path, &entries)?;
             scanner.hash(&out.path, &mut present, None)?;
             let mut report = compare::output(self.repo, &out.path, recorded, &present)?;
             if let (false, true, Some(ContentId::Tree(id))) =

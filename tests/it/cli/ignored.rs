@@ -126,3 +126,24 @@ fn part_of_a_directory_with_a_file_that_is_ignored_later() {
     env.mlv(&["checkout", "d/sub"]).success();
     assert_eq!(env.read("d/sub/b.log"), b"edited");
 }
+
+// The list says what stays tracked: the remote's, and without any nothing is left out.
+#[test]
+fn file_that_is_ignored_later_stays_tracked_without_the_cache() {
+    let env = logs_ignored_later();
+    env.remove(".mlv/cache");
+    env.mlv(&["add", "d"]).success();
+    assert_eq!(env.pointer("d.mlv").nfiles, Some(2));
+
+    env.remove(".mlv/cache");
+    env.remove(env.root().join("remote"));
+    for args in [&["add", "d"][..], &["commit"]] {
+        let text = env.json_error(args, 5).1.to_string();
+        assert!(text.contains("the list of what is tracked is lost"), "{text}");
+        assert!(text.contains("`mlv add --force d`"), "{text}");
+        assert_eq!(env.pointer("d.mlv").nfiles, Some(2));
+    }
+    let said = env.mlv(&["add", "--force", "d"]).success().stderr();
+    assert!(said.contains("warning: `d`: all that `.mlvignore` leaves out is left out"), "{said}");
+    assert_eq!(env.pointer("d.mlv").nfiles, Some(1));
+}

@@ -205,3 +205,77 @@ fn without_the_list_no_changes_are_counted() {
     let said = env.mlv(&["add", "d"]).success().stderr();
     assert!(said.contains("(2 files, 9 B): what changed cannot be counted"), "{said}");
 }
+
+// A folder that the branch has as a file; the other three combinations of kinds are refused, too.
+#[test]
+fn folder_from_before_is_not_recorded_over_a_file_of_a_branch() {
+    let env = TestEnv::ready();
+    env.write("y/1", "one");
+    env.mlv(&["add", "y"]).success();
+    env.commit("a folder");
+    env.git(&["checkout", "--quiet", "-b", "other"]);
+    env.mlv(&["rm", "y"]).success();
+    env.remove("y");
+    env.write("y", "a file");
+    env.mlv(&["add", "y"]).success();
+    env.commit("a file");
+    env.git(&["checkout", "--quiet", "main"]);
+    env.mlv(&["checkout"]).success();
+    env.git(&["checkout", "--quiet", "other"]);
+    env.write("y/new", "mine");
+    let pointer = env.read("y.mlv");
+    for command in ["add", "commit"] {
+        let (kind, document) = env.json_error(&[command, "y"], 2);
+        let text = document.to_string();
+        assert_eq!(kind, "would_overwrite", "{text}");
+        assert!(text.contains("a change back (`y/1`)") && text.contains("`mlv checkout y`"), "{text}");
+        assert!(!text.contains("mlv add y/new"), "nothing is recorded in a file: {text}");
+        assert_eq!(env.read("y.mlv"), pointer);
+    }
+    // Forced, all that changes is counted: the file goes, two come.
+    let report = env.json(&["add", "--force", "y"]);
+    let counts = serde_json::json!({"added": 2, "modified": 0, "deleted": 1, "renamed": 0});
+    assert_eq!(report["outputs"][0]["changes"], counts, "{report}");
+}
+
+/// A clone in which a branch of a colleague was merged and not checked out: `d/a` changed, `d/c` deleted,
+/// `d/new` added. Its cache is gone, and `d/mine` is its own.
+fn merged_without_cache() -> (TestEnv, TestEnv) {
+    let env = TestEnv::shared();
+    for name in ["a", "b", "c"] {
+        env.write(format!("d/{name}"), name);
+    }
+    env.mlv(&["add", "d"]).success();
+    env.commit("one");
+    env.mlv(&["push"]).success();
+    let clone = env.clone_to("clone");
+    clone.mlv(&["pull"]).success();
+    env.write("d/a", "theirs");
+    env.write("d/new", "theirs");
+    env.remove("d/c");
+    env.mlv(&["add", "d"]).success();
+    env.commit("two");
+    env.mlv(&["push"]).success();
+    clone.git(&["pull", "--quiet"]);
+    clone.remove(".mlv/cache");
+    clone.write("d/mine", "mine");
+    (env, clone)
+}
+
+// The cache may be deleted at any time: what was here before is asked of the remote.
+#[test]
+fn lost_cache_does_not_take_a_branch_back() {
+    let (_env, clone) = merged_without_cache();
+    let pointer = clone.read("d.mlv");
+    for command in ["add", "commit"] {
+        let (kind, document) = clone.json_error(&[command, "d"], 2);
+        assert_eq!(kind, "would_overwrite", "{document}");
+        assert!(document.to_string().contains("2 changes back (`d/a`, …)"), "{document}");
+        assert_eq!(clone.read("d.mlv"), pointer);
+        clone.remove(".mlv/cache");
+    }
+    clone.mlv(&["add", "d/mine"]).success();
+    clone.mlv(&["pull", "--force"]).success();
+    let contents = ["d/a", "d/b", "d/mine", "d/new"].map(|path| clone.read_text(path));
+    assert_eq!(contents, ["theirs", "b", "mine", "theirs"]);
+}
