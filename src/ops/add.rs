@@ -49,6 +49,7 @@ struct Item {
 #[derive(Debug)]
 pub struct AddPlan {
     items: Vec<Item>,
+    tracked: Tracked,
     copy: Option<CopyIn>,
     no_commit: bool,
     force: bool,
@@ -139,7 +140,8 @@ fn plan(repo: &Repo, options: &AddOptions) -> Result<AddPlan, OpError> {
             return Err(OutputError::HoldsOutput { path, inner, pointer: None }.into());
         }
     }
-    Ok(AddPlan { items, copy, no_commit: options.no_commit, force: options.force, dry_run: options.dry_run })
+    let AddOptions { no_commit, force, dry_run, .. } = *options;
+    Ok(AddPlan { items, tracked, copy, no_commit, force, dry_run })
 }
 
 /// What lies outside is not refused for its name: it can be copied in, unless the repository lies in it.
@@ -209,7 +211,7 @@ fn classify(
 }
 
 /// Whether git tracks nothing at or below the path: two would keep it.
-fn check_not_in_git(repo: &Repo, path: &RepoPath) -> Result<(), OpError> {
+pub(super) fn check_not_in_git(repo: &Repo, path: &RepoPath) -> Result<(), OpError> {
     let Some(git) = repo.git() else { return Ok(()) };
     match git.tracked_below(path, 1)?.into_iter().next() {
         Some(inner) => Err(OutputError::TrackedByGit { path: inner, output: path.clone() }.into()),
@@ -286,7 +288,7 @@ fn apply(repo: &Repo, plan: AddPlan, reporter: &dyn Reporter) -> Result<AddRepor
         return Ok(AddReport { outputs, stored, git: GitFiles::default(), dry_run: true });
     }
     let held = surroundings::lock(repo, reporter)?;
-    let changed = pointers::write(repo, &written, &held)?;
+    let changed = pointers::write(repo, &written, &plan.tracked, &held)?;
     // Still under the lock: the claims are in the order of the pointers.
     published.settle()?;
     drop(held);

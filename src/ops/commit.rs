@@ -4,7 +4,7 @@ mod stages;
 
 use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
-use crate::ops::add::{AddedOutput, StoredCounts};
+use crate::ops::add::{self, AddedOutput, StoredCounts};
 use crate::ops::git_files::{self, GitFiles};
 use crate::ops::pointers::Update;
 use crate::ops::record::{Recording, Request};
@@ -87,8 +87,11 @@ fn once(
         tracked = Tracked::load(repo)?;
     }
     let mut report = CommitReport { dry_run, ..CommitReport::default() };
-    let mut items = Vec::new();
+    let (mut items, mut kept) = (Vec::new(), Vec::new());
     for one in targets::outputs(repo, &tracked, targets)? {
+        if one.out.cache && one.out.content.is_some() {
+            kept.push(one.out.path.clone());
+        }
         let (Source::Pointer { file }, Some(known)) = (&one.out.source, one.out.content) else { continue };
         if repo.dir().stat(&one.out.path)?.is_none() {
             report.not_here += 1;
@@ -108,7 +111,8 @@ fn once(
             store: true,
             take_back: options.force,
         };
-        let recorded = match recording.output(request) {
+        let outcome = add::check_not_in_git(repo, &item.output).and_then(|()| recording.output(request));
+        let recorded = match outcome {
             Ok(recorded) => recorded,
             Err(error) => {
                 report.failed.push((item.output.clone(), error));
@@ -133,7 +137,8 @@ fn once(
     }
     published.learn(accepted.take_learned());
     let held = surroundings::lock(repo, reporter)?;
-    let mut changed = pointers::write(repo, &written, &held)?;
+    let mut changed = pointers::write(repo, &written, &tracked, &held)?;
+    changed.extend(pointers::tend_ignore_files(repo, &kept.iter().collect::<Vec<_>>(), &tracked, &held)?);
     drop(held);
     changed.extend(accepted.write()?);
     published.settle()?;

@@ -1,14 +1,17 @@
 //! Writes pointers and the ignore lines that go with them: the commit point of recordings (I1).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fs::atomic;
 use crate::fs::lock::MetaLock;
-use crate::git::ignore::{Outcome, update as update_ignore_file};
+use crate::fs::stamp::FileKind;
+use crate::git::ignore::{self, Outcome};
+use crate::git::repo::GitRepo;
 use crate::model::object::ContentInfo;
 use crate::model::path::{RepoPath, RepoPathBuf};
 use crate::model::pointer::{Pointer, pointer_path};
 use crate::model::stage::Out;
+use crate::ops::tracked::Tracked;
 use crate::ops::{OpError, OutputError};
 use crate::repo::Repo;
 
@@ -42,7 +45,12 @@ pub struct Update {
 ///
 /// Fails with `MadeMeanwhile`, with nothing written, where a pointer says by now what the new content
 /// was not made of (R5): see [`undisturbed`].
-pub fn write(repo: &Repo, updates: &[Update], held: &MetaLock) -> Result<Vec<RepoPath>, OpError> {
+pub fn write(
+    repo: &Repo,
+    updates: &[Update],
+    tracked: &Tracked,
+    held: &MetaLock,
+) -> Result<Vec<RepoPath>, OpError> {
     let mut olds = Vec::new();
     for Update { output, pointer, base, info } in updates {
         let old = match repo.dir().read_file(pointer, MAX_POINTER) {
@@ -58,7 +66,7 @@ pub fn write(repo: &Repo, updates: &[Update], held: &MetaLock) -> Result<Vec<Rep
         olds.push(old);
     }
     let names: Vec<&RepoPath> = updates.iter().map(|update| &update.output).collect();
-    let mut changed = ignore_outputs(repo, &names, held)?;
+    let mut changed = tend_ignore_files(repo, &names, tracked, held)?;
     let mut news = Vec::new();
     for (Update { output, pointer, info, .. }, old) in updates.iter().zip(olds) {
         // Read again under the lock: a comment that somebody wrote meanwhile is kept.
@@ -87,16 +95,75 @@ pub fn undisturbed<T>(mut work: impl FnMut() -> Result<T, OpError>) -> Result<T,
     }
 }
 
+/// Makes mlv's lines in the ignore files of the folders of `outputs` what they should be: git ignores each
+/// output there, also those whose line a merge or a user took away, and the line of what is tracked no more
+/// goes. Returns the ignore files that changed.
+pub fn tend_ignore_files(
+    repo: &Repo,
+    outputs: &[&RepoPath],
+    tracked: &Tracked,
+    held: &MetaLock,
+) -> Result<Vec<RepoPath>, OpError> {
+    let Some(git) = repo.git() else { return Ok(Vec::new()) };
+    // By name, whether a line must be there; that of a stage which never ran may.
+    let mut folders: BTreeMap<RepoPath, BTreeMap<&str, bool>> = BTreeMap::new();
+    for output in outputs {
+        folders.entry(folder_of(output)).or_default().insert(output.file_name(), true);
+    }
+    for out in tracked.outs().iter().filter(|out| out.cache) {
+        if let Some(names) = folders.get_mut(&folder_of(&out.path)) {
+            *names.entry(out.path.file_name()).or_default() |= out.content.is_some();
+        }
+    }
+    let mut changed = Vec::new();
+    for (folder, names) in &folders {
+        // What cannot be read is told where it must be written.
+        let known = ignore::read_names(repo.dir(), folder).unwrap_or_default();
+        let block: BTreeSet<&str> = known.iter().map(String::as_str).collect();
+        let mut lacking = Vec::new();
+        for (name, _) in names.iter().filter(|(name, is_due)| **is_due && !block.contains(**name)) {
+            let output = folder.join_entry(name);
+            if !git.is_ignored(&output, is_folder(repo, &output)?)? {
+                lacking.push(*name);
+            }
+        }
+        let mut stale = Vec::new();
+        for name in block.iter().filter(|name| !names.contains_key(**name)) {
+            if tracked.problems().is_empty() && is_gone(repo, git, &folder.join_entry(name))? {
+                stale.push(*name);
+            }
+        }
+        if !lacking.is_empty() || !stale.is_empty() {
+            changed.extend(edit_ignore_file(repo, folder, (&lacking, &stale), held)?);
+        }
+    }
+    git.forget_ignore_rules();
+    Ok(changed)
+}
+
+/// Whether nothing is at `output`, nor its pointer, which a sparse checkout may leave out. What is there
+/// stays ignored: `git add .` would take the data that a pointer tracked.
+fn is_gone(repo: &Repo, git: &GitRepo, output: &RepoPath) -> Result<bool, OpError> {
+    let Ok(pointer) = path_of(output) else { return Ok(false) };
+    let is_there = |path| Ok::<_, OpError>(repo.dir().stat(path)?.is_some());
+    Ok(!is_there(output)? && !is_there(&pointer)? && !git.is_tracked(&pointer)?)
+}
+
+fn is_folder(repo: &Repo, output: &RepoPath) -> Result<bool, OpError> {
+    Ok(repo.dir().stat(output)?.is_none_or(|stamp| stamp.kind == FileKind::Dir))
+}
+
+fn folder_of(output: &RepoPath) -> RepoPath {
+    output.parent().unwrap_or_else(RepoPath::root)
+}
+
 /// Makes git ignore the outputs that it does not ignore yet; returns the ignore files that changed.
 pub fn ignore_outputs(repo: &Repo, outputs: &[&RepoPath], held: &MetaLock) -> Result<Vec<RepoPath>, OpError> {
     let Some(git) = repo.git() else { return Ok(Vec::new()) };
     let mut folders: BTreeMap<RepoPath, Vec<&str>> = BTreeMap::new();
     for output in outputs {
-        let is_dir =
-            repo.dir().stat(output)?.is_none_or(|stamp| stamp.kind == crate::fs::stamp::FileKind::Dir);
-        if !git.is_ignored(output, is_dir)? {
-            let folder = output.parent().unwrap_or_else(RepoPath::root);
-            folders.entry(folder).or_default().push(output.file_name());
+        if !git.is_ignored(output, is_folder(repo, output)?)? {
+            folders.entry(folder_of(output)).or_default().push(output.file_name());
         }
     }
     edit_ignore_files(repo, &folders, held, |names| (names, &[]))
@@ -132,7 +199,7 @@ pub fn unignore_outputs(
     }
     let mut folders: BTreeMap<RepoPath, Vec<&str>> = BTreeMap::new();
     for output in outputs {
-        folders.entry(output.parent().unwrap_or_else(RepoPath::root)).or_default().push(output.file_name());
+        folders.entry(folder_of(output)).or_default().push(output.file_name());
     }
     edit_ignore_files(repo, &folders, held, |names| (&[], names))
 }
@@ -145,19 +212,25 @@ fn edit_ignore_files(
 ) -> Result<Vec<RepoPath>, OpError> {
     let mut changed = Vec::new();
     for (folder, names) in folders {
-        let (add, remove) = edits(names);
-        if !add.is_empty() {
-            // A stage that has never run: its output's folder may not be there yet.
-            repo.dir().create_dir_all(folder)?;
-        }
-        if update_ignore_file(repo.dir(), folder, add, remove, held)? != Outcome::Unchanged
-            && let Ok(file) = folder.join_str(".gitignore")
-        {
-            changed.push(file);
-        }
+        changed.extend(edit_ignore_file(repo, folder, edits(names), held)?);
     }
     if let Some(git) = repo.git() {
         git.forget_ignore_rules();
     }
     Ok(changed)
+}
+
+/// Adds and removes the lines of names in a folder; returns its ignore file if that changed.
+fn edit_ignore_file(
+    repo: &Repo,
+    folder: &RepoPath,
+    (add, remove): (&[&str], &[&str]),
+    held: &MetaLock,
+) -> Result<Option<RepoPath>, OpError> {
+    if !add.is_empty() {
+        // A stage that has never run: its output's folder may not be there yet.
+        repo.dir().create_dir_all(folder)?;
+    }
+    let is_changed = ignore::update(repo.dir(), folder, add, remove, held)? != Outcome::Unchanged;
+    Ok(is_changed.then(|| folder.join(&RepoPath::own(ignore::FILE_NAME))))
 }

@@ -105,7 +105,7 @@ fn once(repo: &Repo, options: &RemoveOptions, reporter: &dyn Reporter) -> Result
         // away by the next checkout, and these are to stay.
         surroundings::update_here(repo, reporter, |here| gone.iter().for_each(|output| here.forget(output)))?;
     }
-    let mut changed = entries::remove(repo, &parts, reporter, &mut report)?;
+    let mut changed = entries::remove(repo, (&parts, &tracked), reporter, &mut report)?;
     changed.extend(untrack(repo, &outputs, reporter)?);
     changed.extend(stages::remove(repo, &tracked, &edits, reporter)?);
     if options.outs {

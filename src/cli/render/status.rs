@@ -89,6 +89,12 @@ pub(crate) fn data(data: &DataStatus, view: &Viewpoint, out: &mut Text) {
             out.put("  in git: ").name(view.path(path)).end();
         }
     }
+    if !data.not_ignored.is_empty() {
+        out.strong("Not ignored by git, `git add .` would take it").put(" (mlv commit PATH):").end();
+        for path in &data.not_ignored {
+            out.put("  not ignored: ").name(view.path(path)).end();
+        }
+    }
     if !data.not_in_remote.is_empty() {
         out.strong("Recorded, not on the remote").put(" (mlv push):").end();
         for path in &data.not_in_remote {

@@ -8,6 +8,7 @@ use crate::ops::place::Wanted;
 use crate::ops::pointers::Update;
 use crate::ops::record::Recording;
 use crate::ops::remove::{RemoveReport, place};
+use crate::ops::tracked::Tracked;
 use crate::ops::{OpError, pointers, surroundings};
 use crate::repo::Repo;
 use crate::report::Reporter;
@@ -40,7 +41,7 @@ pub(super) fn check(repo: &Repo, parts: &[Part], reporter: &dyn Reporter) -> Res
 /// changed.
 pub(super) fn remove(
     repo: &Repo,
-    parts: &[Part],
+    (parts, tracked): (&[Part], &Tracked),
     reporter: &dyn Reporter,
     report: &mut RemoveReport,
 ) -> Result<BTreeSet<RepoPath>, OpError> {
@@ -65,7 +66,7 @@ pub(super) fn remove(
     }
     let published = recording.publish()?;
     let held = surroundings::lock(repo, reporter)?;
-    let changed = pointers::write(repo, &written, &held)?;
+    let changed = pointers::write(repo, &written, tracked, &held)?;
     drop(held);
     place(repo, wanted, reporter, report)?;
     published.settle()?;

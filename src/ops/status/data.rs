@@ -177,6 +177,9 @@ pub struct DataStatus {
     /// history. The output, where git tracks more than one file of it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub in_git: Vec<String>,
+    /// Data here that git does not ignore, so that `git add .` would take it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_ignored: Vec<String>,
     /// Recorded data that others cannot get, because the remote lacks it; only where asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_in_remote: Vec<String>,

@@ -9,7 +9,7 @@ use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
 use crate::model::pointer::Pointer;
 use crate::ops::remote_status::{Unequal, Whereabouts};
-use crate::ops::scan::Scanner;
+use crate::ops::scan::{Present, Scanner};
 use crate::ops::state::{self, OutputState, Verdict};
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{History, POINTER_SUFFIX, Source, Tracked, TrackedOut};
@@ -265,8 +265,12 @@ impl Look<'_> {
         if !out.cache {
             return Ok(());
         }
-        data.in_git.extend(self.in_git(out, info)?);
         let path = data::shown(&out.path, info.id);
+        let in_git = self.in_git(out, info)?;
+        if in_git.is_empty() && self.is_open_to_git(out, &state.present)? {
+            data.not_ignored.push(path.clone());
+        }
+        data.in_git.extend(in_git);
         let (complete, is_saved) = self.is_cached(info, &state);
         let here = files_here(info, &state);
         if here > 0 && !is_saved && !state.verdict.is_difference() {
@@ -291,6 +295,12 @@ impl Look<'_> {
             return Ok(vec![data::shown(&out.path, info.id)]);
         }
         Ok(files.iter().map(ToString::to_string).collect())
+    }
+
+    /// Whether `git add .` would take what is present of the output.
+    fn is_open_to_git(&self, out: &TrackedOut, present: &Present) -> Result<bool, OpError> {
+        let Some(git) = self.repo.git().filter(|_| !present.is_absent()) else { return Ok(false) };
+        Ok(!git.is_ignored(&out.path, matches!(present, Present::Directory(_)))?)
     }
 
     /// Whether the cache has everything that is recorded, and whether it has all of that which is

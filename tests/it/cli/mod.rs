@@ -27,6 +27,7 @@ mod fsck;
 mod fsck_remote;
 mod gc;
 mod get;
+mod ignore_lines;
 mod ignored;
 mod init;
 mod jobs;
