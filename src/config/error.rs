@@ -23,6 +23,14 @@ pub enum Error {
         /// What the parser expected; without the text of the file.
         message: String,
     },
+    /// A file that git could not merge.
+    #[error("{}:{line}:1: a conflict marker (possible merge conflict)", path.display())]
+    Conflict {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u32,
+    },
     /// A key that mlv does not know.
     #[error("no configuration key is called `{key}`")]
     UnknownKey {
@@ -156,6 +164,10 @@ impl Advice for Error {
                 vec![Hint::new(format!("mlv {command} --help lists what there is"))]
             }
             Error::UnknownKey { near: names, .. } => near(names),
+            Error::Conflict { path, .. } => {
+                let file = path.file_name().unwrap_or_default().display();
+                vec![Hint::new(format!("take what you want of both sides into `{file}`, then `git add` it"))]
+            }
             Error::NoSuchRemote { near: names, .. } if names.is_empty() => vec![Hint::new("mlv remote list")],
             Error::NoSuchRemote { near: names, .. } => near(names),
             Error::CannotSet { key, problem, .. } | Error::InvalidValue { key, problem, .. }
@@ -191,7 +203,7 @@ impl Advice for Error {
 
     fn subject(&self) -> Option<String> {
         match self {
-            Error::Syntax { path, .. } => Some(path.display().to_string()),
+            Error::Syntax { path, .. } | Error::Conflict { path, .. } => Some(path.display().to_string()),
             Error::InvalidValue { origin, .. }
             | Error::UnsetVariable { origin, .. }
             | Error::UnsupportedVersion { origin, .. } => {

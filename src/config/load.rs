@@ -8,6 +8,7 @@ use super::keys::{KEYS, Kind};
 use super::{Config, Entry, Error, FILE_NAME, Key, LOCAL_FILE_NAME, Level, Origin, Place, Value, Warning};
 use crate::fs::{self, dir::Dir};
 use crate::model::path::RepoPath;
+use crate::model::yaml;
 
 /// Largest configuration file, in bytes (docs/formats.md, "Limits").
 pub(super) const MAX_SIZE: u64 = 1 << 20;
@@ -125,6 +126,9 @@ fn read_beneath(folder: &Path, name: &str) -> Result<Option<Vec<u8>>, fs::Error>
 }
 
 pub(super) fn syntax_error(path: &Path, text: &str, error: &toml_edit::TomlError) -> Error {
+    if let Some(line) = yaml::conflict_marker(text) {
+        return Error::Conflict { path: path.to_path_buf(), line };
+    }
     let start = error.span().map_or(0, |span| span.start).min(text.len());
     let before = text.get(..start).unwrap_or(text);
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;

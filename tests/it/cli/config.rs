@@ -195,3 +195,24 @@ fn what_another_clone_remembers_of_its_work_tree_is_refused() {
     assert_eq!(clone.read_text("d/one"), "1");
     assert!(clone.git(&["ls-files", ".mlv"]).contains(".mlv/config.toml"));
 }
+
+#[test]
+fn config_in_conflict_is_called_that() {
+    let env = TestEnv::ready();
+    env.commit("base");
+    env.git(&["checkout", "--quiet", "-b", "side"]);
+    env.mlv(&["remote", "add", "a", "/tmp/a"]).success();
+    env.commit("a");
+    env.git(&["checkout", "--quiet", "main"]);
+    env.mlv(&["remote", "add", "b", "/tmp/b"]).success();
+    env.commit("b");
+    env.git_and_mlv(&["merge", "side"]).code(1);
+    let (kind, document) = env.json_error(&["status"], 2);
+    assert_eq!(kind, "config");
+    let text = document.to_string();
+    assert!(text.contains("config.toml:") && text.contains("a conflict marker"), "{text}");
+    assert!(
+        text.contains("take what you want of both sides into `config.toml`, then `git add` it"),
+        "{text}"
+    );
+}
