@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::fs::atomic;
 use crate::fs::lock::MetaLock;
 use crate::fs::stamp::FileKind;
-use crate::git::ignore::{self, Outcome};
+use crate::git::ignore::{FILE_NAME, Outcome, read_names, update as update_ignore_file};
 use crate::git::repo::GitRepo;
 use crate::model::object::ContentInfo;
 use crate::model::path::{RepoPath, RepoPathBuf};
@@ -118,7 +118,7 @@ pub fn tend_ignore_files(
     let mut changed = Vec::new();
     for (folder, names) in &folders {
         // What cannot be read is told where it must be written.
-        let known = ignore::read_names(repo.dir(), folder).unwrap_or_default();
+        let known = read_names(repo.dir(), folder).unwrap_or_default();
         let block: BTreeSet<&str> = known.iter().map(String::as_str).collect();
         let mut lacking = Vec::new();
         for (name, _) in names.iter().filter(|(name, is_due)| **is_due && !block.contains(**name)) {
@@ -231,6 +231,6 @@ fn edit_ignore_file(
         // A stage that has never run: its output's folder may not be there yet.
         repo.dir().create_dir_all(folder)?;
     }
-    let is_changed = ignore::update(repo.dir(), folder, add, remove, held)? != Outcome::Unchanged;
-    Ok(is_changed.then(|| folder.join(&RepoPath::own(ignore::FILE_NAME))))
+    let is_changed = update_ignore_file(repo.dir(), folder, add, remove, held)? != Outcome::Unchanged;
+    Ok(is_changed.then(|| folder.join(&RepoPath::own(FILE_NAME))))
 }
