@@ -108,7 +108,7 @@ impl CredentialsFile {
     /// Why it cannot be used. The crate's message may quote the file, which is a private key.
     fn complaint(&self) -> String {
         let text = read_file(Path::new(&self.path)).ok().flatten();
-        let document = text.as_deref().map(|text| serde_json::from_str::<serde_json::Value>(text));
+        let document = text.as_deref().map(serde_json::from_str::<serde_json::Value>);
         let kind = match &document {
             Some(Ok(document)) => document["type"].as_str().unwrap_or_default(),
             _ => "",
