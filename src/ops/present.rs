@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use crate::error::{Advice, ErrorKind};
 use crate::fs::stamp::FileStamp;
 use crate::model::digest::Digest;
 use crate::model::lockfile::StageLock;
@@ -363,7 +364,9 @@ impl<'a> WorkTreeState<'a> {
                 Ok(entries) => Ok(entries
                     .iter()
                     .all(|entry| !entry.kind.has_object() || presence.has_object(entry.hash))),
-                Err(error) if error.is_not_downloaded() => Ok(false),
+                Err(error) if matches!(error.kind(), ErrorKind::NotDownloaded | ErrorKind::Damaged) => {
+                    Ok(false)
+                }
                 Err(error) => Err(error),
             },
         }

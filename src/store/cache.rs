@@ -189,6 +189,14 @@ impl Cache {
         packed().or_else(|| self.loose_len(key)).or_else(|| if self.has_news() { packed() } else { None })
     }
 
+    /// Whether an object is there, according to `presence` and with `len` bytes, as far as its length
+    /// tells: one of another length is read, and put aside where it is damaged. A crash of the machine
+    /// or a full disk cuts files short; then it is somebody else's to give, and not this one's for ever.
+    pub fn has_sound(&self, presence: &Presence, id: ObjectId, len: u64) -> bool {
+        let key = RecordKey { hash: id.digest(), kind: RecordKind::File };
+        presence.has_whole(key, len) || (presence.has(key) && self.is_sound(id, &mut Vec::new()))
+    }
+
     /// Whether an object is there and its bytes are right: all of them are read and hashed.
     ///
     /// For whoever is about to delete another copy (R2, R8); `buffer` is working memory. What turns

@@ -341,7 +341,8 @@ struct Lacking {
 
 impl Lacking {
     fn of(repo: &Repo, (wishes, without_pages): (&[Wish], &HashSet<usize>)) -> Result<Lacking, OpError> {
-        let presence = repo.cache()?.snapshot();
+        let cache = repo.cache()?;
+        let presence = cache.snapshot();
         let mut lacking = Lacking::default();
         for (_, wish) in wishes.iter().enumerate().filter(|(at, _)| !without_pages.contains(at)) {
             let entries = trees::check_recorded(repo, &wish.info, &wish.output, &wish.inside)
@@ -354,7 +355,7 @@ impl Lacking {
                 }
             };
             for entry in entries {
-                if entry.kind.has_object() && !presence.has_object(entry.hash) {
+                if entry.kind.has_object() && !cache.has_sound(&presence, entry.hash.into(), entry.size) {
                     lacking.wants.file(entry.hash.into(), entry.size, &entry.path);
                     let path = wish.output.join_entry(&entry.path);
                     lacking.paths.entry(entry.hash).or_default().push(path);

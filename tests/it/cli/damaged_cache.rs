@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::support::{TestEnv, files_below, random_bytes};
+use crate::support::{TestEnv, actions, files_below, random_bytes};
 
 const FIRST: &[u8] = b"the first version";
 const SECOND: &[u8] = b"the second version";
@@ -259,4 +259,98 @@ fn pull_gets_past_damage_of_the_cache() {
         assert_eq!(env.snapshot(), whole, "{count} files");
         env.assert_sound();
     }
+}
+
+/// Cuts every object of its own short, as a crash of the machine or a full disk does.
+fn cut_objects(env: &TestEnv) {
+    let objects = env.loose_objects();
+    assert!(!objects.is_empty());
+    objects.iter().for_each(|object| overwrite(object, b""));
+}
+
+// R4, R10, R15: the length tells, and the lock is not to blame.
+#[test]
+fn object_that_was_cut_short_is_made_again() {
+    for has_lock in [true, false] {
+        let env = TestEnv::ready();
+        env.write("in", FIRST);
+        env.write("mlv.yaml", "stages:\n  s: {cmd: cp in out, deps: [in], outs: [out]}\n");
+        env.mlv(&["repro"]).success();
+        env.remove("out");
+        if !has_lock {
+            env.remove("mlv.lock");
+        }
+        cut_objects(&env);
+        let output = env.run(env.mlv_command().args(["repro", "--json"])).success();
+        assert!(output.stderr().contains("cannot be brought back"), "{output}");
+        assert_eq!(actions(&output.json()), ["run"]);
+        assert_eq!(env.read("out"), FIRST);
+        env.mlv(&["fsck"]).success();
+        env.assert_recorded();
+    }
+}
+
+// R4, R15
+#[test]
+fn object_that_was_cut_short_comes_from_the_remote() {
+    for command in [&["pull"][..], &["fetch"], &["repro", "--pull"]] {
+        let env = TestEnv::shared();
+        env.write("in", FIRST);
+        env.write("mlv.yaml", "stages:\n  s: {cmd: cp in out; echo ran >> log, deps: [in], outs: [out]}\n");
+        env.mlv(&["repro"]).success();
+        env.commit("run");
+        env.mlv(&["push"]).success();
+        env.remove("out");
+        cut_objects(&env);
+        env.mlv(command).success();
+        env.mlv(&["checkout"]).success();
+        assert_eq!((env.read("out"), env.read_text("log")), (FIRST.to_vec(), "ran\n".into()), "{command:?}");
+        env.mlv(&["fsck"]).success();
+    }
+}
+
+// R10: without another source it is said to be missing, each time.
+#[test]
+fn object_that_was_cut_short_is_missing_where_nothing_gives_it() {
+    let env = TestEnv::ready();
+    env.write("a", FIRST);
+    env.mlv(&["add", "a"]).success();
+    env.remove("a");
+    cut_objects(&env);
+    for _ in 0..2 {
+        assert_eq!(env.json_error(&["checkout"], 5).0, "not_downloaded");
+    }
+    env.write("a", FIRST);
+    env.mlv(&["add", "a"]).success();
+    env.mlv(&["fsck"]).success();
+}
+
+// R4: a pointer that says another size than its contents have is still refused.
+#[test]
+fn size_that_is_wrong_in_the_pointer_is_told() {
+    let env = TestEnv::ready();
+    env.write("a", FIRST);
+    env.mlv(&["add", "a"]).success();
+    let pointer = env.read_text("a.mlv");
+    env.write("a.mlv", pointer.replace(&format!("size: {}", FIRST.len()), "size: 3"));
+    assert_ne!(env.read_text("a.mlv"), pointer);
+    env.remove("a");
+    let (kind, document) = env.json_error(&["checkout"], 5);
+    assert_eq!(kind, "damaged", "{document}");
+    assert_eq!(env.loose_objects().len(), 1, "what the cache has is right");
+}
+
+#[test]
+fn stage_whose_list_of_files_was_cut_short_runs() {
+    let env = TestEnv::ready();
+    env.write("in", FIRST);
+    env.write("mlv.yaml", "stages:\n  s: {cmd: 'mkdir d; cp in d/x', deps: [in], outs: [d]}\n");
+    env.mlv(&["repro"]).success();
+    env.remove("d");
+    let mut pages = Vec::new();
+    files_below(&env.path().join(".mlv/cache/pages"), &mut pages);
+    assert_eq!(pages.len(), 1);
+    overwrite(&pages[0], b"");
+    assert_eq!(actions(&env.json(&["repro"])), ["run"]);
+    assert_eq!(env.read("d/x"), FIRST);
 }
