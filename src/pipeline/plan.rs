@@ -362,7 +362,7 @@ fn output<S: State>(
         Current::Missing if options.allow_missing => return Ok(()),
         Current::Unlisted => return Ok(()),
         Current::Missing | Current::Unknown => OutChange::Deleted,
-        Current::Present(now) if now.id != made.content.id => OutChange::Modified,
+        Current::Present(now) if is_other(out, &made.content, &now) => OutChange::Modified,
         Current::Present(_) if !out.cache || state.is_cached(&made.content)? => return Ok(()),
         Current::Present(_) => OutChange::NotCached,
     };
@@ -373,6 +373,12 @@ fn output<S: State>(
         findings.reasons.push(Reason::Out { path: out.path.clone(), change });
     }
     Ok(())
+}
+
+/// Whether an output is not what was made. That a file can be executed counts where mlv keeps it: elsewhere
+/// it is git that tells, and brings it back.
+fn is_other(out: &Out, made: &ContentInfo, now: &ContentInfo) -> bool {
+    now.id != made.id || out.cache && now.executable != made.executable
 }
 
 /// What to do with each of `selected`, which are in the graph's order, before anything ran.

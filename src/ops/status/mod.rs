@@ -248,6 +248,7 @@ struct Look<'a> {
 impl Look<'_> {
     fn output(&mut self, out: &TrackedOut, report: &mut StatusReport) -> Result<(), OpError> {
         let Some(info) = &out.content else { return Ok(()) };
+        let info = &self.as_kept(out, info)?;
         let state = state::examine(self.repo, &self.scanner, &self.here, (&out.path, info))?;
         state.present.note_fresh_stamps(&out.path, &mut self.update);
         report.failed.extend(nested_pointers(self.repo, out, &state));
@@ -284,6 +285,14 @@ impl Look<'_> {
             report.cache.push(Partial { path, here, total, cached: complete });
         }
         Ok(())
+    }
+
+    /// What is recorded of an output, but where git keeps it: that tells itself that a file can be executed,
+    /// and neither `repro` nor `commit` have a say in it.
+    fn as_kept(&self, out: &TrackedOut, info: &ContentInfo) -> Result<ContentInfo, OpError> {
+        let stamp = if out.cache || info.id.is_tree() { None } else { self.repo.dir().stat(&out.path)? };
+        let executable = stamp.map_or(info.executable, |stamp| stamp.mode_x);
+        Ok(ContentInfo { executable, ..*info })
     }
 
     /// What git tracks of the output.

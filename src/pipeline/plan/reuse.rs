@@ -3,7 +3,7 @@
 use crate::model::lockfile::{LockDep, StageLock};
 use crate::model::stage::Stage;
 use crate::pipeline::plan::{
-    Current, CurrentParams, OutChange, Reason, Repair, State, Verdict, param_values, present_deps,
+    Current, CurrentParams, OutChange, Reason, Repair, State, Verdict, is_other, param_values, present_deps,
 };
 
 /// The verdict on a stage that is to run for `reasons`: whether that has been done before.
@@ -30,7 +30,7 @@ pub(super) fn run_or_reuse<S: State>(
             continue;
         };
         let change = match current {
-            Current::Present(now) if now.id == made.content.id => continue,
+            Current::Present(now) if !is_other(out, &made.content, &now) => continue,
             Current::Present(_) | Current::Unknown | Current::Unlisted => OutChange::Modified,
             Current::Missing => OutChange::Deleted,
         };

@@ -100,3 +100,32 @@ fn commit_says_what_it_left_alone() {
     assert!(text.contains("1 stage would run again, and stayed as recorded: make"), "{text}");
     assert!(text.contains("hint: run `mlv repro`; or `mlv commit make`"), "{text}");
 }
+
+// A file that can be executed now is an edit for `status`, and for what it names as remedies.
+#[test]
+fn mode_of_an_output_is_put_back_or_accepted() {
+    let env = TestEnv::ready();
+    env.write("in", "1");
+    env.write(
+        "mlv.yaml",
+        "stages:\n  s: {cmd: cp in a; cp in m.json, deps: [in], outs: [a], metrics: [m.json: {cache: false}]}\n",
+    );
+    env.mlv(&["repro"]).success();
+    env.commit("run");
+    // That of a file that git keeps is git's.
+    env.chmod("m.json", 0o755);
+    env.assert_recorded();
+    env.chmod("a", 0o755);
+    assert_eq!(env.uncommitted()["modified"], serde_json::json!(["a"]));
+    env.mlv(&["repro"]).success();
+    env.assert_recorded();
+    let mode = || {
+        std::os::unix::fs::PermissionsExt::mode(&env.path().join("a").metadata().expect("a").permissions())
+    };
+    assert_eq!(mode() & 0o111, 0);
+    env.chmod("a", 0o755);
+    env.mlv(&["commit", "--force"]).success();
+    env.assert_recorded();
+    assert_eq!(mode() & 0o111, 0o111);
+    assert_eq!(env.status()["stages"], serde_json::Value::Null);
+}
