@@ -76,6 +76,7 @@ mod tests;
 pub mod tracked;
 pub mod trees;
 pub mod unmerged;
+pub mod unrecorded;
 pub mod values;
 pub mod verify;
 

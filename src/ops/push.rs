@@ -1,6 +1,6 @@
 //! `push`: uploads what outputs name, and proves that others can fetch it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::error::{Advice, ErrorKind};
 use crate::model::digest::{Digest, ObjectId, RunKey, TreeId};
@@ -22,7 +22,7 @@ use crate::remote::transfer::push::{self, PushRequest};
 use crate::remote::transfer::settle::push_again;
 use crate::remote::wants::WantList;
 use crate::repo::Repo;
-use crate::report::Reporter;
+use crate::report::{Event, Reporter};
 use crate::store::Cache;
 
 /// What to push, and where.
@@ -91,6 +91,7 @@ pub fn run(repo: &Repo, options: &PushOptions, reporter: &dyn Reporter) -> Resul
     for Item { wish, .. } in &gathered.items {
         trees::check_recorded(repo, &wish.info, &wish.output, &wish.inside)?;
     }
+    warn_of_unrecorded(repo, &gathered.unrecorded, reporter);
     let filter = Filter::new(repo, &options.filter)?;
     let named = !options.selection.targets.targets.is_empty();
     let not_shared = if named { gathered.not_shared(options.remote.as_deref()) } else { Vec::new() };
@@ -119,6 +120,20 @@ pub fn run(repo: &Repo, options: &PushOptions, reporter: &dyn Reporter) -> Resul
         }
     }
     Ok(report)
+}
+
+/// Tells of data that a lock names and that does not go along.
+fn warn_of_unrecorded(repo: &Repo, paths: &BTreeSet<RepoPath>, reporter: &dyn Reporter) {
+    let paths: Vec<RepoPath> = paths.iter().cloned().collect();
+    for path in &paths {
+        let message =
+            format!("a lock file names `{path}` as it is here, which is not recorded, and is not pushed");
+        reporter.event(&Event::Warning { message });
+    }
+    if !paths.is_empty() {
+        let message = format!("mlv add {}", repo.shown_all(&paths));
+        reporter.event(&Event::Hint { message });
+    }
 }
 
 fn push_to(

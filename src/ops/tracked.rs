@@ -191,6 +191,15 @@ impl Tracked {
         None
     }
 
+    /// The output that `path` is or lies in, or those that lie in it; each with the way from it to `path`
+    /// (empty: all of it).
+    pub fn at<'p>(&self, path: &'p RepoPath) -> Vec<(&TrackedOut, &'p str)> {
+        match self.containing(path) {
+            Some(around) => vec![around],
+            None => self.below(path).map(|out| (out, "")).collect(),
+        }
+    }
+
     /// The outputs at or below `folder`.
     pub fn below<'t>(&'t self, folder: &RepoPath) -> impl Iterator<Item = &'t TrackedOut> {
         let prefix = if folder.is_root() { String::new() } else { format!("{folder}/") };

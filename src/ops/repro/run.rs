@@ -26,7 +26,7 @@ use crate::ops::repro::session::Session;
 use crate::ops::repro::workers::{Work, Workers};
 use crate::ops::run_cache::Origin;
 use crate::ops::stage_inputs::Inputs;
-use crate::ops::{OpError, git_files, leases, logs, run_cache};
+use crate::ops::{OpError, git_files, leases, logs, run_cache, unrecorded};
 use crate::pipeline::exec::{End, ExecError};
 use crate::pipeline::graph::StageIndex;
 use crate::pipeline::plan::State;
@@ -341,6 +341,8 @@ impl Session<'_> {
     /// Takes a new lock entry, and notes what it names and git keeps.
     pub(super) fn put_entry(&mut self, index: StageIndex, entry: StageLock) {
         let address = self.graph.address(index);
+        let unrecorded = unrecorded::read_by(self.repo, self.tracked, &self.state, &entry);
+        self.unrecorded.extend(unrecorded.unwrap_or_default());
         // Only a hint would lack.
         let kept = git_files::kept_by_git(self.repo, (self.locks.entry(address), &entry));
         self.changed.extend(kept.unwrap_or_default());

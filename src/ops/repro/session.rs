@@ -76,6 +76,8 @@ pub(super) struct Session<'a> {
     lines: BTreeMap<StageIndex, StageReport>,
     failed: BTreeMap<StageIndex, OpError>,
     rescued: BTreeMap<StageIndex, Vec<Kept>>,
+    /// What users track and stages read in another state than is recorded.
+    pub(super) unrecorded: BTreeSet<RepoPath>,
     /// Files for git, in no order.
     pub(super) changed: Vec<RepoPath>,
     /// Stages whose outputs git ignores.
@@ -117,6 +119,7 @@ impl<'a> Session<'a> {
             lines: BTreeMap::new(),
             failed: BTreeMap::new(),
             rescued: BTreeMap::new(),
+            unrecorded: BTreeSet::new(),
             changed: Vec::new(),
             prepared: BTreeSet::new(),
             has_warned_of_pipes: false,
@@ -144,6 +147,7 @@ impl<'a> Session<'a> {
             // Every run has settled what it moved; whatever lies there nevertheless is the user's.
             journal.end(&Rescue::new(Arc::clone(self.repo.mlv()), "mlv repro"))?;
         }
+        self.warn_of_unrecorded();
         self.into_report()
     }
 
@@ -329,6 +333,20 @@ impl<'a> Session<'a> {
                 let _ = self.repo.save_stat_index(&self.repo.stat_index(), learned);
                 Ok(())
             }
+        }
+    }
+
+    /// Tells of data that a lock names now and that is nowhere but in this work tree.
+    fn warn_of_unrecorded(&self) {
+        let paths: Vec<RepoPath> = self.unrecorded.iter().cloned().collect();
+        for path in &paths {
+            let message =
+                format!("`{path}` was read as it is here, which is not recorded: nobody else can get it");
+            self.reporter.event(&Event::Warning { message });
+        }
+        if !paths.is_empty() {
+            let message = format!("mlv add {}", self.repo.shown_all(&paths));
+            self.reporter.event(&Event::Hint { message });
         }
     }
 

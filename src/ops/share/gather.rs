@@ -13,7 +13,7 @@ use crate::model::stage::Stage;
 use crate::ops::share::bring::Wish;
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{History, Source, Tracked};
-use crate::ops::{OpError, OutputError};
+use crate::ops::{OpError, OutputError, unrecorded};
 use crate::repo::Repo;
 use crate::report::{Event, Reporter};
 
@@ -53,6 +53,8 @@ pub struct Gathered {
     pub items: Vec<Item>,
     /// The runs that made them, each once.
     pub runs: BTreeSet<KnownRun>,
+    /// What users track, if a lock names something else of it that is nowhere but in the work tree.
+    pub unrecorded: BTreeSet<RepoPath>,
     /// Files of the work tree that could not be used, and why.
     pub failed: Vec<(RepoPath, OpError)>,
     /// Outputs that were meant and are not shared, with their contents.
@@ -69,6 +71,8 @@ pub fn gather(repo: &Repo, selection: &Selection, reporter: &dyn Reporter) -> Re
     let mut gathered = Gathered::default();
     let mut tracked = Tracked::load(repo)?;
     let here = gathered.add(repo, &tracked, &selection.targets);
+    // What cannot be looked at is told by who needs it.
+    gathered.unrecorded = unrecorded::named_by_locks(repo, &tracked, reporter).unwrap_or_default();
     let mut is_anywhere = here.is_ok();
     if here.is_ok() {
         gathered.failed = targets::problems(repo, &mut tracked, &selection.targets);

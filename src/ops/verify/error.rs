@@ -34,6 +34,14 @@ pub enum VerifyError {
         /// Whether mlv tracks it, so that it can be fetched.
         is_tracked: bool,
     },
+    /// What it read is not in the work tree, and something else is recorded there.
+    #[error("stage `{stage}` cannot be verified: `{path}` is not recorded as the stage read it")]
+    InputNotRecorded {
+        /// The stage.
+        stage: Box<str>,
+        /// The dependency or parameter file.
+        path: RepoPath,
+    },
     /// What it reads is not what the lock says, although it was a moment ago.
     #[error("`{path}`, an input of stage `{stage}`, changed while it was copied")]
     InputChanged {
@@ -85,7 +93,9 @@ impl VerifyError {
 impl Advice for VerifyError {
     fn kind(&self) -> ErrorKind {
         match self {
-            VerifyError::NeverRun { .. } | VerifyError::Stale { .. } => ErrorKind::StageStale,
+            VerifyError::NeverRun { .. }
+            | VerifyError::Stale { .. }
+            | VerifyError::InputNotRecorded { .. } => ErrorKind::StageStale,
             VerifyError::InputNotHere { is_tracked: true, .. } => ErrorKind::NotDownloaded,
             VerifyError::InputNotHere { .. } => ErrorKind::StageInvalid,
             VerifyError::InputChanged { .. } => ErrorKind::ChangedMeanwhile,
@@ -101,6 +111,10 @@ impl Advice for VerifyError {
                 Hint::new(format!("`mlv explain {stage}` shows what is different")),
                 Hint::new(format!("mlv repro {stage}")),
             ],
+            VerifyError::InputNotRecorded { stage, path } => vec![Hint::new(format!(
+                "put `{path}` back as it was and `mlv add {}`, or `mlv repro {stage}` with what is recorded",
+                hint_path(path)
+            ))],
             VerifyError::InputNotHere { stage, is_tracked: true, .. } => {
                 vec![Hint::new(format!("mlv verify --pull {stage}"))]
             }
@@ -122,18 +136,18 @@ impl Advice for VerifyError {
             VerifyError::NeverRun { stage }
             | VerifyError::Stale { stage, .. }
             | VerifyError::Differs { stage, .. } => Some(stage.to_string()),
-            VerifyError::InputNotHere { path, .. } | VerifyError::InputChanged { path, .. } => {
-                Some(path.to_string())
-            }
+            VerifyError::InputNotHere { path, .. }
+            | VerifyError::InputNotRecorded { path, .. }
+            | VerifyError::InputChanged { path, .. } => Some(path.to_string()),
             VerifyError::Command { error, .. } => error.subject(),
         }
     }
 
     fn quoted(&self) -> Vec<String> {
         match self {
-            VerifyError::InputNotHere { path, .. } | VerifyError::InputChanged { path, .. } => {
-                vec![path.to_string()]
-            }
+            VerifyError::InputNotHere { path, .. }
+            | VerifyError::InputNotRecorded { path, .. }
+            | VerifyError::InputChanged { path, .. } => vec![path.to_string()],
             VerifyError::Differs { outs, .. } => outs.clone(),
             VerifyError::Command { error, .. } => error.quoted(),
             VerifyError::NeverRun { .. } | VerifyError::Stale { .. } => Vec::new(),

@@ -18,7 +18,7 @@ use crate::ops::stage_inputs::Inputs;
 use crate::ops::tracked::{Tracked, TrackedOut};
 use crate::ops::verify::VerifyError;
 use crate::ops::verify::tree::CleanTree;
-use crate::ops::{OpError, trees};
+use crate::ops::{OpError, trees, unrecorded};
 use crate::pipeline::plan::MissingInput;
 use crate::repo::Repo;
 use crate::report::Reporter;
@@ -28,6 +28,8 @@ use crate::store::Presence;
 pub(super) struct Sources<'a> {
     pub(super) repo: &'a Repo,
     pub(super) tracked: &'a Tracked,
+    /// What stands in the work tree, which is what the lock says as far as it is there.
+    pub(super) state: &'a WorkTreeState<'a>,
     pub(super) reporter: &'a dyn Reporter,
 }
 
@@ -43,7 +45,7 @@ impl Sources<'_> {
         let deps = lock.deps.iter().map(|dep| &dep.path);
         let paths: Vec<&RepoPath> = deps.chain(stage.params.iter().map(|params| &params.file)).collect();
         tree.copy_ignore_files(self.repo, &paths)?;
-        let wanted = self.wanted(&paths);
+        let wanted = self.wanted(&paths)?;
         if pull {
             self.pull(&wanted)?;
         }
@@ -54,15 +56,15 @@ impl Sources<'_> {
         self.check(tree, (target, stage), lock)
     }
 
-    /// The outputs, or parts of them, of which the inputs consist.
-    fn wanted(&self, paths: &[&RepoPath]) -> Vec<(Option<Box<str>>, Wanted)> {
+    /// The recorded outputs, or parts of them, of which the inputs consist.
+    fn wanted(&self, paths: &[&RepoPath]) -> Result<Vec<(Option<Box<str>>, Wanted)>, OpError> {
         let mut parts: BTreeMap<&RepoPath, (&TrackedOut, Vec<Box<str>>)> = BTreeMap::new();
         for &path in paths {
-            let outs: Vec<(&TrackedOut, &str)> = match self.tracked.containing(path) {
-                Some(around) => vec![around],
-                None => self.tracked.below(path).map(|out| (out, "")).collect(),
-            };
-            for (out, inside) in outs.into_iter().filter(|(out, _)| out.cache) {
+            for (out, inside) in self.tracked.at(path).into_iter().filter(|(out, _)| out.cache) {
+                // The lock names what was read in the work tree, recorded or not.
+                if unrecorded::is_edited(self.repo, self.state, (out, inside))? {
+                    continue;
+                }
                 parts.entry(&out.path).or_insert((out, Vec::new())).1.push(inside.into());
             }
         }
@@ -72,7 +74,7 @@ impl Sources<'_> {
             }
             Some((out.remote.clone(), Wanted { output: out.path.clone(), info: Some(out.content?), inside }))
         });
-        wanted.collect()
+        Ok(wanted.collect())
     }
 
     /// Fetches what the cache lacks.
@@ -164,6 +166,9 @@ impl Sources<'_> {
             Some(path) if self.is_tracked(&path) && !self.is_whole(&path)? => {
                 Err(VerifyError::InputNotHere { stage: target.into(), path, is_tracked: true }.into())
             }
+            Some(path) if self.is_recorded(&path)? => {
+                Err(VerifyError::InputNotRecorded { stage: target.into(), path }.into())
+            }
             Some(path) => Err(VerifyError::InputChanged { stage: target.into(), path }.into()),
             None => Ok(()),
         }
@@ -181,10 +186,21 @@ impl Sources<'_> {
         self.tracked.containing(path).is_some() || self.tracked.below(path).next().is_some()
     }
 
+    /// Whether all of what is at `path` was placed as it is recorded, and none as it stands in the work tree.
+    fn is_recorded(&self, path: &RepoPath) -> Result<bool, OpError> {
+        let outs = self.tracked.at(path);
+        for one in &outs {
+            if unrecorded::is_edited(self.repo, self.state, *one)? {
+                return Ok(false);
+            }
+        }
+        Ok(!outs.is_empty())
+    }
+
     /// Whether the cache has all of what mlv tracks at `path`.
     fn is_whole(&self, path: &RepoPath) -> Result<bool, OpError> {
         let presence = self.repo.cache()?.snapshot();
-        for (_, Wanted { output, info, inside }) in self.wanted(&[path]) {
+        for (_, Wanted { output, info, inside }) in self.wanted(&[path])? {
             let Some(info) = info else { continue };
             if !is_cached(self.repo, &presence, &Wish { output, info, inside })? {
                 return Ok(false);

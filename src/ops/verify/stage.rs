@@ -94,7 +94,8 @@ impl Verifier<'_> {
         let folder = self.journal.scratch()?;
         let tree = CleanTree::new(self.repo, folder.path())?;
         tree.copy_tracked(self.repo, self.tracked)?;
-        let sources = Sources { repo: self.repo, tracked: self.tracked, reporter: self.reporter };
+        let sources =
+            Sources { repo: self.repo, tracked: self.tracked, state: self.state, reporter: self.reporter };
         sources.place(&tree, (target, stage), lock, self.options.pull)?;
         tree.make_folders(stage)?;
         let started = Instant::now();

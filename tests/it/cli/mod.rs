@@ -68,6 +68,7 @@ mod status_cloud;
 mod taken_back;
 mod templates;
 mod terminal;
+mod unrecorded;
 mod usage;
 mod values;
 mod verify;
