@@ -52,7 +52,8 @@ impl Aside {
         let noted = outs.iter().map(|out| AsideOut {
             path: out.path.to_string(),
             was_there: !out.present.is_absent(),
-            is_saved: out.unsaved.is_empty(),
+            // Of what comes there before it is moved, nobody knows anything.
+            is_saved: !out.present.is_absent() && out.unsaved.is_empty(),
         });
         let record = Record::Aside { stage: target.to_owned(), before, outs: noted.collect() };
         journal.note(&record.line())?;
@@ -62,9 +63,10 @@ impl Aside {
         Ok(Aside { folder: journal.aside()?, outs, rescue })
     }
 
-    /// Moves the outputs aside. After an error some may be there: [`Aside::put_back`].
+    /// Moves the outputs aside, also those that came since the look: what stands there later, the command
+    /// has made. After an error some may be there: [`Aside::put_back`].
     pub(super) fn take(&self, repo: &Repo) -> Result<(), OpError> {
-        for out in self.outs.iter().filter(|out| !out.present.is_absent()) {
+        for out in &self.outs {
             move_between(repo.dir(), &self.folder, &out.path)?;
         }
         Ok(())
@@ -105,7 +107,7 @@ impl Aside {
 
     /// Lets everything go: what is not saved, to rescue; returns that.
     pub(super) fn let_go(self) -> Result<Vec<Kept>, OpError> {
-        for out in self.outs.iter().filter(|out| !out.present.is_absent()) {
+        for out in &self.outs {
             let known: HashMap<&str, &Scanned> =
                 out.present.entries().iter().map(|entry| (&*entry.path, entry)).collect();
             let is_saved = |found: &WalkEntry| {

@@ -150,6 +150,7 @@ impl Session<'_> {
     ) -> Result<Taken, OpError> {
         // A command may change what it did not declare, too.
         self.state.forget_work_tree();
+        let has_ended_well = matches!(end, Ok(End::Success));
         let outcome = self.check_end(index, &run, end).and_then(|()| self.accept(index, &run.before));
         match outcome {
             Ok((entry, None)) => {
@@ -167,8 +168,10 @@ impl Session<'_> {
                 let (retries, tries) = (self.graph.stage(index).retries, run.hold.tries + 1);
                 let has_failed = error.kind() == ErrorKind::StageFailed;
                 let is_last = !has_failed || tries > retries || interrupted();
-                if !is_last {
-                    self.discard_made(&run.aside)?;
+                // What a command made that ended well, and that cannot be taken, may be the work of days: that
+                // goes to rescue. So does what cannot be discarded.
+                if !has_ended_well {
+                    let _ = self.discard_made(&run.aside);
                 }
                 self.put_back(index, run.aside);
                 if is_last || self.is_journal_kept {
@@ -316,7 +319,7 @@ impl Session<'_> {
         let _ = self.recording().and_then(|recording| run_cache::remember(repo, recording, &inputs, &record));
     }
 
-    /// Takes away what a try made that is followed by another: of several that fail the last one counts.
+    /// Takes away what a command made until it failed: everything that was there before lies aside.
     fn discard_made(&mut self, aside: &Aside) -> Result<(), OpError> {
         let folder = self.journal()?.scratch()?;
         aside.keep_made(self.repo, &folder)?;

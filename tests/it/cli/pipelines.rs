@@ -204,8 +204,7 @@ fn stage_that_fails_is_tried_again_from_the_same_start() {
     assert_eq!(env.take_log(), ["other", "other"]);
     assert!(!document.to_string().contains("trying again"), "{document}");
     assert_eq!(env.read_text("o"), "x\n");
-    // Of what the tries made the last one is kept, for the user to look at.
-    assert_eq!(env.rescued().iter().filter(|path| path.ends_with('o')).count(), 1, "{:?}", env.rescued());
+    assert_eq!(env.rescued(), Vec::<String>::new());
 }
 
 #[test]
