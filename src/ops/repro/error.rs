@@ -1,9 +1,12 @@
 //! What can go wrong with one stage.
 
+use std::sync::Arc;
+
 use crate::error::{Advice, ErrorKind, Hint, hint_path};
 use crate::model::path::RepoPath;
 use crate::model::units::Span;
 use crate::model::words;
+use crate::ops::OpError;
 use crate::pipeline::exec::ExecError;
 use crate::pipeline::plan::MissingInput;
 
@@ -58,6 +61,14 @@ pub enum StageError {
         stage: Box<str>,
         /// The dependency.
         path: RepoPath,
+    },
+    /// What it reads is not here, and the remote that has it cannot be used. Nothing was touched.
+    #[error("stage `{stage}` cannot run: what it reads cannot be pulled: {cause}")]
+    NotPulled {
+        /// The stage.
+        stage: Box<str>,
+        /// Why, which is so for every stage.
+        cause: Arc<OpError>,
     },
     /// A dependency that is a symlink, or has one that leads out of it.
     #[error("the dependency `{path}` of stage `{stage}` {}", linked(path, link))]
@@ -173,6 +184,7 @@ impl Advice for StageError {
             StageError::PartialInput { .. } => ErrorKind::NotDownloaded,
             StageError::NoLog { .. } => ErrorKind::NotFound,
             StageError::NoResource { .. } => ErrorKind::Usage,
+            StageError::NotPulled { cause, .. } => cause.kind(),
             StageError::Exec(error) => error.kind(),
             _ => ErrorKind::StageInvalid,
         }
@@ -219,6 +231,7 @@ impl Advice for StageError {
                 format!("say how many there are, or which: mlv repro --resources {name}={wanted}")
             }
             StageError::TooManyMatches { .. } => "name the folder as the dependency".to_owned(),
+            StageError::NotPulled { cause, .. } => return cause.hints(),
             StageError::Exec(error) => return error.hints(),
             _ => return Vec::new(),
         };
@@ -231,6 +244,7 @@ impl Advice for StageError {
             | StageError::Signal { stage, .. }
             | StageError::TimedOut { stage, .. }
             | StageError::NoResource { stage, .. }
+            | StageError::NotPulled { stage, .. }
             | StageError::NoLog { stage } => Some(stage.to_string()),
             StageError::MissingInputs { missing, .. } => missing.first().map(|input| match input {
                 MissingInput::File { path } => path.to_string(),

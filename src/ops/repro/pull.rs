@@ -1,15 +1,18 @@
 //! `--pull`: what a decision or a run needs and what is not here comes from a remote.
 
+use std::sync::Arc;
+
+use crate::error::{Advice, ErrorKind};
 use crate::model::lockfile::LockOut;
 use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
 use crate::model::run::{RunInputs, RunRecord};
 use crate::ops::fetch::by_remote;
 use crate::ops::place::{Manner, OutputPlan, Planner, Wanted};
+use crate::ops::repro::error::{Bring, StageError};
 use crate::ops::repro::session::Session;
 use crate::ops::share::bring::{self, Wish};
 use crate::ops::share::{self, Access, NamedRemote};
-use crate::ops::tracked::TrackedOut;
 use crate::ops::{OpError, trees};
 use crate::pipeline::graph::StageIndex;
 use crate::pipeline::plan::{self, OutChange, Reason, Verdict};
@@ -81,7 +84,7 @@ impl Session<'_> {
         let Some(from) = self.remote(name.clone().map(String::from))? else { return Ok(false) };
         match bring::bring_runs(repo, from, &[run.key()], reporter) {
             Err(OpError::Interrupted) => return Err(OpError::Interrupted),
-            Err(error) => self.warn(&error),
+            Err(error) => self.cannot_use(error),
             Ok(()) => {}
         }
         let records = repo.cache()?.run_records(run.key());
@@ -104,11 +107,7 @@ impl Session<'_> {
                 continue;
             }
             // The output that it lies in, or those that lie in it.
-            let outs: Vec<(&TrackedOut, &str)> = match self.tracked.containing(path) {
-                Some(around) => vec![around],
-                None => self.tracked.below(path).map(|out| (out, "")).collect(),
-            };
-            for (out, inside) in outs.into_iter().filter(|(out, _)| out.cache) {
+            for (out, inside) in self.tracked.at(path).into_iter().filter(|(out, _)| out.cache) {
                 let Some(info) = self.recorded(&out.path).or(out.content) else { continue };
                 let inside: Vec<Box<str>> = if inside.is_empty() { Vec::new() } else { vec![inside.into()] };
                 let wish = Wish { output: out.path.clone(), info, inside: inside.clone() };
@@ -153,7 +152,7 @@ impl Session<'_> {
             let Some(from) = self.remote(name)? else { continue };
             match bring::bring(repo, from, &wishes, reporter) {
                 Err(OpError::Interrupted) => return Err(OpError::Interrupted),
-                Err(error) => self.warn(&error),
+                Err(error) => self.cannot_use(error),
                 Ok(brought) => brought.failed.iter().for_each(|(_, error)| self.warn(error)),
             }
         }
@@ -167,13 +166,37 @@ impl Session<'_> {
                 Ok(opened) => Some(opened),
                 Err(OpError::Interrupted) => return Err(OpError::Interrupted),
                 Err(error) => {
-                    self.warn(&error);
+                    self.cannot_use(error);
                     None
                 }
             };
             self.remotes.insert(name.clone(), opened);
         }
         Ok(self.remotes.get_mut(&name).and_then(Option::as_mut))
+    }
+
+    /// Tells of a remote that cannot be used. The run goes on as far as it gets without.
+    fn cannot_use(&mut self, error: OpError) {
+        self.warn(&error);
+        if error.kind().info().exit_code == ErrorKind::Network.info().exit_code {
+            self.no_remote.get_or_insert(Arc::new(error));
+        }
+    }
+
+    /// Why a stage failed: where it lacks what a remote has that cannot be used, for that reason, which may
+    /// pass.
+    pub(super) fn for_want_of_remote(&self, index: StageIndex, error: OpError) -> OpError {
+        let is_missing = |error: &StageError| {
+            matches!(error, StageError::MissingInputs { remedy: Some(Bring { is_in_cache: false, .. }), .. })
+        };
+        let is_lacking =
+            error.is_not_downloaded() || matches!(&error, OpError::Stage(error) if is_missing(error));
+        match &self.no_remote {
+            Some(cause) if is_lacking => {
+                StageError::NotPulled { stage: self.target(index).into(), cause: Arc::clone(cause) }.into()
+            }
+            _ => error,
+        }
     }
 
     fn warn(&self, error: &OpError) {

@@ -71,6 +71,8 @@ pub(super) struct Session<'a> {
     pub(super) undone: BTreeSet<StageIndex>,
     /// The remotes that were asked so far; nothing for one that cannot be opened.
     pub(super) remotes: BTreeMap<Option<String>, Option<NamedRemote>>,
+    /// Why the first remote that was needed could not be used.
+    pub(super) no_remote: Option<Arc<OpError>>,
     /// How many milliseconds stages took, by name, since the last [`Session::write`].
     pub(super) measured: BTreeMap<String, u64>,
     lines: BTreeMap<StageIndex, StageReport>,
@@ -115,6 +117,7 @@ impl<'a> Session<'a> {
             undone: BTreeSet::new(),
             origin: None,
             remotes: BTreeMap::new(),
+            no_remote: None,
             measured: BTreeMap::new(),
             lines: BTreeMap::new(),
             failed: BTreeMap::new(),
@@ -239,6 +242,7 @@ impl<'a> Session<'a> {
     }
 
     pub(super) fn fail(&mut self, index: StageIndex, error: OpError) {
+        let error = self.for_want_of_remote(index, error);
         let line = self.line(index);
         line.action = Action::Failed;
         if let OpError::Stage(error) = &error {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::TestEnv;
+use crate::support::http::{self, Answer};
 
 /// A clone of a project with `d/top`, `d/x/1` to `d/x/5` and `d/y/1` to `d/y/5`, in which nothing is here.
 fn clone() -> TestEnv {
@@ -91,4 +92,27 @@ fn cleaning_looks_at_all_that_is_present() {
     }
     assert_eq!(clone.read_text("d/x/5"), "mine, at a recorded path");
     assert!(clone.exists("d/x/1") && clone.exists("d/y/5") && !clone.exists("d/x/2"));
+}
+
+// What is not here for want of a remote that cannot be used: the remote is to blame, not the pipeline.
+#[test]
+fn stage_that_lacks_what_a_remote_has_fails_as_the_remote_does() {
+    let env = TestEnv::ready();
+    env.write("data", "1");
+    env.mlv(&["add", "data"]).success();
+    env.write(
+        "mlv.yaml",
+        "stages:\n  a: {cmd: cp data a, deps: [data], outs: [a]}\n  b: {cmd: echo > b, outs: [b]}\n",
+    );
+    let url = http::serve(|_| Answer::new("403 Forbidden"));
+    env.mlv(&["remote", "add", "-d", "web", &url]).success();
+    env.commit("all");
+    let clone = env.clone_to("clone");
+    let (expected, _) = clone.json_error(&["pull"], 7);
+    let (kind, document) = clone.json_error(&["repro", "--pull", "-k"], 7);
+    assert_eq!(kind, expected, "{document}");
+    assert!(document.to_string().contains("what it reads cannot be pulled"), "{document}");
+    assert!(clone.exists("b"), "the rest ran");
+    // Without the flag nobody asked it.
+    assert_eq!(clone.json_error(&["repro", "a"], 5).0, "not_downloaded");
 }
