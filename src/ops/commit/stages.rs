@@ -13,6 +13,7 @@ use crate::ops::commit::{CommitOptions, CommitReport};
 use crate::ops::lock_entries::{self, Updates};
 use crate::ops::present::{Absent, WorkTreeState};
 use crate::ops::record::{Recording, Request};
+use crate::ops::repro::StageError;
 use crate::ops::run_cache::Origin;
 use crate::ops::scan::Scanner;
 use crate::ops::stage_inputs::Inputs;
@@ -161,7 +162,10 @@ impl<'a> Accepted<'a> {
     ) -> Result<Option<StageLock>, OpError> {
         let Chosen { pipeline, stage, .. } = chosen;
         let recorded = pipeline.lock.stages.get(&stage.name);
-        if self.is_absent(stage, report)? {
+        if let Some(path) = self.absent(stage, report)? {
+            if recorded.is_none() && chosen.is_named {
+                return Err(StageError::NothingMade { stage: target.into(), path }.into());
+            }
             return Ok(None);
         }
         let mut verdict = plan::decide(stage, recorded, &self.state, PlanOptions::default())?;
@@ -176,7 +180,7 @@ impl<'a> Accepted<'a> {
             self.leases.push(leases::acquire(self.repo, target, self.reporter)?);
             self.state.forget_all();
             lock = lock_entries::read(self.repo, &pipeline.lock_file)?.stages.remove(&stage.name);
-            if self.is_absent(stage, report)? {
+            if self.absent(stage, report)?.is_some() {
                 return Ok(None);
             }
             verdict = plan::decide(stage, lock.as_ref(), &self.state, PlanOptions::default())?;
@@ -222,14 +226,16 @@ impl<'a> Accepted<'a> {
         let _ = run_cache::remember(self.repo, recording, &inputs, &record);
     }
 
-    /// Whether outputs of the stage are not here; counts them.
-    fn is_absent(&self, stage: &Stage, report: &mut CommitReport) -> Result<bool, OpError> {
-        let mut absent = 0;
+    /// The first output of the stage that is not here; counts them.
+    fn absent(&self, stage: &Stage, report: &mut CommitReport) -> Result<Option<RepoPath>, OpError> {
+        let mut first = None;
         for out in stage.outs.iter().filter(|out| !out.optional) {
-            absent += u64::from(self.repo.dir().stat(&out.path)?.is_none());
+            if self.repo.dir().stat(&out.path)?.is_none() {
+                report.not_here += 1;
+                first.get_or_insert_with(|| out.path.clone());
+            }
         }
-        report.not_here += absent;
-        Ok(absent > 0)
+        Ok(first)
     }
 
     pub(super) fn take_learned(&self) -> StatIndexUpdate {

@@ -88,6 +88,14 @@ pub enum StageError {
         /// The output.
         path: RepoPath,
     },
+    /// It is to be accepted as it is, and there is nothing: neither what a run recorded nor an output.
+    #[error("stage `{stage}` never ran, and its output `{path}` is not here")]
+    NothingMade {
+        /// The stage.
+        stage: Box<str>,
+        /// The first output that is not there.
+        path: RepoPath,
+    },
     /// What it reads changed while it ran, so that nobody knows what its outputs were made from.
     #[error("`{path}`, an input of stage `{stage}`, changed while the stage ran")]
     InputChanged {
@@ -226,7 +234,9 @@ impl Advice for StageError {
                  write another file, which is an output",
                 hint_path(path)
             ),
-            StageError::NoLog { stage } => format!("mlv repro {stage}"),
+            StageError::NoLog { stage } | StageError::NothingMade { stage, .. } => {
+                format!("mlv repro {stage}")
+            }
             StageError::NoResource { name, wanted, .. } => {
                 format!("say how many there are, or which: mlv repro --resources {name}={wanted}")
             }
@@ -254,6 +264,7 @@ impl Advice for StageError {
             StageError::PartialInput { path, .. }
             | StageError::SymlinkInput { path, .. }
             | StageError::MissingOutput { path, .. }
+            | StageError::NothingMade { path, .. }
             | StageError::InputChanged { path, .. } => Some(path.to_string()),
             StageError::TooManyMatches { pattern, .. } => Some(pattern.to_string()),
             StageError::Exec(error) => error.subject(),
@@ -273,6 +284,7 @@ impl Advice for StageError {
             StageError::SymlinkInput { path, link, .. } => vec![path.to_string(), link.to_string()],
             StageError::PartialInput { path, .. }
             | StageError::MissingOutput { path, .. }
+            | StageError::NothingMade { path, .. }
             | StageError::InputChanged { path, .. }
             | StageError::TooManyMatches { pattern: path, .. } => vec![path.to_string()],
             _ => Vec::new(),

@@ -101,6 +101,21 @@ fn commit_says_what_it_left_alone() {
     assert!(text.contains("hint: run `mlv repro`; or `mlv commit make`"), "{text}");
 }
 
+// R14: what was asked for was not done.
+#[test]
+fn stage_that_made_nothing_cannot_be_accepted() {
+    let env = TestEnv::ready();
+    env.write("mlv.yaml", "stages:\n  s: {cmd: echo > o, outs: [o]}\n");
+    for target in ["s", "o"] {
+        let (kind, document) = env.json_error(&["commit", target], 8);
+        assert_eq!(kind, "stage_invalid", "{document}");
+        assert!(document.to_string().contains("mlv repro s"), "{document}");
+    }
+    // Nobody asked for it by name.
+    env.mlv(&["commit"]).success();
+    assert!(!env.exists("mlv.lock"));
+}
+
 // A file that can be executed now is an edit for `status`, and for what it names as remedies.
 #[test]
 fn mode_of_an_output_is_put_back_or_accepted() {
