@@ -24,6 +24,9 @@ use crate::repo::Repo;
 use crate::report::Reporter;
 use crate::store::Presence;
 
+/// Something that is wanted, and the remote that its output names.
+type OfRemote = (Option<Box<str>>, Wanted);
+
 /// Where inputs come from.
 pub(super) struct Sources<'a> {
     pub(super) repo: &'a Repo,
@@ -57,7 +60,7 @@ impl Sources<'_> {
     }
 
     /// The recorded outputs, or parts of them, of which the inputs consist.
-    fn wanted(&self, paths: &[&RepoPath]) -> Result<Vec<(Option<Box<str>>, Wanted)>, OpError> {
+    fn wanted(&self, paths: &[&RepoPath]) -> Result<Vec<OfRemote>, OpError> {
         let mut parts: BTreeMap<&RepoPath, (&TrackedOut, Vec<Box<str>>)> = BTreeMap::new();
         for &path in paths {
             for (out, inside) in self.tracked.at(path).into_iter().filter(|(out, _)| out.cache) {
@@ -78,7 +81,7 @@ impl Sources<'_> {
     }
 
     /// Fetches what the cache lacks.
-    fn pull(&self, wanted: &[(Option<Box<str>>, Wanted)]) -> Result<(), OpError> {
+    fn pull(&self, wanted: &[OfRemote]) -> Result<(), OpError> {
         let presence = self.repo.cache()?.snapshot();
         let mut wishes = Vec::new();
         for (remote, Wanted { output, info, inside }) in wanted {
@@ -101,7 +104,7 @@ impl Sources<'_> {
         Ok(())
     }
 
-    fn place_cached(&self, tree: &CleanTree, wanted: Vec<(Option<Box<str>>, Wanted)>) -> Result<(), OpError> {
+    fn place_cached(&self, tree: &CleanTree, wanted: Vec<OfRemote>) -> Result<(), OpError> {
         let planner = Planner::new(&tree.repo, self.reporter)?;
         let mut plans = Vec::new();
         for (_, wanted) in wanted {
