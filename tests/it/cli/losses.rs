@@ -209,8 +209,8 @@ fn last_hope_is_asked_patiently_and_once() {
         env.write(file, file);
         env.mlv(&["add", file]).success();
         env.write(
-            &format!("{file}.mlv"),
-            env.read_text(&format!("{file}.mlv")) + &format!("  remote: {remote}\n"),
+            format!("{file}.mlv"),
+            env.read_text(format!("{file}.mlv")) + &format!("  remote: {remote}\n"),
         );
     }
     env.mlv(&["push"]).success();
