@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::fs::rescue::time;
 use crate::model::object::{ContentId, RecordKind};
 use crate::model::path::RepoPath;
 use crate::ops::push::{self, PushOptions};
@@ -41,6 +42,15 @@ pub struct DamagedObject {
     pub why: String,
 }
 
+/// A record of what a clone needed that cannot be read, and that a newer one of that clone replaced.
+#[derive(Debug, serde::Serialize)]
+pub struct UnknownBefore {
+    /// Its key.
+    pub key: String,
+    /// Until when nothing is collected because of it: RFC 3339.
+    pub until: String,
+}
+
 /// What `fsck --remote` found; after a repair, what is still so.
 #[derive(Debug, Default, serde::Serialize)]
 pub struct FsckRemoteReport {
@@ -58,6 +68,8 @@ pub struct FsckRemoteReport {
     pub records: u64,
     /// Objects that are not what their names say.
     pub damaged: Vec<DamagedObject>,
+    /// Those of the damaged objects that a collection waits for.
+    pub unknown_before: Vec<UnknownBefore>,
     /// Hashes of records that are damaged in some pack.
     pub bad: Vec<String>,
     /// Packs that no index names.
@@ -211,6 +223,11 @@ fn report(
         .damaged
         .into_iter()
         .map(|(key, why)| DamagedObject { key: key.as_str().to_owned(), why })
+        .collect();
+    report.unknown_before = found
+        .unknown_before
+        .into_iter()
+        .map(|(key, until)| UnknownBefore { key: key.as_str().to_owned(), until: time(until) })
         .collect();
     report.bad = found.bad.iter().map(|(key, _)| key.hash.to_string()).collect();
     report.failed.sort_by(|a, b| a.0.cmp(&b.0));

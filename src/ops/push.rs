@@ -152,6 +152,7 @@ fn push_to(
     let records = Records::of(repo.cache()?, wishes, runs);
     let mut pushed = PushedTo { remote: to.name.clone(), ..PushedTo::default() };
     if options.dry_run {
+        to.check_writable()?;
         let (_, plan, _) = plan(repo, wishes, &records, &mut to, reporter)?;
         pushed.would_send = Some(plan.counts());
         return Ok(pushed);

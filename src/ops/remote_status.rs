@@ -65,7 +65,8 @@ pub fn run(
     let mut status = RemoteStatus { failed: gathered.failed, ..RemoteStatus::default() };
     for (name, wishes) in by_remote(items, named) {
         let mut from = open(repo, name.as_deref(), reporter)?;
-        if from.remote.exists() {
+        let has_data = from.remote.exists() || from.remote.has_lost_format();
+        if has_data {
             bring::bring_lists(repo, &mut from, &wishes, reporter)?;
         }
         let mut question = Question { repo, wishes: &wishes, wants: WantList::new(), leaves: Vec::new() };
@@ -81,7 +82,7 @@ pub fn run(
                 Err(error) => status.failed.push((wish.output.clone(), error)),
             }
         }
-        let present = if from.remote.exists() {
+        let present = if has_data {
             find_present(&mut from.remote, &question.wants, reporter)?
         } else {
             vec![false; question.wants.len()]

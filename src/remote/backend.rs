@@ -241,6 +241,11 @@ pub fn write(backend: &dyn Backend, key: &Key, bytes: &[u8]) -> Result<(), Backe
     backend.put(key, &[Bytes::copy_from_slice(bytes)])
 }
 
+/// How many requests of few bytes are sent at once.
+pub fn small_requests(backend: &dyn Backend) -> usize {
+    if backend.round_trip() == RoundTrip::Network { 16 } else { 1 }
+}
+
 /// Reads `key` whole, at most `limit` bytes: a longer object is refused when it passes the limit.
 pub fn read(backend: &dyn Backend, key: &Key, limit: u64) -> Result<Vec<u8>, BackendError> {
     let mut bytes = Vec::new();

@@ -8,16 +8,19 @@ pub(crate) mod closure;
 mod data;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::SystemTime;
 
 use crate::model::digest::PackId;
 use crate::model::object::RecordKey;
-use crate::remote::backend::{Key, Stat, list_sorted, read};
+use crate::remote::backend::{Key, Stat, list_sorted};
 use crate::remote::error::Error;
+use crate::remote::gc::read_records;
 use crate::remote::mend::learn_unknown_packs;
-use crate::remote::names::{PACKS, ROOTS, RootRecordName, parse_pack_key, segment_key};
+use crate::remote::names::{PACKS, parse_pack_key, segment_key};
 use crate::remote::open::Remote;
-use crate::remote::records::{MAX_ROOT_RECORD, Root, RootRecord};
-use crate::report::{Reporter, interrupted};
+use crate::remote::records::Root;
+use crate::remote::transfer::settle::KEEP_WINDOW;
+use crate::report::Reporter;
 
 /// What a check found.
 #[derive(Debug, Default)]
@@ -32,6 +35,8 @@ pub struct RemoteCheck {
     pub root_records: u64,
     /// Records of what clones need that cannot be read, and that no newer one of the same clone replaces.
     pub unknown_needs: u64,
+    /// Such that are replaced, and until when a collector has to wait: what they needed is not known.
+    pub unknown_before: Vec<(Key, SystemTime)>,
     /// What these name: outputs and runs, each once.
     pub roots: u64,
     /// Records that these need, each once.
@@ -40,7 +45,7 @@ pub struct RemoteCheck {
     pub damaged: Vec<(Key, String)>,
     /// Records that are damaged in a pack, sorted; a good copy may stand elsewhere.
     pub bad: BTreeSet<(RecordKey, PackId)>,
-    /// Packs that no segment names: what stands in them is not found.
+    /// Packs that no segment names.
     pub unindexed: Vec<PackId>,
     /// Whether something that is needed stands in these alone.
     pub needs_index: bool,
@@ -88,34 +93,18 @@ pub fn check(remote: &mut Remote, share: u8, reporter: &dyn Reporter) -> Result<
     found.damaged.extend(unreadable);
     let packs = listed_packs(remote, &mut found)?;
     data::read_packs(remote, &packs, share, reporter, &mut found)?;
-    let mut roots = BTreeSet::new();
-    let (mut newest, mut damaged) = (BTreeMap::new(), Vec::new());
-    for line in list_sorted(remote.backend(), ROOTS)? {
-        if interrupted() {
-            return Err(Error::Interrupted);
-        }
-        let Some(name) = RootRecordName::parse(&line.key) else { continue };
-        let bytes = match read(remote.backend(), &line.key, MAX_ROOT_RECORD) {
-            Ok(bytes) => bytes,
-            // Another client's newer record replaced it.
-            Err(error) if error.is_not_found() => continue,
-            Err(error) => return Err(error.into()),
-        };
-        found.root_records += 1;
-        match RootRecord::decode_named(name, &bytes) {
-            Ok(record) => {
-                roots.extend(record.roots);
-                let seq: &mut u64 = newest.entry(name.client).or_default();
-                *seq = name.seq.max(*seq);
-            }
-            Err(error) => {
-                damaged.push(name);
-                found.damaged.push((line.key, error.to_string()));
-            }
+    let records = read_records(remote)?;
+    let now = remote.backend().now()?;
+    found.root_records = (records.good.len() + records.damaged.len()) as u64;
+    for (name, modified, error) in &records.damaged {
+        found.damaged.push((name.key(), error.to_string()));
+        match *modified + KEEP_WINDOW {
+            _ if records.followed(name).is_none() => found.unknown_needs += 1,
+            until if until > now => found.unknown_before.push((name.key(), until)),
+            _ => {}
         }
     }
-    let is_last = |name: &&RootRecordName| newest.get(&name.client).is_none_or(|seq| *seq < name.seq);
-    found.unknown_needs = damaged.iter().filter(is_last).count() as u64;
+    let roots: BTreeSet<Root> = records.good.into_iter().flat_map(|(_, _, record)| record.roots).collect();
     found.roots = roots.len() as u64;
     found.records = closure::check(remote, &packs, &roots, &mut found)?.len() as u64;
     if !found.lost.is_empty() && !found.unindexed.is_empty() && learn_unknown_packs(remote)? {

@@ -1,8 +1,10 @@
 //! What can go wrong between a clone and its remote.
 
 use std::fmt;
+use std::time::SystemTime;
 
 use crate::error::{Advice, ErrorKind, Hint};
+use crate::fs::rescue::time;
 use crate::model::object::RecordKey;
 use crate::remote::backend::BackendError;
 use crate::remote::records::RecordError;
@@ -111,6 +113,9 @@ pub enum Error {
         place: Box<str>,
         /// The record's key.
         key: Box<str>,
+        /// Where the clone has written another since: until when the damaged one counts, and whether for this
+        /// project.
+        until: Option<(SystemTime, bool)>,
         /// What is wrong with it.
         source: RecordError,
     },
@@ -248,13 +253,26 @@ impl Advice for Error {
                 Hint::new("run `mlv fsck --remote --repair` in a clone that has the data"),
             ],
             Error::DamagedIndex { .. } => vec![Hint::new("run `mlv remote reindex`")],
-            Error::UnreadableRecord { source, .. } if source.kind() == ErrorKind::RemoteInvalid => vec![
+            Error::UnreadableRecord { source, .. } if source.kind() != ErrorKind::RemoteInvalid => {
+                source.hints()
+            }
+            Error::UnreadableRecord { until: None, .. } => vec![
                 Hint::new(
                     "run `mlv fsck --remote --repair` in each clone, until it is the one that wrote the record",
                 ),
                 Hint::new("30 days later the damaged one counts no longer, with `--keep 0d` at once"),
             ],
-            Error::UnreadableRecord { source, .. } => source.hints(),
+            Error::UnreadableRecord { until: Some((until, is_own)), .. } => {
+                let day = &time(*until)[..10];
+                let wait = match is_own {
+                    true => format!(
+                        "that clone has said since what it needs: the damaged one counts until {day}, and no \
+                         longer than `--keep SPAN` says"
+                    ),
+                    false => format!("after {day} `mlv gc --cloud` in a clone of its own project deletes it"),
+                };
+                vec![Hint::new(wait)]
+            }
             Error::UnreadableMark { .. } => vec![
                 Hint::new("bring it back from a copy of the remote"),
                 Hint::new("or, when no `mlv gc` runs in any clone, delete it there"),

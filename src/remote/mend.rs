@@ -8,7 +8,8 @@ use crate::model::object::RecordKey;
 use crate::pack::format::{MAX_PACK, TableEntry};
 use crate::pack::reader::recover_table;
 use crate::pack::segment::{Segment, SegmentBuilder, SegmentName};
-use crate::remote::backend::{Listed, list_sorted, read, write};
+use crate::par;
+use crate::remote::backend::{Listed, list_sorted, read, small_requests, write};
 use crate::remote::census;
 use crate::remote::error::{Cause, Error};
 use crate::remote::merge::MAX_PUT_ENTRIES;
@@ -18,8 +19,9 @@ use crate::remote::records::NOTE;
 use crate::remote::transfer::push::put_segment;
 use crate::report::Reporter;
 
-/// So many notes of damage are left at once; where more is wrong, the rest is found the next time.
-const MAX_NOTES: usize = 256;
+/// So many notes of damage are left at once, more than a pack has chunks; where more is wrong, the rest is
+/// found the next time.
+const MAX_NOTES: usize = 4096;
 
 /// Adds what stands in packs that the catalogue does not know, and writes it to the remote in place of
 /// the segments that cannot be read, if this user may; false if there is no such pack.
@@ -165,12 +167,21 @@ pub(crate) fn note_damage(remote: &Remote, bad: &BTreeSet<(RecordKey, PackId)>) 
         let mut places = remote.catalog.places(key);
         places.any(|place| !bad.contains(&(key, remote.catalog.pack(place.pack).0)))
     };
-    for (key, pack) in bad.iter().filter(|(key, _)| !is_good(*key)).take(MAX_NOTES) {
-        let ShortId(start) = ShortId::of(pack.digest());
-        let note = NoteName { hash: key.hash, nonce: Nonce((start >> 64) as u64) };
-        if let Err(error) = write(remote.backend(), &note.key(), NOTE.as_bytes()) {
-            tracing::debug!(%error, "cannot leave a note of damage");
-            return;
-        }
+    let lost: Vec<_> = bad.iter().filter(|(key, _)| !is_good(*key)).take(MAX_NOTES).collect();
+    // Whoever may not write learns it once.
+    let Some((first, rest)) = lost.split_first() else { return };
+    if note(remote, first) {
+        par::map(small_requests(remote.backend()), rest, |one| note(remote, one));
     }
+}
+
+/// Leaves one note; false if it could not be written.
+fn note(remote: &Remote, (key, pack): &(RecordKey, PackId)) -> bool {
+    let ShortId(start) = ShortId::of(pack.digest());
+    let note = NoteName { hash: key.hash, nonce: Nonce((start >> 64) as u64) };
+    let written = write(remote.backend(), &note.key(), NOTE.as_bytes());
+    if let Err(error) = &written {
+        tracing::debug!(%error, "cannot leave a note of damage");
+    }
+    written.is_ok()
 }

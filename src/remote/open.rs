@@ -64,6 +64,8 @@ pub struct Remote {
     pub(crate) catalog: Catalog,
     pub(crate) collection: Collection,
     pub(crate) answers: Answers,
+    /// Whether there is data, and the file that says what it is was gone when it was opened.
+    has_lost_format: bool,
     /// Segments that were found damaged since it was opened.
     pub(crate) unreadable: Vec<SegmentName>,
 }
@@ -79,6 +81,7 @@ impl Remote {
             line,
             options,
             format: None,
+            has_lost_format: false,
             state: State::none(),
             catalog: Catalog::default(),
             collection: Collection::default(),
@@ -100,7 +103,7 @@ impl Remote {
                 match remote.is_known_place().then(|| remote.has_packs()) {
                     Some(false) => return Err(Error::Vanished { place: remote.place() }),
                     // Only the format was lost, and is written again: what is there is found by listing it.
-                    Some(true) => {}
+                    Some(true) => remote.has_lost_format = true,
                     // What was never made holds nothing; should somebody make it meanwhile, the
                     // verification of the push sees it.
                     None => remote.catalog = Catalog::of_new_remote(),
@@ -153,6 +156,11 @@ impl Remote {
     /// Whether there was something of mlv's when it was opened, or there is now.
     pub fn exists(&self) -> bool {
         self.format.is_some()
+    }
+
+    /// Whether there is data, and the file that says what it is was gone when it was opened.
+    pub fn has_lost_format(&self) -> bool {
+        self.has_lost_format
     }
 
     /// The remote's id, if it exists.

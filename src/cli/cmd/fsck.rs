@@ -175,7 +175,12 @@ impl RemoteReport {
         for hash in &report.bad {
             out.bad("damaged").put(" blake3:").put(hash).end();
         }
-        if report.failed.is_empty() && report.damaged.len() + report.bad.len() > 0 {
+        for before in &report.unknown_before {
+            out.put("What `").name(&before.key).put("` named is not known: ");
+            out.put(format!("`mlv gc --cloud` deletes nothing until {}.", &before.until[..10])).end();
+        }
+        let others = report.damaged.len() + report.bad.len() - report.unknown_before.len();
+        if report.failed.is_empty() && others > 0 {
             out.put("What is damaged is not needed, or can be read elsewhere.").end();
             out.hint("`mlv gc --cloud` deletes it when nothing else in it is needed");
         }

@@ -198,8 +198,8 @@ impl OutputError {
                 "run `mlv push` in a clone that has the data".to_owned()
             }
             OutputError::GoneThere { .. } => {
-                "`mlv gc --cloud` deleted what no branch, tag or recent push needed: run `mlv push` where the data \
-                 still is, or fetch it from another remote"
+                "the packs that held it are not there any more, deleted by `mlv gc --cloud` or by hand: run \
+                 `mlv push` where the data still is, or fetch it from another remote"
                     .to_owned()
             }
             OutputError::UnknownNeeds { count: 0, .. } => "run `mlv push` in every clone".to_owned(),

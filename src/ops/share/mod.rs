@@ -14,11 +14,13 @@ use crate::model::object::RecordKey;
 use crate::model::secret::Secret;
 use crate::ops::OpError;
 use crate::par;
+use crate::remote::backend::{Action, BackendError, Situation};
 use crate::remote::error::Cause;
+use crate::remote::names::format_key;
 use crate::remote::records::Operation;
-use crate::remote::registry::{RemoteSpec, SpecOption, scheme_of};
+use crate::remote::registry::{Place, RemoteSpec, SpecOption, scheme_of};
 use crate::remote::transfer::{RecordReceiver, RecordSink, RecordSource};
-use crate::remote::{OpenOptions, Remote};
+use crate::remote::{self, OpenOptions, Remote};
 use crate::repo::Repo;
 use crate::report::{Event, Reporter};
 use crate::store::{Cache, CacheWriter, Presence};
@@ -32,6 +34,20 @@ pub struct NamedRemote {
     pub name: String,
     /// The connection.
     pub remote: Remote,
+    /// Whether it is of a kind to which nobody can push.
+    pub is_read_only: bool,
+}
+
+impl NamedRemote {
+    /// Fails as a push would, where nobody can push to it.
+    pub fn check_writable(&self) -> Result<(), OpError> {
+        if !self.is_read_only {
+            return Ok(());
+        }
+        let place = self.remote.place().into_string();
+        let refused = BackendError::new(Situation::ReadOnly, Action::Write, format_key().as_str(), place);
+        Err(remote::Error::from(refused).into())
+    }
 }
 
 /// What a remote is opened for.
@@ -95,7 +111,15 @@ fn open_with(
     // A folder answers at once, and needs no thread that waits for it.
     let is_folder = scheme_of(config.url()).is_none();
     let remote = if is_folder { open()? } else { par::tell_if_slow(TELL_AFTER, tell, open)? };
-    Ok(NamedRemote { name: config.name, remote })
+    if remote.has_lost_format() {
+        let message = format!(
+            "`mlv-remote` is gone from `{}`, and nobody can pull without it: `mlv push` writes it again",
+            remote.place()
+        );
+        reporter.event(&Event::Warning { message });
+    }
+    let is_read_only = matches!(spec.place(repo.root()), Ok(Place::Web));
+    Ok(NamedRemote { name: config.name, remote, is_read_only })
 }
 
 /// The remote as its backend wants it described.

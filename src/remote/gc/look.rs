@@ -11,7 +11,7 @@ use crate::model::digest::PackId;
 use crate::model::object::{RecordKey, RecordKind};
 use crate::pack::segment::SegmentName;
 use crate::par;
-use crate::remote::backend::{BackendError, Key, Listed, RoundTrip, Stat, list_sorted, read};
+use crate::remote::backend::{BackendError, Key, Listed, Stat, list_sorted, read, small_requests};
 use crate::remote::catalog::Place;
 use crate::remote::check::{RemoteCheck, closure};
 use crate::remote::error::{Doubt, Error};
@@ -19,15 +19,13 @@ use crate::remote::names::{
     ClientId, MarkName, PACKS, ProjectId, ROOTS, RootRecordName, parse_pack_key, segment_key,
 };
 use crate::remote::open::Remote;
-use crate::remote::records::{MAX_ROOT_RECORD, Root, RootRecord};
+use crate::remote::records::{MAX_ROOT_RECORD, RecordError, Root, RootRecord};
 use crate::report::interrupted;
 
 /// How far the clocks of the store and of this machine may be apart, before neither is believed.
 const CLOCKS_APART: Duration = Duration::from_secs(24 * 3600);
 /// How far in the future a stamp of the store's may lie: some stores have several clocks.
 const FUTURE: Duration = Duration::from_secs(3600);
-/// Root records that are read at once from a server.
-const READS: usize = 16;
 
 /// A mark as it was listed.
 pub(super) struct SeenMark {
@@ -65,13 +63,14 @@ impl Run<'_> {
     pub(super) fn look(&mut self, before: Option<&Look>) -> Result<Look, Error> {
         let early_records = early("gc-marks-before-records", || read_records(self.remote))?;
         self.remote.refresh_collection()?;
-        let mut records = early_records.map_or_else(|| read_records(self.remote), Ok)?;
+        let records = early_records.map_or_else(|| read_records(self.remote), Ok)?;
         let commits = (self.commits)().map_err(Error::Source)?;
         self.refresh_index()?;
         let packs = list_packs(self.remote)?;
         let marks: Vec<SeenMark> = self.remote.collection.marks().map(SeenMark::of).collect();
         let now = self.remote.backend().now()?;
-        let aged = records.replaced(self.options.project, now, self.options.rules.keep)?;
+        let place = self.remote.place();
+        let aged = records.replaced(&place, self.options.project, now, self.options.rules.keep)?;
         let records = records.good;
         let mut look = Look {
             now,
@@ -227,23 +226,42 @@ impl SeenMark {
 pub(crate) type Record = (RootRecordName, SystemTime, RootRecord);
 
 /// The root records of a remote.
+#[derive(Default)]
 pub(crate) struct Records {
     pub(crate) good: Vec<Record>,
     /// Those that cannot be read: what they need is not known (R9).
-    pub(crate) damaged: Vec<(RootRecordName, SystemTime, Error)>,
+    pub(crate) damaged: Vec<(RootRecordName, SystemTime, RecordError)>,
 }
 
 impl Records {
+    /// Of which project the clone is that wrote the damaged record `name`, if it has said since what it needs.
+    pub(crate) fn followed(&self, name: &RootRecordName) -> Option<ProjectId> {
+        let is_newer = |(other, _, record): &&Record| {
+            other.client == name.client && other.seq > name.seq && record.project != ProjectId::PINS
+        };
+        self.good.iter().find(is_newer).map(|(_, _, record)| record.project)
+    }
+
     /// The keys of damaged ones, if all are such as would not count any more: the clone has said since what
     /// it needs, and what it needed before counted for `keep`.
-    fn replaced(&mut self, own: ProjectId, now: SystemTime, keep: Duration) -> Result<Vec<Key>, Error> {
+    fn replaced(
+        &self,
+        place: &str,
+        own: ProjectId,
+        now: SystemTime,
+        keep: Duration,
+    ) -> Result<Vec<Key>, Error> {
         let mut keys = Vec::new();
-        for (name, modified, error) in std::mem::take(&mut self.damaged) {
-            let is_newer = |(other, _, record): &Record| {
-                other.client == name.client && other.seq > name.seq && record.project == own
-            };
-            if age(now, modified) < keep || !self.good.iter().any(is_newer) {
-                return Err(error);
+        for (name, modified, source) in &self.damaged {
+            let project = self.followed(name);
+            if project != Some(own) || age(now, *modified) < keep {
+                return Err(Error::UnreadableRecord {
+                    place: place.into(),
+                    key: name.key().as_str().into(),
+                    // R7: what another project needs its own collections know.
+                    until: project.map(|project| (*modified + keep, project == own)),
+                    source: source.clone(),
+                });
             }
             keys.push(name.key());
         }
@@ -256,7 +274,6 @@ pub(crate) fn read_records(remote: &Remote) -> Result<Records, Error> {
     let listed = list_sorted(backend, ROOTS)?;
     let named: Vec<(RootRecordName, Listed)> =
         listed.into_iter().filter_map(|line| Some((RootRecordName::parse(&line.key)?, line))).collect();
-    let jobs = if backend.round_trip() == RoundTrip::Network { READS } else { 1 };
     let one = |(name, line): &(RootRecordName, Listed)| {
         if interrupted() {
             return Err(Error::Interrupted);
@@ -269,15 +286,11 @@ pub(crate) fn read_records(remote: &Remote) -> Result<Records, Error> {
         };
         Ok(Some((*name, line.modified, RootRecord::decode_named(*name, &bytes))))
     };
-    let mut records = Records { good: Vec::new(), damaged: Vec::new() };
-    for found in par::map(jobs, &named, one) {
+    let mut records = Records::default();
+    for found in par::map(small_requests(backend), &named, one) {
         match found? {
             Some((name, modified, Ok(record))) => records.good.push((name, modified, record)),
-            Some((name, modified, Err(source))) => {
-                let key = name.key().as_str().into();
-                let error = Error::UnreadableRecord { place: remote.place(), key, source };
-                records.damaged.push((name, modified, error));
-            }
+            Some((name, modified, Err(source))) => records.damaged.push((name, modified, source)),
             None => {}
         }
     }

@@ -10,7 +10,8 @@ use crate::model::digest::{ObjectId, PackId};
 use crate::model::object::RecordKey;
 use crate::pack::segment::{Segment, SegmentBuilder, SegmentName};
 use crate::pack::writer::SealedPack;
-use crate::remote::backend::{Backend, write};
+use crate::par;
+use crate::remote::backend::{Backend, small_requests, write};
 use crate::remote::catalog::SortedKeys;
 use crate::remote::error::{Cause, Error};
 use crate::remote::merge::{MAX_PUT_ENTRIES, merge_tiers};
@@ -305,11 +306,12 @@ impl Push<'_> {
                 .places(key)
                 .any(|place| self.own.packs.contains_key(&self.remote.catalog.pack(place.pack).0))
         };
-        for name in self.remote.collection.healed_notes(own) {
+        let healed = self.remote.collection.healed_notes(own);
+        par::map(small_requests(self.remote.backend()), &healed, |name| {
             if let Err(error) = self.remote.backend().delete(&name.key()) {
                 tracing::debug!(%error, "cannot remove a note of damage that was repaired");
             }
-        }
+        });
     }
 }
 

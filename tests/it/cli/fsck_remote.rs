@@ -179,10 +179,15 @@ fn root_record_that_is_damaged_is_told() {
     env.mlv(&["push"]).success();
     assert_eq!(env.json_error(&["gc", "-c", "--keep", "0d"], 7).0, "remote_invalid");
     env.mlv(&["fsck", "--remote", "--repair"]).success();
-    other.mlv(&["fsck", "--remote"]).success();
-    // What it needed before may be what could not be read.
+    let told = other.mlv(&["fsck", "--remote"]).success().stderr();
+    assert!(!told.contains("What is damaged is not needed"), "{told}");
+    // What it needed before may be what could not be read: both say so, and how long that is so.
+    let waits = env.json(&["fsck", "--remote"])["unknown_before"][0].clone();
+    let (key, day) = (waits["key"].as_str().expect("a key"), &waits["until"].as_str().expect("a time")[..10]);
+    assert!(told.contains(&format!("`{key}` named is not known")) && told.contains(day), "{told}");
     let refused = env.mlv(&["gc", "-c"]).code(7).stderr();
-    assert!(refused.contains("with `--keep 0d` at once"), "{refused}");
+    assert!(refused.contains(key) && refused.contains(&format!("counts until {day}")), "{refused}");
+    assert!(!refused.contains("--repair"), "that is what was done: {refused}");
     assert_eq!(env.json(&["gc", "-c", "--keep", "0d"])["root_records"].as_u64(), Some(1));
     let clean = env.json(&["fsck", "--remote"]);
     assert!(clean["damaged"].as_array().is_some_and(Vec::is_empty), "{clean}");
@@ -270,6 +275,8 @@ fn format_that_was_lost_is_written_again() {
             assert!(refused.contains("or delete it there, and run `mlv push`"), "{refused}");
             fs::remove_file(&format).expect("it is there");
         }
+        let status = env.mlv(&["status", "-c", "--exit-code"]).success().stderr();
+        assert!(status.contains("warning: `mlv-remote` is gone from"), "{status}");
         assert_eq!(env.json(&["push"])["packs"].as_u64(), Some(0));
         let fresh = env.clone_to("fresh");
         fresh.mlv(&["pull"]).success();

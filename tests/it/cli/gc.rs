@@ -121,7 +121,7 @@ fn what_was_deleted_is_told_as_that() {
     insta::assert_snapshot!(clone.mlv(&["pull", "a"]).code(5), @r"
     --- stderr
     error: the remote `storage` no longer holds the data of `a`
-    hint: `mlv gc --cloud` deleted what no branch, tag or recent push needed: run `mlv push` where the data still is, or fetch it from another remote
+    hint: the packs that held it are not there any more, deleted by `mlv gc --cloud` or by hand: run `mlv push` where the data still is, or fetch it from another remote
     [exit 5]
     ");
     assert_eq!(clone.json_error(&["pull"], 5).0, "not_found");

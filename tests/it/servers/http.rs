@@ -36,9 +36,11 @@ fn copy_on_a_web_server_is_pulled_and_never_pushed_to() {
     assert_eq!(clone.snapshot(), env.snapshot());
     clone.write("a", "two");
     clone.mlv(&["add", "a"]).success();
-    let refused = clone.mlv(&["push"]).code(7);
-    assert!(refused.stderr().contains("can only be read"), "{refused}");
-    assert!(refused.stderr().contains("mlv push -r NAME"), "{refused}");
+    for push in [&["push"][..], &["push", "--dry-run"]] {
+        let refused = clone.mlv(push).code(7);
+        assert!(refused.stderr().contains("can only be read"), "{refused}");
+        assert!(refused.stderr().contains("mlv push -r NAME"), "{refused}");
+    }
     let tested = clone.mlv(&["remote", "test"]).success();
     assert!(tested.stdout().contains("no\twrite\t"), "{tested}");
 }
