@@ -15,6 +15,7 @@ use crate::model::stage::{Command, Out, Stage, StageNameError};
 use crate::model::value::{Entries, Value};
 use crate::model::yaml::{Limits, YamlProblem, load, text_of};
 
+mod conflict;
 mod fast;
 mod merge;
 mod read;
@@ -32,6 +33,8 @@ pub struct Lockfile {
     pub refused: BTreeMap<Box<str>, RefusedEntry>,
     /// Top-level keys of a newer mlv, kept.
     pub unknown: Entries,
+    /// Set if git left conflict markers: such a file is read, see [`Lockfile::parse_marked`], and never written.
+    pub conflict: Option<LockError>,
 }
 
 /// An entry that cannot be used.
@@ -164,6 +167,13 @@ pub enum LockProblem {
         /// "a directory" or "a file".
         of: &'static str,
     },
+}
+
+impl LockProblem {
+    /// Whether git left conflict markers.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, LockProblem::Yaml(YamlProblem::ConflictMarker))
+    }
 }
 
 impl Problem for LockProblem {

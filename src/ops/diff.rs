@@ -202,6 +202,9 @@ pub fn run(repo: &Repo, options: &DiffOptions, reporter: &dyn Reporter) -> Resul
     };
     // R9: a file that cannot be read says nothing, also not that anything went.
     chosen.retain(|(path, _)| {
+        if new.tracked().out(path).is_some_and(|out| new.tracked().is_told_in_conflict(&out.source)) {
+            return true;
+        }
         let recorded_in =
             |side: &Side| side.tracked().out(path).map(|out| side.tracked().recorded_in(&out.source).clone());
         let file = recorded_in(&new).or_else(|| recorded_in(&old));

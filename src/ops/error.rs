@@ -8,9 +8,10 @@ use crate::fs;
 use crate::git;
 use crate::model::lockfile::LockError;
 use crate::model::path::{PathError, RepoPath};
-use crate::model::pointer::PointerError;
+use crate::model::pointer::{PointerError, PointerProblem};
 use crate::model::resolve::ResolveError;
 use crate::model::values::ValuesError;
+use crate::model::yaml::YamlProblem;
 use crate::ops::edit_error::EditError;
 use crate::ops::merge_error::MergeError;
 use crate::ops::output_error::OutputError;
@@ -320,6 +321,15 @@ impl OpError {
         use OutputError::{DamagedThere, GoneThere, MissingThere};
         matches!(self, OpError::Output(error)
             if matches!(**error, MissingThere { .. } | GoneThere { .. } | DamagedThere { .. }))
+    }
+
+    /// Whether it only says that git left conflict markers in a pointer or a lock.
+    pub fn is_conflict(&self) -> bool {
+        match self {
+            OpError::Pointer(error) => error.problem == PointerProblem::Yaml(YamlProblem::ConflictMarker),
+            OpError::Lock(error) => error.problem.is_conflict(),
+            _ => false,
+        }
     }
 
     /// Whether it only says that something is not in the cache.

@@ -9,7 +9,7 @@ use crate::ops::commit_state::CommitState;
 use crate::ops::compare::ChangeCounts;
 use crate::ops::diff::{self, DiffOptions, DiffReport, Total};
 use crate::ops::present::{Absent, WorkTreeState};
-use crate::ops::repro::{Done, LastRepro};
+use crate::ops::repro::{self, Done, LastRepro};
 use crate::ops::revisions::{self, At};
 use crate::ops::scan::Scanner;
 use crate::ops::targets::TargetOptions;
@@ -19,7 +19,7 @@ use crate::ops::{OpError, stage_status};
 use crate::pipeline::graph::StageAddress;
 use crate::pipeline::plan::Verdict;
 use crate::repo::Repo;
-use crate::report::Reporter;
+use crate::report::{NoReport, Reporter};
 
 /// How one output differs.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -73,6 +73,8 @@ pub struct ProjectReport {
     pub data: Vec<OutputChange>,
     /// The stages of the newer side, in the order in which they run.
     pub stages: Vec<StageLine>,
+    /// Files that could not be read, each once, and why.
+    pub failed: Vec<(RepoPath, OpError)>,
 }
 
 /// Compares the two states that `revisions` name; see [`revisions::pair`].
@@ -82,12 +84,18 @@ pub fn run(repo: &Repo, revisions: &[String], reporter: &dyn Reporter) -> Result
         values::diff(repo, kind, &options)
     };
     let options = DiffOptions { revisions: revisions.to_vec(), ..DiffOptions::default() };
-    Ok(ProjectReport {
-        metrics: values(Kind::Metrics)?,
-        params: values(Kind::Params)?,
-        data: outputs(diff::run(repo, &options, reporter)?),
-        stages: stages(repo, revisions::pair(repo, revisions)?, reporter)?,
-    })
+    let (mut metrics, mut params) = (values(Kind::Metrics)?, values(Kind::Params)?);
+    let mut diff = diff::run(repo, &options, reporter)?;
+    let lists = [&mut metrics.failed, &mut params.failed, &mut diff.failed].map(std::mem::take);
+    let mut failed: Vec<(RepoPath, OpError)> = Vec::new();
+    for (file, error) in lists.into_iter().flatten() {
+        // All three look at pointers and locks.
+        if !failed.iter().any(|(known, _)| *known == file) {
+            failed.push((file, error));
+        }
+    }
+    let stages = stages(repo, revisions::pair(repo, revisions)?, reporter)?;
+    Ok(ProjectReport { metrics, params, data: outputs(diff), stages, failed })
 }
 
 fn outputs(diff: DiffReport) -> Vec<OutputChange> {
@@ -109,7 +117,11 @@ fn outputs(diff: DiffReport) -> Vec<OutputChange> {
 }
 
 fn stages(repo: &Repo, (old, new): (At, At), reporter: &dyn Reporter) -> Result<Vec<StageLine>, OpError> {
-    let tracked = revisions::tracked(repo, new)?;
+    let tracked = match new {
+        // What cannot be used of it is told in `failed`.
+        At::WorkTree => repro::load(repo, &NoReport)?,
+        _ => revisions::tracked(repo, new)?,
+    };
     let before = revisions::tracked(repo, old)?;
     let everything = TargetOptions::default();
     let verdicts = match new {
@@ -190,7 +202,7 @@ fn line(
 /// Why a stage is stale that builds on one that is.
 fn waits(inputs: &[RepoPath]) -> Vec<Value> {
     let inputs = inputs.iter().map(|path| (path.to_string(), json!("stale")));
-    vec![json!({ "changed deps": inputs.collect::<serde_json::Map<_, _>>() })]
+    vec![json!({ "stale deps": inputs.collect::<serde_json::Map<_, _>>() })]
 }
 
 /// Whether two entries tell of one run: where contents go does not count.

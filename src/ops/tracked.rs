@@ -159,6 +159,19 @@ impl Tracked {
         pipeline.map_or(source.file(), |one| &one.lock_file)
     }
 
+    /// Whether `file` is a lock in conflict of which the rest could be read.
+    pub fn is_read_in_conflict(&self, file: &RepoPath) -> bool {
+        self.pipelines.iter().any(|one| one.lock_file == *file && one.lock.conflict.is_some())
+    }
+
+    /// Whether what is recorded of an output from `source` can be told although its lock is in conflict.
+    pub fn is_told_in_conflict(&self, source: &Source) -> bool {
+        let Source::Stage { file, stage } = source else { return false };
+        let mut pipelines = self.pipelines.iter();
+        let lock = pipelines.find(|one| one.pipeline.file == *file).map(|one| &one.lock);
+        lock.is_some_and(|lock| lock.conflict.is_some() && !lock.is_unmerged(stage))
+    }
+
     /// What could not be used, sorted by file.
     pub fn problems(&self) -> &[Problem] {
         &self.problems

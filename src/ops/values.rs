@@ -181,7 +181,7 @@ impl<'a> Side<'a> {
         for Problem { file, error } in problems {
             let is_apart = FileKind::of(file.file_name()) == Some(FileKind::Pointer)
                 && !side.files.iter().any(|read| tracks(&file, read));
-            if !is_apart {
+            if !is_apart && !side.tracked.is_read_in_conflict(&file) {
                 return Err(error);
             }
             failed.push((file, error));

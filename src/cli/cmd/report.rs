@@ -11,7 +11,6 @@ use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::error::{Advice, ErrorKind};
 use crate::model::path::RepoPath;
-use crate::ops::OpError;
 use crate::ops::report::{self, ProjectReport};
 
 /// Sum up what changed, for a pull request
@@ -49,16 +48,9 @@ pub(crate) fn run(cx: &Context, args: ReportArgs) -> Result<PageReport, CliError
     Ok(PageReport { page, is_markdown: args.md })
 }
 
-impl PageReport {
-    fn failed(&self) -> impl Iterator<Item = &(RepoPath, OpError)> {
-        let ProjectReport { metrics, params, .. } = &self.page.report;
-        metrics.failed.iter().chain(&params.failed)
-    }
-}
-
 impl serde::Serialize for PageReport {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let ProjectReport { metrics, params, data, stages } = &self.page.report;
+        let ProjectReport { metrics, params, data, stages, .. } = &self.page.report;
         let changes = |diff: &crate::ops::values::ValuesDiff| {
             let files = diff.changes.iter().map(|(file, keys)| (file.to_string(), json!(keys)));
             Value::Object(files.collect())
@@ -95,7 +87,8 @@ impl Report for PageReport {
 
     fn failures(&self) -> Vec<Failure> {
         // What is not downloaded is told in the page: nobody has to have the data.
-        let failed = self.failed().filter(|(_, error)| error.kind() != ErrorKind::NotDownloaded);
+        let failed =
+            self.page.report.failed.iter().filter(|(_, error)| error.kind() != ErrorKind::NotDownloaded);
         failed.map(|(path, error)| Failure::at(path, error)).collect()
     }
 }

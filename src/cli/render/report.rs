@@ -50,13 +50,13 @@ impl Page {
 
     /// Files of values that only a remote has.
     pub(crate) fn not_downloaded(&self) -> impl Iterator<Item = &RepoPath> {
-        let failed = self.report.metrics.failed.iter().chain(&self.report.params.failed);
+        let failed = self.report.failed.iter();
         failed.filter(|(_, error)| error.kind() == ErrorKind::NotDownloaded).map(|(path, _)| path)
     }
 
     fn sections(&self) -> Vec<Section> {
         let [old, new] = self.sides.clone();
-        let ProjectReport { metrics, params, data, stages } = &self.report;
+        let ProjectReport { metrics, params, data, stages, .. } = &self.report;
         let mut outputs = vec![["Output", "Files", "Size"].map(str::to_owned).to_vec()];
         outputs.extend(data.iter().map(|output| self.output(output)));
         let mut lines = vec![["Stage", "State", "Why"].map(str::to_owned).to_vec()];

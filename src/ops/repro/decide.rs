@@ -64,6 +64,9 @@ impl Session<'_> {
         if let Verdict::Skip { why } = verdict {
             return Ok(self.skip(index, why));
         }
+        if matches!(verdict, Verdict::Run { .. } | Verdict::Reuse { .. }) {
+            self.locks.check_writable(self.graph.address(index))?;
+        }
         self.state.warn_of_other_commits(self.reporter);
         let Some((lease, is_news)) = self.lease(index)? else { return Ok(Taken::PutOff) };
         if is_news {
@@ -223,6 +226,9 @@ impl Session<'_> {
     /// Where outputs go may change without a run.
     fn update_flags(&mut self, index: StageIndex) {
         let address = self.graph.address(index);
+        if self.locks.check_writable(address).is_err() {
+            return;
+        }
         let changed = self.locks.entry(address).and_then(|lock| lock.with_flags_of(self.graph.stage(index)));
         if let Some(entry) = changed {
             self.locks.put(address, entry);

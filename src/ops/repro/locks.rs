@@ -45,6 +45,12 @@ impl<'a> Locks<'a> {
         self.known.get(&address.file)?.lock.stages.get(&address.name)
     }
 
+    /// Fails if the lock file of a stage cannot be written because it is in conflict.
+    pub(super) fn check_writable(&self, address: &StageAddress) -> Result<(), OpError> {
+        let conflict = self.known.get(&address.file).and_then(|known| known.lock.conflict.clone());
+        conflict.map_or(Ok(()), |conflict| Err(conflict.into()))
+    }
+
     /// The record of a new entry for the journal.
     pub(super) fn record(&self, address: &StageAddress, entry: &StageLock) -> Option<EntryRecord> {
         let file = &self.known.get(&address.file)?.file;

@@ -21,13 +21,14 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use crate::fs::rescue::Kept;
+use crate::model::path::RepoPath;
 use crate::ops::OpError;
 use crate::ops::git_files::GitFiles;
 use crate::ops::present::{Absent, WorkTreeState};
 use crate::ops::scan::Scanner;
 use crate::ops::stage_status::form;
 use crate::ops::targets::{self, TargetOptions};
-use crate::ops::tracked::{Problem, Tracked};
+use crate::ops::tracked::{Problem, Source, Tracked, TrackedPipeline};
 use crate::par;
 use crate::pipeline::critical_path::critical_path;
 use crate::pipeline::graph::{Graph, Selection, StageIndex};
@@ -210,9 +211,7 @@ impl ReproReport {
 ///
 /// A stage that fails is in the report; an error is what keeps all of it from being done.
 pub fn run(repo: &Repo, options: &ReproOptions, reporter: &dyn Reporter) -> Result<ReproReport, OpError> {
-    let tracked = load(repo, reporter)?;
-    let graph = graph(&tracked)?;
-    let order = select(repo, &tracked, &graph, options)?;
+    let (tracked, graph, order) = chosen(repo, options, reporter)?;
     let index = repo.stat_index();
     let scanner = Scanner::new(repo, &index, reporter);
     let state = WorkTreeState::new(repo, &tracked, scanner, Absent::OutputsMissing)
@@ -224,9 +223,7 @@ pub fn run(repo: &Repo, options: &ReproOptions, reporter: &dyn Reporter) -> Resu
 
 /// Says what [`run`] would do, and does nothing.
 pub fn dry_run(repo: &Repo, options: &ReproOptions, reporter: &dyn Reporter) -> Result<ReproReport, OpError> {
-    let tracked = load(repo, reporter)?;
-    let graph = graph(&tracked)?;
-    let order = select(repo, &tracked, &graph, options)?;
+    let (tracked, graph, order) = chosen(repo, options, reporter)?;
     let index = repo.stat_index();
     let scanner = Scanner::new(repo, &index, reporter);
     let state = WorkTreeState::new(repo, &tracked, scanner, Absent::OutputsMissing).allowing_missing(true);
@@ -259,27 +256,82 @@ pub fn dry_run(repo: &Repo, options: &ReproOptions, reporter: &dyn Reporter) -> 
     Ok(report)
 }
 
-/// What is tracked. A pointer that cannot be used is told; pipelines and locks must be usable.
+/// What is tracked. A pointer or a part of a lock that cannot be used is told; pipelines and the rest of locks
+/// must be usable.
 pub(in crate::ops) fn load(repo: &Repo, reporter: &dyn Reporter) -> Result<Tracked, OpError> {
+    let (tracked, problems) = load_usable(repo, reporter)?;
+    problems.into_iter().next().map_or(Ok(tracked), |problem| Err(problem.error))
+}
+
+/// What can be used of what is tracked, and the pipelines and locks that cannot. All else that cannot is told.
+fn load_usable(repo: &Repo, reporter: &dyn Reporter) -> Result<(Tracked, Vec<Problem>), OpError> {
     let mut tracked = Tracked::load(repo)?;
-    let is_refused_entry = |problem: &Problem| {
-        let refused = |one: &crate::ops::tracked::TrackedPipeline| {
-            one.lock_file == problem.file && !one.lock.refused.is_empty()
+    let (mut told, mut unusable) = (Vec::new(), Vec::new());
+    for problem in tracked.take_problems() {
+        let of_pipeline = |one: &TrackedPipeline| {
+            one.lock_file == problem.file && (!one.lock.refused.is_empty() || one.lock.conflict.is_some())
         };
-        matches!(problem.error, OpError::Lock(_)) && tracked.pipelines().iter().any(refused)
-    };
-    let harmless: Vec<bool> = tracked
-        .problems()
-        .iter()
-        .map(|problem| matches!(problem.error, OpError::Pointer(_)) || is_refused_entry(problem))
-        .collect();
-    for (problem, is_harmless) in tracked.take_problems().into_iter().zip(harmless) {
-        if !is_harmless {
-            return Err(problem.error);
+        match problem.error {
+            OpError::Pointer(_) => told.push(problem),
+            OpError::Lock(_) if tracked.pipelines().iter().any(of_pipeline) => told.push(problem),
+            _ => unusable.push(problem),
         }
-        reporter.event(&Event::Warning { message: problem.error.to_string() });
     }
-    Ok(tracked)
+    told.iter().for_each(|problem| tell(problem, reporter));
+    Ok((tracked, unusable))
+}
+
+fn tell(problem: &Problem, reporter: &dyn Reporter) {
+    let remedy = if problem.error.is_conflict() { " (mlv resolve)" } else { "" };
+    let message = format!("{}{remedy}", problem.error);
+    reporter.event(&Event::Warning { message });
+}
+
+/// What is tracked, the graph of all stages that can be read, and those that are meant.
+///
+/// A pipeline or lock that cannot be used is told where stages are named that have nothing to do with it.
+fn chosen(
+    repo: &Repo,
+    options: &ReproOptions,
+    reporter: &dyn Reporter,
+) -> Result<(Tracked, Graph, Vec<StageIndex>), OpError> {
+    let (tracked, mut problems) = load_usable(repo, reporter)?;
+    if options.targets.targets.is_empty() && !problems.is_empty() {
+        return Err(problems.swap_remove(0).error);
+    }
+    let graph = graph(&tracked)?;
+    let order = match select(repo, &tracked, &graph, options) {
+        // What is named may be what cannot be read.
+        Err(_) if !problems.is_empty() => return Err(problems.swap_remove(0).error),
+        order => order?,
+    };
+    let concerns =
+        |problem: &Problem| order.iter().any(|index| concerns(problem, (&graph, *index), &tracked));
+    if let Some(at) = problems.iter().position(concerns) {
+        return Err(problems.swap_remove(at).error);
+    }
+    problems.iter().for_each(|problem| tell(problem, reporter));
+    Ok((tracked, graph, order))
+}
+
+/// Whether a stage is of a pipeline, or recorded in a lock, that cannot be used, or reads what that makes.
+fn concerns(problem: &Problem, (graph, index): (&Graph, StageIndex), tracked: &Tracked) -> bool {
+    if !matches!(problem.error, OpError::Lock(_) | OpError::Pipeline(_)) {
+        return true;
+    }
+    let folder = problem.file.parent();
+    if graph.address(index).file.parent() == folder {
+        return true;
+    }
+    let stage = graph.stage(index);
+    let reads = |path: &RepoPath| {
+        let is_within = |input: &RepoPath| input.starts_with(path) || path.starts_with(input);
+        stage.deps.iter().chain(stage.params.iter().map(|wanted| &wanted.file)).any(is_within)
+            || stage.patterns.iter().any(|pattern| pattern.touches(path))
+    };
+    // What a pipeline makes that cannot be read is known from its lock.
+    let mut makes = tracked.outs().iter().filter(|out| out.source.file().parent() == folder);
+    makes.any(|out| matches!(out.source, Source::Stage { .. }) && reads(&out.path))
 }
 
 /// The graph of all stages.

@@ -104,8 +104,11 @@ impl Walk<'_> {
                 }
                 Err(error) => self.bad(file, role, error.into()),
             },
-            Role::Lock => match Lockfile::parse(file, &bytes) {
+            Role::Lock => match Lockfile::parse_marked(file, &bytes) {
                 Ok(lock) => {
+                    if let Some(conflict) = &lock.conflict {
+                        self.found.problem(file, conflict.clone());
+                    }
                     let outs = lock.stages.values().flat_map(|entry| &entry.outs);
                     self.outputs.extend(outs.map(|out| out.path.clone()));
                     self.found.locks.insert(file.parent().unwrap_or_else(RepoPath::root), Arc::new(lock));

@@ -141,7 +141,7 @@ fn stages_that_would_run_are_stale_in_the_work_tree_and_at_a_commit() {
     env.commit("only data");
     let document = env.json(&["report", "main", "feature"]);
     let train = document["stages"].as_array().expect("a list").iter().find(|one| one["stage"] == "train");
-    assert_eq!(train.expect("train")["reasons"], json!([{"changed deps": {"mid": "stale"}}]));
+    assert_eq!(train.expect("train")["reasons"], json!([{"stale deps": {"mid": "stale"}}]));
 }
 
 #[test]

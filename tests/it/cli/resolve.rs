@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::merge_driver::data;
-use crate::support::TestEnv;
+use crate::support::{TestEnv, actions};
 
 /// A conflict in `d/a`, in the middle of a merge; everything else merges.
 fn in_conflict() -> TestEnv {
@@ -270,8 +270,99 @@ fn everything_else_stays_usable_while_a_file_is_in_conflict() {
         assert_eq!(document["failed"].as_array().map(Vec::len), Some(1), "{args:?}: {document}");
         assert!(!document.to_string().contains("\"d/a\""), "{document}");
     }
+    let page = env.mlv(&["report", "--json"]).code(4).json();
+    assert_eq!(page["data"][0]["path"], "e", "{page}");
+    assert_eq!(page["failed"].as_array().map(Vec::len), Some(1), "{page}");
     let (_, document) = env.json_error(&["resolve", "--ours", "d/a"], 2);
     assert_eq!(document["error"]["path"], "d/a");
     env.mlv(&["resolve", "--ours", "d"]).success();
     env.mlv(&["diff"]).success();
+}
+
+/// Git merged `mlv.lock` as text: of three stages both sides ran the one in the middle.
+fn lock_in_conflict() -> TestEnv {
+    let side = |text: &'static str| {
+        move |env: &TestEnv| {
+            env.write("in", text);
+            let stage = |name: &str, reads: &str| {
+                format!(
+                    "  {name}: {{cmd: 'cat {reads} > {name}; echo {name} >> log', deps: [{reads}], outs: [{name}]}}\n"
+                )
+            };
+            let stages = [("a", "same"), ("m", "in"), ("z", "same")].map(|(name, reads)| stage(name, reads));
+            env.write("mlv.yaml", format!("stages:\n{}", stages.concat()));
+            env.write("same", "same");
+            env.mlv(&["repro"]).success();
+            env.remove("log");
+        }
+    };
+    let env = TestEnv::diverged(side("1"), side("2"), side("3"));
+    env.git(&["config", "--unset", "merge.mlv.driver"]);
+    let _ = env.git_and_mlv(&["merge", "--no-edit", "side"]).code(1);
+    env.write("in", "4");
+    env
+}
+
+#[test]
+fn stages_that_a_conflict_in_the_lock_does_not_touch_stay_usable() {
+    let env = lock_in_conflict();
+    let lock = env.read_text("mlv.lock");
+    assert!(lock.contains("<<<<<<<"), "{lock}");
+    env.mlv(&["remote", "add", "-d", "r", "../r"]).success();
+    let stale =
+        json!({"m": [{"changed deps": {"in": "modified"}}, "lock entry was merged or edited, never run"]});
+    let document = env.mlv(&["status", "--json"]).code(4).json();
+    assert_eq!(document["stages"], stale);
+    assert_eq!(document["error"]["hints"], json!(["mlv resolve"]), "{document}");
+    // Those that nothing happened to are checked out, sent, brought back, and are up to date.
+    env.remove("a");
+    env.remove("z");
+    env.mlv(&["checkout", "a"]).success();
+    env.mlv(&["push", "a", "z"]).success();
+    let output = env.mlv(&["repro", "a", "z", "--json"]).success();
+    assert!(output.stderr().contains("(mlv resolve)"), "{output}");
+    assert_eq!(actions(&output.json()), ["skipped", "restored"]);
+    let page = env.mlv(&["report", "--json"]).code(4).json();
+    assert_eq!(page["failed"].as_array().map(Vec::len), Some(1), "{page}");
+    for args in [&["diff"][..], &["metrics", "show"], &["params", "diff"]] {
+        let document = env.mlv(&[args, &["--json"]].concat()).code(4).json();
+        assert_eq!(document["failed"].as_array().map(Vec::len), Some(1), "{args:?}: {document}");
+    }
+    // The other is not run, for nobody could write what came of it.
+    for args in [&["repro", "m"][..], &["repro", "--keep-going"], &["commit", "m"]] {
+        let (kind, document) = env.json_error(args, 4);
+        assert_eq!(kind, "invalid_file", "{args:?}: {document}");
+        assert!(document.to_string().contains("mlv resolve"), "{args:?}: {document}");
+    }
+    assert!(!env.exists("log"));
+    assert_eq!(env.read_text("mlv.lock"), lock);
+    env.mlv(&["resolve"]).success();
+    env.mlv(&["repro"]).success();
+    assert_eq!([env.read_text("log"), env.read_text("m")], ["m\n", "4"]);
+}
+
+#[test]
+fn stages_of_other_files_run_beside_a_file_that_cannot_be_read() {
+    let bad_lock = "version: 1\n<<<<<<< a\nstages: [\n=======\nstages: {\n>>>>>>> b\n";
+    for (file, bytes) in [("y/mlv.lock", bad_lock), ("y/mlv.yaml", "stages: [\n")] {
+        let env = TestEnv::ready();
+        for folder in ["x", "y"] {
+            env.write(
+                format!("{folder}/mlv.yaml"),
+                "stages:\n  a: {cmd: cat in > o, deps: [in], outs: [o]}\n",
+            );
+            env.write(format!("{folder}/in"), "1");
+        }
+        env.write("z/mlv.yaml", "stages:\n  b: {cmd: cat ../y/o > o, deps: [../y/o], outs: [o]}\n");
+        env.mlv(&["repro"]).success();
+        env.write(file, bytes);
+        env.write("x/in", "2");
+        let output = env.mlv(&["repro", "x/mlv.yaml"]).success();
+        assert!(output.stderr().contains(file), "{output}");
+        assert_eq!(env.read_text("x/o"), "2");
+        env.mlv(&["explain", "x/mlv.yaml:a"]).success();
+        for args in [&["repro"][..], &["repro", "y/mlv.yaml"], &["repro", "z/mlv.yaml"]] {
+            assert!(env.mlv(args).code(4).stderr().contains(file), "{file}: {args:?}");
+        }
+    }
 }

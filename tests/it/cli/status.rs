@@ -197,7 +197,8 @@ fn conflict_markers_are_named_with_file_and_line() {
 fn conflict_markers_in_the_lock_are_named_with_the_line() {
     let env = with_stages();
     let lock = env.read_text("mlv.lock");
-    env.write("mlv.lock", format!("<<<<<<< ours\n{lock}=======\n{lock}>>>>>>> theirs\n"));
+    let theirs = lock.replace("  two:", "  other:");
+    env.write("mlv.lock", format!("<<<<<<< ours\n{lock}=======\n{theirs}>>>>>>> theirs\n"));
     for args in [&["status"][..], &["repro"]] {
         let output = env.mlv(args).code(4);
         assert!(output.stderr().contains("mlv.lock:1") && output.stderr().contains("conflict"), "{output}");
