@@ -115,6 +115,8 @@ pub enum StageError {
         wanted: u32,
         /// How much there is.
         provided: usize,
+        /// The options that provide all that is needed.
+        options: String,
     },
     /// It has not run here.
     #[error("stage `{stage}` has not run here: there is nothing that it printed")]
@@ -237,8 +239,8 @@ impl Advice for StageError {
             StageError::NoLog { stage } | StageError::NothingMade { stage, .. } => {
                 format!("mlv repro {stage}")
             }
-            StageError::NoResource { name, wanted, .. } => {
-                format!("say how many there are, or which: mlv repro --resources {name}={wanted}")
+            StageError::NoResource { options, .. } => {
+                format!("say how many there are, or which: the same again with {options}")
             }
             StageError::TooManyMatches { .. } => "name the folder as the dependency".to_owned(),
             StageError::NotPulled { cause, .. } => return cause.hints(),

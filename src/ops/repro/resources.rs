@@ -97,9 +97,30 @@ impl Provided {
     /// Says what the stage `target` wants more of than there is.
     pub(in crate::ops) fn check(&self, target: &str, wanted: &[(Box<str>, u32)]) -> Result<(), StageError> {
         let lacking = wanted.iter().find(|(name, count)| self.indices(name).len() < *count as usize);
-        let Some((name, wanted)) = lacking else { return Ok(()) };
-        let provided = self.indices(name).len();
-        Err(StageError::NoResource { stage: target.into(), name: name.clone(), wanted: *wanted, provided })
+        let Some((name, count)) = lacking else { return Ok(()) };
+        let (name, provided, options) = (name.clone(), self.indices(name).len(), self.options(wanted));
+        Err(StageError::NoResource { stage: target.into(), name, wanted: *count, provided, options })
+    }
+
+    /// The options that provide what is `wanted`, several counts of one thing among it, and all that is
+    /// provided as it is.
+    fn options<'w>(&self, wanted: impl IntoIterator<Item = &'w (Box<str>, u32)>) -> String {
+        let mut options: BTreeMap<&str, (u32, String)> = BTreeMap::new();
+        for (name, indices) in &self.0 {
+            let count = indices.len() as u32;
+            let is_count = indices.iter().copied().eq(0..count);
+            let numbers: Vec<String> = indices.iter().map(ToString::to_string).collect();
+            let end = if numbers.len() == 1 { "," } else { "" };
+            let text = if is_count { count.to_string() } else { numbers.join(",") + end };
+            options.insert(name, (count, text));
+        }
+        for (name, count) in wanted {
+            if options.get(&**name).is_none_or(|(known, _)| known < count) {
+                options.insert(name, (*count, count.to_string()));
+            }
+        }
+        let options = options.iter().map(|(name, (_, text))| format!("--resources {name}={text}"));
+        options.collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -146,12 +167,15 @@ pub(super) fn check_all(
         return Ok(());
     }
     let entry = |index: StageIndex| locks.entry(graph.address(index));
-    for action in plan::plan(graph, order, entry, state, options.plan())? {
-        if matches!(action.verdict, Verdict::Run { .. } | Verdict::Waits { .. }) {
-            check(action.stage)?;
-        }
+    let mut actions = plan::plan(graph, order, entry, state, options.plan())?;
+    actions.retain(|action| matches!(action.verdict, Verdict::Run { .. } | Verdict::Waits { .. }));
+    let Some(mut error) = actions.iter().find_map(|action| check(action.stage).err()) else { return Ok(()) };
+    if let StageError::NoResource { options: remedy, .. } = &mut error {
+        // Not stage by stage.
+        let wanted = actions.iter().flat_map(|action| &graph.stage(action.stage).resources);
+        *remedy = options.resources.options(wanted);
     }
-    Ok(())
+    Err(error.into())
 }
 
 /// All of what is `wanted` of the indices that `free` tells of each resource; if others hold too much of

@@ -109,3 +109,19 @@ fn retry_keeps_what_the_stage_holds() {
     env.mlv(&["repro", "--resources", "gpu=7,"]).success();
     assert_eq!(env.take_log(), ["7", "7", "7"]);
 }
+
+#[test]
+fn one_hint_names_all_that_is_lacking_and_works() {
+    let env = TestEnv::ready();
+    env.write(
+        "mlv.yaml",
+        "stages:\n  a: {cmd: touch a, outs: [a], resources: {gpu: 1, lic: 1}}\n  b: {cmd: touch b, outs: [b], resources: {lic: 3}}\n",
+    );
+    for given in [&["repro"][..], &["repro", "--resources", "gpu=2,5"]] {
+        let gpu = if given.len() == 1 { "1" } else { "2,5" };
+        let output = env.mlv(given).code(2);
+        let options = format!("--resources gpu={gpu} --resources lic=3");
+        assert!(output.stderr().contains(&format!("the same again with {options}\n")), "{output}");
+    }
+    env.mlv(&["repro", "--resources", "gpu=1", "--resources", "lic=3"]).success();
+}
