@@ -257,6 +257,9 @@ impl Problem for PipelineProblem {
             PipelineProblem::Undefined { .. } => {
                 Some("set it in `params.yaml` or `vars`; for the shell's own variable write `\\${`".into())
             }
+            PipelineProblem::NoVarsFile { .. } => {
+                Some("write it; or, if mlv tracks it, bring it and what depends on it: mlv pull".into())
+            }
             PipelineProblem::TemplateSyntax { .. } => Some("for the text itself write `\\${`".into()),
             PipelineProblem::Pattern { .. } => Some("for the bracket itself write `[[]`".into()),
             // `- echo a: b` is a map to YAML.
