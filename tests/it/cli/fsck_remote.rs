@@ -145,6 +145,27 @@ fn what_is_good_in_a_damaged_pack_is_copied() {
     }
 }
 
+// R4: a push cannot see what is wrong inside of a pack; that the check told of it is enough.
+#[test]
+fn push_mends_what_a_check_found() {
+    let env = pushed();
+    let pack = stored(&env, "pk").pop().expect("a pack");
+    // Hundreds of chunks.
+    let mut bytes = fs::read(&pack).expect("it is there");
+    let end = bytes.len() - 60_000;
+    bytes[100..end].iter_mut().step_by(3_000).for_each(|byte| *byte ^= 4);
+    fs::remove_file(&pack).expect("it can be removed");
+    fs::write(&pack, bytes).expect("it can be written");
+    let fresh = env.clone_to("fresh");
+    let told = fresh.mlv(&["fsck", "--remote", "--read-data"]).code(5).stderr();
+    assert!(told.contains("hint: run `mlv push` in a clone that has the data"), "{told}");
+    assert!(env.json(&["push"])["chunks"].as_u64() > Some(200));
+    env.mlv(&["fsck", "--remote", "--read-data"]).success();
+    assert!(stored(&env, "gc").is_empty(), "notes that were answered");
+    fresh.mlv(&["pull"]).success();
+    assert_eq!(fresh.snapshot(), env.snapshot());
+}
+
 // R14: what nobody needs cannot be missing.
 #[test]
 fn leftovers_of_a_push_that_was_cut_off_are_told_and_no_damage() {

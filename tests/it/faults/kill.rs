@@ -14,11 +14,16 @@ fn kill_at_every_step(name: &str, at_least: usize) {
             // A stage writes its outputs in place; the command again puts them right.
             assert_eq!(unharmed.torn(env), Vec::<String>::new(), "{place}");
         }
-        if ["checkout", "checkout of many", "pull"].contains(&name) {
+        if ["checkout", "checkout of many", "checkout over kinds", "pull"].contains(&name) {
             assert_eq!(unharmed.foreign(env), Vec::<String>::new(), "{place}");
         }
         check_sound(env, scenario, place);
         finish(env, scenario, &unharmed, place);
+        if name == "checkout over kinds" {
+            // Nothing was edited: all that went is saved.
+            let operations = env.json(&["rescue", "list"])["operations"].clone();
+            assert_eq!(operations, serde_json::json!([]), "{place}");
+        }
     });
     assert!(visited + 5 >= unharmed.steps.len(), "{name}: only {visited} of {:?}", unharmed.steps);
 }
@@ -51,7 +56,7 @@ fn check_sound(env: &TestEnv, scenario: &Scenario, place: &str) {
 
 fn finish(env: &TestEnv, scenario: &Scenario, unharmed: &Unharmed, place: &str) {
     let output = scenario.run(env, &[]);
-    let is_done = scenario.name == "init" && output.exit_code() == 2;
+    let is_done = ["init", "rescue restore"].contains(&scenario.name) && output.exit_code() == 2;
     assert!(output.exit_code() == 0 || is_done, "{place}: again: {output}");
     assert_eq!(unharmed.lost(env), Vec::<String>::new(), "{place}: again");
     assert_eq!(differences(&unharmed.after, &env.snapshot()), Vec::<String>::new(), "{place}: again");
@@ -101,6 +106,18 @@ fn checkout_killed_anywhere_loses_nothing_and_is_finished_by_checkout() {
 #[test]
 fn checkout_of_a_new_folder_killed_anywhere_is_finished_by_checkout() {
     kill_at_every_step("checkout of many", 40);
+}
+
+// K1, R1, R2, R15: nothing was edited, so that nothing is the user's to keep but what is recorded.
+#[test]
+fn checkout_over_changes_of_kind_killed_anywhere_is_finished_by_checkout() {
+    kill_at_every_step("checkout over kinds", 40);
+}
+
+// K1, R1, R2, R15
+#[test]
+fn rescue_restore_killed_anywhere_loses_nothing_and_is_finished_by_rescue_restore() {
+    kill_at_every_step("rescue restore", 10);
 }
 
 // K1, R1, R15

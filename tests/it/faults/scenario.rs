@@ -21,6 +21,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "commit", args: &["commit", "--force"], prepare: edited },
     Scenario { name: "checkout", args: &["checkout", "--force"], prepare: at_other_commit },
     Scenario { name: "checkout of many", args: &["checkout", "many"], prepare: many_gone },
+    Scenario { name: "checkout over kinds", args: &["checkout"], prepare: at_other_kinds },
+    Scenario { name: "rescue restore", args: &["rescue", "restore"], prepare: displaced },
     Scenario { name: "push", args: &["push"], prepare: unpushed },
     Scenario { name: "gc", args: &["gc", "-c", "-w", "--now", "--keep", "0d"], prepare: pushed_again },
     Scenario { name: "pull", args: &["pull", "--force"], prepare: behind },
@@ -102,6 +104,57 @@ fn at_other_commit() -> TestEnv {
     env.git(&["checkout", "--quiet", "HEAD~1"]);
     env.write("d/1", "first, edited and never added");
     env.write("d/mine", "mine, never added");
+    env
+}
+
+/// At the commit in which everything is of the other kind; nothing is edited.
+fn at_other_kinds() -> TestEnv {
+    let env = base();
+    let folder = |path: &str| {
+        env.write(format!("{path}/1"), format!("first of {path}"));
+        env.write(format!("{path}/sub/2"), format!("second of {path}"));
+        env.at(format!("{path}/empty/deeper"));
+    };
+    let file = |path: &str| env.write(path, format!("{path}, a file"));
+    let record = |message: &str| {
+        env.mlv(&["add", "was-folder", "was-file", "was-empty", "was-small", "d"]).success();
+        env.commit(message);
+    };
+    folder("was-folder");
+    file("was-file");
+    env.at("was-empty/deeper");
+    file("was-small");
+    folder("d/was-folder");
+    file("d/was-file");
+    env.at("d/empty-before/deeper/still");
+    record("before");
+    for path in ["was-folder", "was-file", "was-empty", "was-small"] {
+        env.mlv(&["remove", "--outs", path]).success();
+    }
+    ["d/was-folder", "d/was-file", "d/empty-before"].iter().for_each(|path| env.remove(path));
+    file("was-folder");
+    folder("was-file");
+    file("was-empty");
+    env.at("was-small");
+    file("d/was-folder");
+    folder("d/was-file");
+    env.at("d/empty-after/deeper/still");
+    record("after");
+    env.git(&["checkout", "--quiet", "HEAD~1"]);
+    env.mlv(&["checkout"]).success();
+    env.git(&["checkout", "--quiet", "main"]);
+    env
+}
+
+/// What was edited lies in rescue; one of the files has a folder at its place then.
+fn displaced() -> TestEnv {
+    let env = base();
+    env.write("a", "alpha, edited and never added");
+    env.write("d/1", "first, edited and never added");
+    env.remove("d/2");
+    env.write("d/2/deeper", "a file where none is recorded");
+    env.write("d/sub/run", "third, edited and never added");
+    env.mlv(&["checkout", "--force"]).success();
     env
 }
 
