@@ -1,11 +1,12 @@
 //! `metrics` and `params`: the values in files of values, now and at revisions, and what changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::git::repo::CommitId;
 use crate::git::revision::Scope;
 use crate::model::path::RepoPath;
-use crate::model::stage::Pipeline;
+use crate::model::stage::{ParamKeys, Pipeline};
+use crate::model::value::{KeyPath, Value};
 use crate::model::values::{ChangesByFile, ValuesByFile, changes, read};
 use crate::model::yaml::Limits;
 use crate::ops::merge::FileKind;
@@ -25,6 +26,8 @@ pub enum Kind {
     Metrics,
     /// Those that stages read parameters from.
     Params,
+    /// Of these only the keys that stages read, at each state those that its own stages do.
+    StageParams,
 }
 
 /// What to compare or show.
@@ -161,6 +164,8 @@ struct Side<'a> {
     at: At,
     tracked: Tracked,
     files: BTreeSet<RepoPath>,
+    /// Which keys of each file; all of them without.
+    keys: Option<BTreeMap<RepoPath, ParamKeys>>,
     values: ValuesByFile,
 }
 
@@ -191,14 +196,16 @@ impl<'a> Side<'a> {
 
     fn of(repo: &'a Repo, kind: Kind, at: At, tracked: Tracked) -> Side<'a> {
         let pipelines = tracked.pipelines().iter().map(|one| &*one.pipeline);
+        let mut keys = None;
         let mut files = match kind {
             Kind::Metrics => metrics::files(pipelines),
             Kind::Params => params::files(pipelines),
+            Kind::StageParams => keys.insert(params::read_by_stages(pipelines)).keys().cloned().collect(),
         };
         if kind == Kind::Params && tracked.pipelines().is_empty() {
             files = params::files([&no_pipeline()]);
         }
-        Side { repo, at, tracked, files, values: ValuesByFile::new() }
+        Side { repo, at, tracked, files, keys, values: ValuesByFile::new() }
     }
 
     /// Reads the wanted files. One that is not there has no values.
@@ -207,13 +214,25 @@ impl<'a> Side<'a> {
             let bytes =
                 contents::read(self.repo, (&self.tracked, self.at), file, Limits::PIPELINE.bytes as u64);
             let values = bytes.and_then(|bytes| match bytes {
-                Some(bytes) => Ok(Some(read(file, &bytes).map_err(Box::new)?)),
+                Some(bytes) => Ok(self.chosen(file, read(file, &bytes).map_err(Box::new)?)),
                 None => Ok(None),
             });
             match values {
                 Ok(values) => self.values.extend(values.map(|values| (file.clone(), values))),
                 Err(error) => failed.push((file.clone(), error)),
             }
+        }
+    }
+
+    /// The values of the file that are looked at, if there are any.
+    fn chosen(&self, file: &RepoPath, root: Value) -> Option<Value> {
+        match self.keys.as_ref().and_then(|keys| keys.get(file)) {
+            Some(ParamKeys::Named(keys)) => {
+                let find = |key: &KeyPath| Some((key.as_str().into(), key.find(&root)?.clone()));
+                let found: Vec<_> = keys.iter().filter_map(find).collect();
+                (!found.is_empty()).then_some(Value::Map(found))
+            }
+            Some(ParamKeys::All) | None => Some(root),
         }
     }
 

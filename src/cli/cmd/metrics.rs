@@ -75,7 +75,7 @@ pub(crate) struct ShowValuesArgs {
 #[derive(clap::Args)]
 #[command(after_help = help::after(&[
     ("mlv metrics diff", "what the last run changed since the last commit"),
-    ("mlv metrics diff main --md", "since `main`, for a pull request"),
+    ("mlv metrics diff main --md --no-path", "since `main`, for a pull request, without the files"),
     ("mlv metrics diff v1 v2 --json", "of two revisions, for scripts"),
 ], &[1, 3, 4, 5]))]
 struct DiffArgs {
@@ -98,6 +98,9 @@ pub(crate) struct ComparisonArgs {
     /// Show values that did not change, too
     #[arg(long)]
     all: bool,
+    /// Leave out the column of files; in JSON they stay
+    #[arg(long)]
+    no_path: bool,
     /// Print a table in Markdown
     #[arg(long)]
     md: bool,
@@ -112,6 +115,7 @@ pub(crate) struct DiffReport {
     sides: [String; 2],
     noun: &'static str,
     digits: Option<usize>,
+    has_path: bool,
     is_markdown: bool,
     tells_differences: bool,
 }
@@ -142,6 +146,7 @@ impl ComparisonArgs {
             sides,
             noun,
             digits,
+            has_path: !self.no_path,
             is_markdown: self.md,
             tells_differences: self.exit_code.exit_code,
         })
@@ -162,7 +167,8 @@ impl Report for DiffReport {
             None => value.to_string(),
         };
         let has_diff = self.digits.is_some();
-        let table = Table { noun: self.noun, sides: self.sides.clone(), show: &show, has_diff };
+        let sides = self.sides.clone();
+        let table = Table { noun: self.noun, sides, show: &show, has_path: self.has_path, has_diff };
         if self.is_markdown {
             table.markdown(&self.diff.changes, &self.view, out);
         } else {

@@ -54,12 +54,17 @@ fn show(cx: &Context, args: ShowArgs) -> Result<ShowReport, CliError> {
 #[command(after_help = help::after(&[
     ("mlv params diff", "what changed since the last commit"),
     ("mlv params diff v1 v2 --md", "between two revisions, for a pull request"),
+    ("mlv params diff --deps --no-path", "only what stages read, without the files"),
 ], &[1, 3, 4, 5]))]
 struct DiffArgs {
     #[command(flatten)]
     comparison: ComparisonArgs,
+    /// Only parameters that stages read, at each state those that its own stages do
+    #[arg(long)]
+    deps: bool,
 }
 
 fn diff(cx: &Context, args: DiffArgs) -> Result<DiffReport, CliError> {
-    args.comparison.run(cx, (Kind::Params, "Param"), None)
+    let kind = if args.deps { Kind::StageParams } else { Kind::Params };
+    args.comparison.run(cx, (kind, "Param"), None)
 }

@@ -81,7 +81,13 @@ impl Page {
         is_metric: bool,
     ) -> Vec<Vec<String>> {
         let show = |value: &Value| if is_metric { rounded(value, DIGITS) } else { value.to_string() };
-        let table = Table { noun, sides: [old.clone(), new.clone()], show: &show, has_diff: is_metric };
+        let table = Table {
+            noun,
+            sides: [old.clone(), new.clone()],
+            show: &show,
+            has_path: true,
+            has_diff: is_metric,
+        };
         table.rows(&diff.changes, &self.view)
     }
 

@@ -13,6 +13,8 @@ pub(crate) struct Table<'a> {
     pub(crate) sides: [String; 2],
     /// A value as it is shown.
     pub(crate) show: &'a dyn Fn(&Value) -> String,
+    /// Whether files have a column.
+    pub(crate) has_path: bool,
     /// Whether differences have a column.
     pub(crate) has_diff: bool,
 }
@@ -31,26 +33,30 @@ impl Table<'_> {
         markdown(self.rows(changes, view).iter().map(Vec::as_slice), out);
     }
 
-    /// The rows, the first of which is the head: four cells, or five with differences.
+    /// The rows, the first of which is the head: key and both values, before them the file, after them the
+    /// difference, where these have a column.
     pub(crate) fn rows(&self, changes: &ChangesByFile, view: &Viewpoint) -> Vec<Vec<String>> {
         let [old, new] = self.sides.clone();
-        let mut rows = vec![vec!["Path".to_owned(), self.noun.to_owned(), old, new]];
-        rows[0].extend(self.has_diff.then(|| "Change".to_owned()));
+        let mut rows =
+            vec![self.row(["Path".to_owned(), self.noun.to_owned(), old, new, "Change".to_owned()])];
         for (file, keys) in changes {
             for (key, change) in keys {
-                rows.push(self.row(view.path(file.as_str()), key, change));
+                rows.push(self.row(self.cells(view.path(file.as_str()), key, change)));
             }
         }
         rows
     }
 
-    fn row(&self, file: String, key: &str, change: &ValueChange) -> Vec<String> {
+    /// The cells that have a column.
+    fn row(&self, [file, key, old, new, diff]: [String; 5]) -> Vec<String> {
+        let (file, diff) = (self.has_path.then_some(file), self.has_diff.then_some(diff));
+        file.into_iter().chain([key, old, new]).chain(diff).collect()
+    }
+
+    fn cells(&self, file: String, key: &str, change: &ValueChange) -> [String; 5] {
         let show = |value: &Value| if *value == Value::Null { "-".to_owned() } else { (self.show)(value) };
-        let mut row = vec![file, key.to_owned(), show(&change.old), show(&change.new)];
-        row.extend(
-            self.has_diff.then(|| change.diff.as_ref().map_or("-".to_owned(), |diff| (self.show)(diff))),
-        );
-        row
+        let diff = change.diff.as_ref().map_or("-".to_owned(), |diff| (self.show)(diff));
+        [file, key.to_owned(), show(&change.old), show(&change.new), diff]
     }
 }
 
