@@ -185,7 +185,7 @@ impl Report for ReproReport {
             }
             if let Some(estimate) = &report.estimate {
                 let span = |seconds| Span(Duration::from_secs_f64(seconds));
-                out.put(format!("Last time this took {}; ", span(estimate.seconds)));
+                out.put(format!("One after the other, as long as last time: {}; ", span(estimate.seconds)));
                 out.put(format!("the longest chain {}: ", span(estimate.critical_seconds)));
                 out.put(estimate.critical_path.join(" → ")).put(".").end();
             }
