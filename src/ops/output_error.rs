@@ -101,6 +101,18 @@ pub enum OutputError {
         /// The stage.
         stage: Box<str>,
     },
+    /// A stage that another one of its file waits for.
+    #[error("{path}:{line}: the stage `{by}` needs `{stage}`")]
+    NeededStage {
+        /// The pipeline file.
+        path: RepoPath,
+        /// The stage.
+        stage: Box<str>,
+        /// The first stage that needs it.
+        by: Box<str>,
+        /// Where that one stands.
+        line: u32,
+    },
     /// A stage of a group that cannot go without the others.
     #[error("`{stage}` is one of the stages that `foreach` or `matrix` of `{group}` makes")]
     GeneratedStage {

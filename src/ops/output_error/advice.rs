@@ -5,6 +5,7 @@ use crate::error::{Advice, ErrorKind, Hint, hint_path};
 use crate::model::path::RepoPath;
 use crate::model::shell;
 use crate::model::tree::{BuildError, TreeError};
+use crate::pipeline::edit::definition_of;
 
 impl OutputError {
     fn path(&self) -> Option<&RepoPath> {
@@ -37,6 +38,7 @@ impl OutputError {
             | OutputError::StageRuns { path, .. }
             | OutputError::MadeMeanwhile { path }
             | OutputError::EntangledStage { path, .. }
+            | OutputError::NeededStage { path, .. }
             | OutputError::GeneratedStage { path, .. }
             | OutputError::PipelineFile { path, .. }
             | OutputError::HoldsOutput { path, .. }
@@ -129,6 +131,10 @@ impl OutputError {
                     "take it out of `{}` in an editor: braces or an anchor tie it to the rest",
                     hint_path(path)
                 )
+            }
+            OutputError::NeededStage { path, stage, by, .. } => {
+                let (group, path) = (definition_of(by), hint_path(path));
+                format!("take `{stage}` out of the `needs` of `{group}` in `{path}`, or remove both together")
             }
             OutputError::MadeByStage { path, stage } => {
                 // Where both have one name, the path comes first.
@@ -238,6 +244,7 @@ impl Advice for OutputError {
             | OutputError::IgnoredFolder { .. }
             | OutputError::WholeRepository
             | OutputError::EntangledStage { .. }
+            | OutputError::NeededStage { .. }
             | OutputError::GeneratedStage { .. }
             | OutputError::MadeByStage { .. }
             | OutputError::PipelineFile { .. } => ErrorKind::Usage,

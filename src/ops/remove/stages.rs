@@ -43,6 +43,7 @@ pub(super) fn plan(repo: &Repo, tracked: &Tracked, stages: &[StageAddress]) -> R
     }
     for pipeline in edited(tracked, &edits) {
         refuse_parts(&pipeline.pipeline, &edits[&pipeline.pipeline.file])?;
+        refuse_needed(&pipeline.pipeline, &edits[&pipeline.pipeline.file])?;
         without(repo, &pipeline.pipeline.file, &edits)?;
     }
     Ok(edits)
@@ -57,6 +58,17 @@ fn refuse_parts(pipeline: &Pipeline, names: &[Box<str>]) -> Result<(), OpError> 
         if pipeline.stages.iter().any(is_left) {
             let (path, stage, group) = (pipeline.file.clone(), name.clone(), group.into());
             return Err(OutputError::GeneratedStage { path, stage, group }.into());
+        }
+    }
+    Ok(())
+}
+
+/// Fails with `NeededStage` for a stage that one which is to stay waits for.
+fn refuse_needed(pipeline: &Pipeline, names: &[Box<str>]) -> Result<(), OpError> {
+    for by in pipeline.stages.iter().filter(|stage| !names.contains(&stage.name)) {
+        if let Some(stage) = by.needs.iter().find(|needed| names.contains(needed)) {
+            let (path, stage) = (pipeline.file.clone(), stage.clone());
+            return Err(OutputError::NeededStage { path, stage, by: by.name.clone(), line: by.line }.into());
         }
     }
     Ok(())

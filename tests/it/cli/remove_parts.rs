@@ -119,3 +119,25 @@ fn dry_run_refuses_what_the_run_would_refuse() {
     env.mlv(&["rm", "--dry-run", "d/a"]).success();
     assert_eq!(env.snapshot(), before);
 }
+
+#[test]
+fn a_stage_that_another_needs_stays_and_the_other_is_named() {
+    let env = TestEnv::ready();
+    let text = "stages:\n  p:\n    cmd: 'true'\n  n:\n    cmd: 'true'\n    needs: [p]\n";
+    env.write("mlv.yaml", text);
+    for args in [&["rm", "p"][..], &["rm", "--dry-run", "p"]] {
+        let (kind, document) = env.json_error(args, 2);
+        assert_eq!(
+            (kind.as_str(), &document["error"]["message"]),
+            ("usage", &"mlv.yaml:4: the stage `n` needs `p`".into())
+        );
+        let hints = document["error"]["hints"].to_string();
+        assert!(hints.contains("take `p` out of the `needs` of `n` in `mlv.yaml`"), "{hints}");
+    }
+    assert_eq!(env.read_text("mlv.yaml"), text);
+    env.mlv(&["rm", "n", "p"]).success();
+    let group = "stages:\n  p:\n    cmd: 'true'\n  n:\n    foreach: [a]\n    do:\n      cmd: 'true'\n      needs: [p]\n";
+    env.write("mlv.yaml", group);
+    let hints = env.json_error(&["rm", "p"], 2).1["error"]["hints"].to_string();
+    assert!(hints.contains("the `needs` of `n` in"), "{hints}");
+}
