@@ -236,6 +236,7 @@ pub fn dry_run(repo: &Repo, options: &ReproOptions, reporter: &dyn Reporter) -> 
     let actions = plan::plan(&graph, &order, entry, &state, plan_options)?;
     state.warn_of_other_commits(reporter);
     for action in actions {
+        let gets_entry = matches!(action.verdict, Verdict::Run { .. } | Verdict::Reuse { .. });
         let (what, reasons) = match action.verdict {
             Verdict::Run { reasons } => (Action::WouldRun, form(&reasons)),
             Verdict::Restore { .. } => (Action::WouldRestore, Vec::new()),
@@ -247,6 +248,10 @@ pub fn dry_run(repo: &Repo, options: &ReproOptions, reporter: &dyn Reporter) -> 
         };
         let mut line = StageReport::new(graph.address(action.stage).to_string(), what);
         line.reasons = reasons;
+        if let (true, Err(error)) = (gets_entry, locks.check_writable(graph.address(action.stage))) {
+            line.action = Action::Failed;
+            report.failed.push((line.stage.clone(), error));
+        }
         let time = times.of(&line.stage).filter(|_| matches!(what, Action::WouldRun | Action::MayRun));
         line.last_seconds = time.map(|time| time.as_secs_f64());
         known.extend(time.map(|time| (action.stage, time)));

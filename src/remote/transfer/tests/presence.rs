@@ -50,14 +50,21 @@ fn what_was_removed_is_not_there() {
     assert_eq!(ask(&Clone::new(9), &backend, &clone.wants).0, expected, "nor for anybody else");
 }
 
-/// A segment that only this clone remembers helps nobody else.
+/// A segment that only this clone remembers helps nobody else: whoever fetches looks into the packs then.
 #[test]
-fn what_others_cannot_find_is_not_there() {
+fn what_no_segment_names_is_there_as_long_as_its_packs_are() {
     let backend = memory();
     let clone = mixed(1);
     clone.push(&backend).expect("pushes");
     for key in backend.keys() {
         if crate::remote::names::parse_segment_key(&key).is_some() {
+            backend.delete(&key).expect("memory");
+        }
+    }
+    assert!(ask(&clone, &backend, &clone.wants).0.iter().all(|is_there| *is_there));
+    assert_fetchable(&backend, &clone);
+    for key in backend.keys() {
+        if crate::remote::names::parse_pack_key(&key).is_some() {
             backend.delete(&key).expect("memory");
         }
     }
