@@ -8,6 +8,8 @@
 //! name, never a file: the path is that below the operation's folder. Nothing but
 //! [`drop_operation`] deletes.
 
+mod leftovers;
+
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +24,8 @@ use super::stamp::FileKind;
 use super::{copy, sys};
 use crate::model::digest::Digest;
 use crate::model::path::RepoPath;
+
+use leftovers::{reap, remove_if_empty};
 
 const FOLDER: &str = "rescue";
 /// Largest log that is read, in bytes.
@@ -98,6 +102,7 @@ impl Rescue {
         if let Some(operation) = &*guard {
             return Ok(operation.folder.clone());
         }
+        reap(&self.mlv);
         let name = format!("{}-{}", compact_time(SystemTime::now()), random_hex::<4>());
         let path = format!("{FOLDER}/{name}");
         drop(self.mlv.ensure_dir(&path, None)?);
@@ -240,22 +245,6 @@ pub(super) fn names_for(original: &str) -> impl Iterator<Item = String> + '_ {
     let (first, rest) = original.split_at(original.find('/').unwrap_or(original.len()));
     (0..)
         .map(move |number| if number == 0 { original.to_owned() } else { format!("{first}.~{number}{rest}") })
-}
-
-/// Removes an operation's empty folders and, if nothing else is in them, its log.
-fn remove_if_empty(mlv: &Dir, name: &str) {
-    let Ok(folder) = mlv.open_at(&format!("{FOLDER}/{name}"), super::dir::FOLDER) else { return };
-    drop(folder);
-    let Ok(root) = RepoPath::parse(FOLDER) else { return };
-    let Ok(rescue) = mlv.open_dir(&root) else { return };
-    let Ok(path) = RepoPath::parse(name) else { return };
-    let Ok(walk) = super::walk::walk(&rescue, &path, &|_, _| false, 1) else { return };
-    let holds_nothing = walk.unreadable.is_empty()
-        && walk.left_out.is_empty()
-        && walk.entries.iter().all(|entry| entry.stamp.kind == FileKind::Dir);
-    if holds_nothing && rescue.remove_all(&path).is_ok() {
-        let _ = sys::unlink(&rescue, &format!("{name}.jsonl"));
-    }
 }
 
 /// What one command displaced.

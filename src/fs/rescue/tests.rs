@@ -47,6 +47,27 @@ fn displaced_files_are_listed_and_come_back() {
 }
 
 #[test]
+fn what_a_crash_left_without_files_goes_after_a_day_and_nothing_else() {
+    let (root, work, mlv) = project();
+    let folder = root.path().join(".mlv/rescue");
+    let today = format!("{}-0badcafe", compact_time(SystemTime::now()));
+    let [left, held, named] = ["0", "1", "2"].map(|at| format!("20200101T000000.00000{at}Z-0badcafe"));
+    for name in [&left, &held, &named, &today] {
+        fs::create_dir_all(folder.join(name).join("d/sub")).unwrap();
+        fs::write(folder.join(format!("{name}.jsonl")), "").unwrap();
+    }
+    fs::write(folder.join(&held).join("d/sub/f"), "the only copy").unwrap();
+    let line = "{\"path\":\"d\",\"stored\":\"d\",\"time\":\"then\",\"command\":\"mlv rm\"}\n";
+    fs::write(folder.join(format!("{named}.jsonl")), line).unwrap();
+    fs::write(root.path().join("x"), "one").unwrap();
+    Rescue::new(mlv.clone(), "mlv checkout").displace(&work, &path("x"), None).unwrap().unwrap();
+    let is_there = |name: &String| folder.join(name).join("d/sub").exists();
+    assert_eq!([&left, &held, &named, &today].map(is_there), [false, true, true, true]);
+    assert!(!folder.join(format!("{left}.jsonl")).exists());
+    assert_eq!(list(&mlv).unwrap().len(), 3);
+}
+
+#[test]
 fn folders_go_as_a_whole_and_only_drop_deletes() {
     let (root, work, mlv) = project();
     fs::create_dir_all(root.path().join("d/sub")).unwrap();
