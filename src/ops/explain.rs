@@ -12,6 +12,7 @@ use crate::ops::OpError;
 use crate::ops::present::{Absent, WorkTreeState};
 use crate::ops::repro::{self, Action, ReproOptions};
 use crate::ops::scan::Scanner;
+use crate::ops::stage_status::NOT_DOWNLOADED;
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::Tracked;
 use crate::pipeline::graph::StageAddress;
@@ -64,6 +65,11 @@ pub struct Explained {
 }
 
 impl Explained {
+    /// Whether some of its outputs were never here.
+    pub fn is_not_downloaded(&self) -> bool {
+        self.reasons.iter().any(|reason| reason.get(NOT_DOWNLOADED).is_some())
+    }
+
     /// Whether it does not run because it is frozen.
     pub fn is_frozen(&self) -> bool {
         self.action == Action::Skipped && self.reasons == [SkipReason::Frozen.as_str()]

@@ -1,6 +1,7 @@
 //! The present state of the work tree, as decisions about stages need it: contents and parameters,
 //! each looked at once.
 
+mod absent;
 mod found;
 mod matches;
 

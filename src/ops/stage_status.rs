@@ -14,6 +14,9 @@ use crate::pipeline::graph::{Graph, StageAddress, StageIndex};
 use crate::pipeline::plan::{self, InputChange, OutChange, PlanOptions, Reason, State, Verdict};
 use crate::repo::Repo;
 
+/// What tells of outputs that were never here.
+pub const NOT_DOWNLOADED: &str = "not downloaded";
+
 /// The stages that would not be skipped, by name, and what makes them run.
 ///
 /// A stage that only waits for others is no change by itself.
@@ -110,6 +113,24 @@ pub fn form(reasons: &[Reason]) -> Vec<Value> {
     }
     form.extend(words);
     form
+}
+
+/// The same, but an output that was never here is none that changed.
+pub fn form_here(reasons: &[Reason], state: &WorkTreeState<'_>) -> Result<Vec<Value>, OpError> {
+    let (mut changed, mut absent) = (Vec::new(), serde_json::Map::new());
+    for reason in reasons {
+        match reason {
+            Reason::Out { path, change: OutChange::Deleted } if state.is_not_downloaded(path)? => {
+                absent.insert(path.to_string(), json!(NOT_DOWNLOADED));
+            }
+            other => changed.push(other.clone()),
+        }
+    }
+    let mut form = form(&changed);
+    if !absent.is_empty() {
+        form.push(json!({ NOT_DOWNLOADED: absent }));
+    }
+    Ok(form)
 }
 
 fn input_word(change: InputChange) -> &'static str {

@@ -68,6 +68,9 @@ impl Report for ExplainReport {
         if self.stages.is_empty() {
             out.put("There are no stages.").end();
         }
+        if self.stages.iter().any(Explained::is_not_downloaded) {
+            out.hint("what is not downloaded comes from the remote with `mlv repro --pull` or `mlv pull`");
+        }
     }
 }
 

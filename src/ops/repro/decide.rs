@@ -15,7 +15,7 @@ use crate::ops::repro::run::Hold;
 use crate::ops::repro::session::Session;
 use crate::ops::repro::workers::Workers;
 use crate::ops::repro::{Action, OnFailure};
-use crate::ops::stage_status::form;
+use crate::ops::stage_status::{form, form_here};
 use crate::ops::{OpError, leases};
 use crate::pipeline::graph::StageIndex;
 use crate::pipeline::plan::{self, OutChange, Repair, SkipReason, Verdict};
@@ -85,7 +85,7 @@ impl Session<'_> {
             Verdict::Skip { why } => Ok(self.skip(index, why)),
             Verdict::Restore { repairs } => self.restore(index, repairs, lease),
             Verdict::Reuse { reasons, entry, repairs } => {
-                self.line(index).reasons = form(&reasons);
+                self.line(index).reasons = form_here(&reasons, &self.state)?;
                 self.reuse(index, (*entry, repairs), lease)
             }
             Verdict::Run { reasons } => {
@@ -95,7 +95,7 @@ impl Session<'_> {
                 };
                 let Some(inputs) = self.share_inputs(index)? else { return Ok(Taken::PutOff) };
                 self.starved.remove(&index);
-                self.line(index).reasons = form(&reasons);
+                self.line(index).reasons = form_here(&reasons, &self.state)?;
                 self.begin(index, Hold { tries: 0, grant, _lease: lease, _inputs: inputs }, workers)?;
                 Ok(Taken::Begun)
             }

@@ -26,7 +26,7 @@ use crate::ops::OpError;
 use crate::ops::git_files::GitFiles;
 use crate::ops::present::{Absent, WorkTreeState};
 use crate::ops::scan::Scanner;
-use crate::ops::stage_status::form;
+use crate::ops::stage_status::form_here;
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{Problem, Source, Tracked, TrackedPipeline};
 use crate::par;
@@ -238,9 +238,9 @@ pub fn dry_run(repo: &Repo, options: &ReproOptions, reporter: &dyn Reporter) -> 
     for action in actions {
         let gets_entry = matches!(action.verdict, Verdict::Run { .. } | Verdict::Reuse { .. });
         let (what, reasons) = match action.verdict {
-            Verdict::Run { reasons } => (Action::WouldRun, form(&reasons)),
+            Verdict::Run { reasons } => (Action::WouldRun, form_here(&reasons, &state)?),
             Verdict::Restore { .. } => (Action::WouldRestore, Vec::new()),
-            Verdict::Reuse { reasons, .. } => (Action::WouldRestore, form(&reasons)),
+            Verdict::Reuse { reasons, .. } => (Action::WouldRestore, form_here(&reasons, &state)?),
             Verdict::Skip { why } => (Action::Skipped, vec![why.as_str().into()]),
             Verdict::Waits { inputs } => {
                 (Action::MayRun, inputs.iter().map(|path| path.as_str().into()).collect())

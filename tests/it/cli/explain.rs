@@ -88,6 +88,30 @@ fn clone_without_data_can_be_explained() {
     assert!(!clone.exists("data") && !clone.exists("mid"));
 }
 
+// Absent is not deleted: the words of `status`, which sees no difference here.
+#[test]
+fn outputs_that_were_never_here_are_not_called_changed() {
+    let env = ran();
+    let clone = env.clone_to("clone");
+    clone.mlv(&["status", "--only", "pipeline", "--exit-code"]).success();
+    for args in [&["explain", "two"][..], &["repro", "--dry", "two"]] {
+        let document = clone.json(args);
+        let stages = document["stages"].as_array().expect("a list");
+        let two = stages.iter().find(|stage| stage["stage"] == "two").expect("the stage");
+        assert_eq!(two["reasons"], json!([{"not downloaded": {"out": "not downloaded"}}]), "{document}");
+    }
+    let output = clone.mlv(&["explain", "two"]).success();
+    assert!(output.stdout().starts_with("two: would run: not downloaded: out\n"), "{output}");
+    assert!(output.stderr().contains("`mlv repro --pull`"), "{output}");
+    // What was here and is deleted is a change as before.
+    clone.mlv(&["pull"]).success();
+    clone.remove("out");
+    clone.remove(".mlv/cache");
+    let document = clone.json(&["explain", "two"]);
+    assert_eq!(document["stages"][0]["reasons"], json!([{"changed outs": {"out": "deleted"}}]));
+    assert!(!clone.mlv(&["explain", "two"]).success().stderr().contains("--pull"));
+}
+
 #[test]
 fn frozen_stage_is_called_frozen() {
     let env = TestEnv::ready();
