@@ -25,7 +25,7 @@ pub fn write(dir: &Dir, path: &RepoPath, bytes: &[u8], mode: Option<u32>) -> Res
     if fault::mutated("atomic-dir-fsync") { Ok(()) } else { sync_folder(place.fd()).map_err(failed) }
 }
 
-/// Replaces or creates many files, each as [`write`] does one without a mode; all are durable on return.
+/// Replaces or creates many files, each as [`write()`] does one without a mode; all are durable on return.
 ///
 /// After a failure some are the new ones, the others as they were. Waiting for the disk is what takes
 /// time, so the files are synced side by side, and each folder once.

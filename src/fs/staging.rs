@@ -151,7 +151,7 @@ fn clock_of(parent: &Dir) -> Option<i64> {
 /// Marks a temporary file that had to be put beside its target: `.mlv-tmp-<32 hex>`.
 const TEMP_PREFIX: &str = ".mlv-tmp-";
 
-/// Whether a name is one that [`TempName::beside`] makes. Walks leave such files out.
+/// Whether a name is one that [`beside`] makes. Walks leave such files out.
 pub(super) fn is_temp_name(name: &str) -> bool {
     name.strip_prefix(TEMP_PREFIX)
         .is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()))

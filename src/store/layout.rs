@@ -20,7 +20,7 @@ pub(super) const SEGMENTS: &str = "ix";
 pub(super) const BAD: &str = "bad";
 
 const TAG: &str = "CACHEDIR.TAG";
-/// https://bford.info/cachedir/: backup programs leave such folders out.
+/// <https://bford.info/cachedir/>: backup programs leave such folders out.
 const TAG_TEXT: &[u8] =
     b"Signature: 8a477f597d28d172789f06886806bc55\n# The cache of mlv: made again by `mlv fetch`, as far as it was pushed.\n";
 

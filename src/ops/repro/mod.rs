@@ -221,7 +221,7 @@ pub fn run(repo: &Repo, options: &ReproOptions, reporter: &dyn Reporter) -> Resu
     Session::new((repo, reporter), options, (&graph, &order), (&tracked, state, locks)).all()
 }
 
-/// Says what [`run`] would do, and does nothing.
+/// Says what [`run()`] would do, and does nothing.
 pub fn dry_run(repo: &Repo, options: &ReproOptions, reporter: &dyn Reporter) -> Result<ReproReport, OpError> {
     let (tracked, graph, order) = chosen(repo, options, reporter)?;
     let index = repo.stat_index();
