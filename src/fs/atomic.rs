@@ -47,13 +47,13 @@ fn write_batch(dir: &Dir, batch: &[(&RepoPath, &[u8])]) -> Result<(), Error> {
         temps.push(temp.map_err(failed)?);
         places.push((place, mode));
     }
-    let synced = par::map(SYNCS.min(batch.len()), &temps, sync);
+    let outcomes = par::map(SYNCS.min(batch.len()), &temps, sync);
     let mut folders = HashMap::new();
-    for (((path, bytes), temp), (synced, (place, mode))) in
-        batch.iter().zip(temps).zip(synced.into_iter().zip(&places))
+    for (((path, bytes), temp), (outcome, (place, mode))) in
+        batch.iter().zip(temps).zip(outcomes.into_iter().zip(&places))
     {
         let failed = |error: io::Error| dir.failed(path.as_str(), "write", error);
-        synced.map_err(failed)?;
+        outcome.map_err(failed)?;
         named(temp, place, bytes, *mode).map_err(failed)?;
         folders.insert(path.parent(), (path, place));
     }
@@ -192,13 +192,19 @@ mod tests {
         let dir = Dir::open(root.path()).unwrap();
         let (a, b, c) = (path("a"), path("b"), path("d/c"));
         let files: [(&RepoPath, &[u8]); 3] = [(&a, b"1"), (&b, b"2"), (&c, b"3")];
-        let steps = fault::trace(|| write_all(&dir, &files).unwrap()).1;
-        // Those of other threads are not traced.
-        let steps: Vec<_> = steps.into_iter().filter(|step| *step != "fsync").collect();
-        assert_eq!(
-            steps,
-            [["create", "write"]; 3].concat().into_iter().chain(["rename"; 3]).collect::<Vec<_>>()
-        );
+        let steps = || fault::trace(|| write_all(&dir, &files).unwrap()).1;
+        // What other threads sync is not traced.
+        let last_rename = |steps: &[&str]| steps.iter().rposition(|step| *step == "rename").unwrap();
+        let (whole, unsynced) = (steps(), fault::with_mutation("atomic-dir-fsync", steps));
+        assert_eq!(whole[last_rename(&whole) + 1..], ["fsync"; 2]);
+        assert_eq!(unsynced[last_rename(&unsynced) + 1..], [""; 0]);
+        let others: Vec<_> = whole.into_iter().filter(|step| !["fsync", "chmod"].contains(step)).collect();
+        assert_eq!(others.concat(), "createwrite".repeat(3) + &"rename".repeat(3));
+        // One file is all this thread's.
+        let steps = || fault::trace(|| write_all(&dir, &files[..1]).unwrap()).1;
+        let right = ["create", "write", "chmod", "fsync", "rename", "fsync"];
+        assert_eq!(steps(), right);
+        assert_ne!(fault::with_mutation("atomic-fsync", steps), right);
         for (path, bytes) in files {
             assert_eq!(fs::read(root.path().join(path.as_str())).unwrap(), bytes);
         }
