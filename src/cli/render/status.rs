@@ -59,48 +59,25 @@ pub(crate) fn data(data: &DataStatus, view: &Viewpoint, out: &mut Text) {
         Makers { users: true, stages: true } => "mlv add; what a stage made: mlv repro, or mlv commit",
     };
     differences("Changed, not recorded", remedy, &uncommitted, view, out);
-    if !gone.is_empty() {
-        out.strong("Deleted here").put(" (mlv checkout brings it back, mlv remove PATH lets it go):").end();
-        for path in &gone {
-            out.put("  deleted: ").name(view.path(path)).end();
+    let mut section = |title: &str, remedy: &str, label: &str, paths: &[String]| {
+        if !paths.is_empty() {
+            out.strong(title).put(format!(" ({remedy}):")).end();
+            for path in paths {
+                out.put(format!("  {label}: ")).name(view.path(path)).end();
+            }
         }
-    }
-    if !newer.is_empty() {
-        out.strong("Not what is recorded now, which is not downloaded").put(" (mlv pull):").end();
-        for path in &newer {
-            out.put("  unknown: ").name(view.path(path)).end();
-        }
-    }
-    if !data.not_checked_out.is_empty() {
-        out.strong("Still of another commit, in whole or in part").put(" (mlv checkout):").end();
-        for path in &data.not_checked_out {
-            out.put("  not checked out: ").name(view.path(path)).end();
-        }
-    }
-    if !data.not_in_cache.is_empty() {
-        out.strong("Recorded, not stored").put(" (mlv commit):").end();
-        for path in &data.not_in_cache {
-            out.put("  not in cache: ").name(view.path(path)).end();
-        }
-    }
-    if !data.in_git.is_empty() {
-        out.strong("Kept by git, too").put(" (git rm -r --cached PATH, then git commit):").end();
-        for path in &data.in_git {
-            out.put("  in git: ").name(view.path(path)).end();
-        }
-    }
-    if !data.not_ignored.is_empty() {
-        out.strong("Not ignored by git, `git add .` would take it").put(" (mlv commit PATH):").end();
-        for path in &data.not_ignored {
-            out.put("  not ignored: ").name(view.path(path)).end();
-        }
-    }
-    if !data.not_in_remote.is_empty() {
-        out.strong("Recorded, not on the remote").put(" (mlv push):").end();
-        for path in &data.not_in_remote {
-            out.put("  not in remote: ").name(view.path(path)).end();
-        }
-    }
+    };
+    let remedy = "mlv checkout brings it back, mlv remove PATH lets it go";
+    section("Deleted here", remedy, "deleted", &gone);
+    section("Not what is recorded now, which is not downloaded", "mlv pull", "unknown", &newer);
+    let title = "Still of another commit, in whole or in part";
+    section(title, "mlv checkout", "not checked out", &data.not_checked_out);
+    section("Recorded, not stored", "mlv commit", "not in cache", &data.not_in_cache);
+    let remedy = "git rm -r --cached PATH, then git commit";
+    section("Kept by git, too", remedy, "in git", &data.in_git);
+    let title = "Not ignored by git, `git add .` would take it";
+    section(title, "mlv commit PATH", "not ignored", &data.not_ignored);
+    section("Recorded, not on the remote", "mlv push", "not in remote", &data.not_in_remote);
     if !data.unchanged.is_empty() {
         out.strong("Unchanged").put(":").end();
         for path in &data.unchanged {
