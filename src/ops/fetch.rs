@@ -36,19 +36,9 @@ pub struct FetchOptions {
 pub struct FetchReport {
     /// What each remote gave, in the order in which they were asked.
     pub remotes: Vec<FetchedFrom>,
-    /// Files that were not in the cache before.
-    pub files: u64,
-    /// Pages of directories.
-    pub pages: u64,
-    /// Chunks of large files.
-    pub chunks: u64,
-    /// Bytes, decompressed.
-    pub bytes: u64,
-    /// Requests to all remotes.
-    pub requests: u64,
-    /// What would come, in a dry run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub would_fetch: Option<FetchCounts>,
+    /// All of it.
+    #[serde(flatten)]
+    pub total: Fetched,
     /// Outputs that stay with who made them.
     #[serde(skip)]
     pub private: Vec<RepoPath>,
@@ -62,6 +52,14 @@ pub struct FetchReport {
 pub struct FetchedFrom {
     /// Its name.
     pub remote: String,
+    /// What came.
+    #[serde(flatten)]
+    pub what: Fetched,
+}
+
+/// What came, or would come.
+#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
+pub struct Fetched {
     /// Files that were not in the cache before.
     pub files: u64,
     /// Pages of directories.
@@ -70,7 +68,7 @@ pub struct FetchedFrom {
     pub chunks: u64,
     /// Bytes, decompressed.
     pub bytes: u64,
-    /// Requests to it.
+    /// Requests.
     pub requests: u64,
     /// What would come, in a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -183,7 +181,7 @@ impl Bringing<'_> {
         if !dry_run {
             bring::bring_runs(self.repo, &mut from, runs, self.reporter)?;
         }
-        rows[0].requests = from.remote.requests().total();
+        rows[0].what.requests = from.remote.requests().total();
         rows.into_iter().for_each(|row| report.add(row));
         report.failed.append(&mut brought.failed);
         Ok(())
@@ -290,14 +288,21 @@ pub fn by_remote<T>(items: Vec<Assigned<T>>, named: Option<&str>) -> Vec<(Option
 impl FetchedFrom {
     /// What `remote` gave.
     pub(super) fn of(remote: &str, brought: &Brought) -> FetchedFrom {
-        FetchedFrom {
-            remote: remote.to_owned(),
-            files: brought.files,
-            pages: brought.pages,
-            chunks: brought.chunks,
-            bytes: brought.bytes,
-            requests: 0,
-            would_fetch: brought.would,
+        let &Brought { files, pages, chunks, bytes, would: would_fetch, .. } = brought;
+        let what = Fetched { files, pages, chunks, bytes, requests: 0, would_fetch };
+        FetchedFrom { remote: remote.to_owned(), what }
+    }
+}
+
+impl Fetched {
+    fn add(&mut self, other: &Fetched) {
+        self.files += other.files;
+        self.pages += other.pages;
+        self.chunks += other.chunks;
+        self.bytes += other.bytes;
+        self.requests += other.requests;
+        if let Some(would) = other.would_fetch {
+            self.would_fetch.get_or_insert_default().add(would);
         }
     }
 }
@@ -305,25 +310,10 @@ impl FetchedFrom {
 impl FetchReport {
     /// Counts a row, in the one that the remote has already if it does.
     fn add(&mut self, row: FetchedFrom) {
-        self.files += row.files;
-        self.pages += row.pages;
-        self.chunks += row.chunks;
-        self.bytes += row.bytes;
-        self.requests += row.requests;
-        if let Some(would) = row.would_fetch {
-            self.would_fetch.get_or_insert_default().add(would);
-        }
-        let Some(known) = self.remotes.iter_mut().find(|known| known.remote == row.remote) else {
-            self.remotes.push(row);
-            return;
-        };
-        known.files += row.files;
-        known.pages += row.pages;
-        known.chunks += row.chunks;
-        known.bytes += row.bytes;
-        known.requests += row.requests;
-        if let Some(would) = row.would_fetch {
-            known.would_fetch.get_or_insert_default().add(would);
+        self.total.add(&row.what);
+        match self.remotes.iter_mut().find(|known| known.remote == row.remote) {
+            Some(known) => known.what.add(&row.what),
+            None => self.remotes.push(row),
         }
     }
 

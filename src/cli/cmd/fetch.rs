@@ -56,7 +56,10 @@ pub(crate) fn run(cx: &Context, args: FetchArgs) -> Result<FetchReport, CliError
 impl Report for FetchReport {
     fn summary(&self, took: Duration, out: &mut Text) {
         line(self, took, out);
-        if self.would_fetch.is_none() && self.files + self.pages == 0 && self.failed.is_empty() {
+        if self.total.would_fetch.is_none()
+            && self.total.files + self.total.pages == 0
+            && self.failed.is_empty()
+        {
             out.put("Everything up to date.").end();
         }
     }
@@ -68,20 +71,22 @@ impl Report for FetchReport {
 
 /// What came, if anything did; in a dry run, what would come. A line for each remote.
 pub(crate) fn line(report: &FetchReport, took: Duration, out: &mut Text) {
-    let is_nothing = |row: &FetchedFrom| row.would_fetch.is_some_and(|would| would.objects == 0);
+    let is_nothing = |row: &FetchedFrom| row.what.would_fetch.is_some_and(|would| would.objects == 0);
     if let Some(first) = report.remotes.first()
         && report.remotes.iter().all(is_nothing)
     {
         out.put("Nothing to fetch from `").name(&first.remote).put("`.").end();
     }
     for row in &report.remotes {
-        if let Some(FetchCounts { objects, bytes, requests }) = row.would_fetch.filter(|_| !is_nothing(row)) {
+        if let Some(FetchCounts { objects, bytes, requests }) =
+            row.what.would_fetch.filter(|_| !is_nothing(row))
+        {
             let objects = count(objects, "object");
             out.put(format!("Would fetch {objects} ({}) from `", ByteSize(bytes)));
             out.name(&row.remote).put(format!("` in about {}.", count(requests, "request"))).end();
-        } else if row.files + row.pages > 0 {
-            let files = count(row.files, "file");
-            out.good("Fetched").put(format!(" {files} ({}) from `", ByteSize(row.bytes)));
+        } else if row.what.files + row.what.pages > 0 {
+            let files = count(row.what.files, "file");
+            out.good("Fetched").put(format!(" {files} ({}) from `", ByteSize(row.what.bytes)));
             out.name(&row.remote).put(format!("` in {}.", Span(took))).end();
         }
     }

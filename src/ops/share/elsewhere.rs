@@ -64,7 +64,9 @@ impl<'a> Elsewhere<'a> {
                 match asked {
                     Ok((found, requests)) => {
                         self.tell(first, name, &found);
-                        rows.push(FetchedFrom { requests, ..FetchedFrom::of(name, &found) });
+                        let mut row = FetchedFrom::of(name, &found);
+                        row.what.requests = requests;
+                        rows.push(row);
                         brought.add_from_elsewhere(found, &lacking);
                     }
                     Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
