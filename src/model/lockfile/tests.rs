@@ -1,7 +1,7 @@
 use super::*;
 use crate::model::digest::{Digest, ObjectId, TreeId};
 use crate::model::object::ContentId;
-use crate::model::path::PathError;
+use crate::model::path::{PathError, check_output_name};
 use crate::model::value::Value;
 
 fn at(path: &str) -> RepoPath {
@@ -215,7 +215,7 @@ mod random {
             (size, executable, cache, push) in any::<(u32, bool, bool, bool)>(),
         ) -> StageLock {
             let deps = paths.iter().map(|path| LockDep { path: at(path), content: file_of(size.into()) });
-            let outs = paths.iter().filter(|path| !path.contains([':', '"'])).map(|path| LockOut {
+            let outs = paths.iter().filter(|path| check_output_name(&at(path)).is_ok()).map(|path| LockOut {
                 path: at("p").join(&at(path)),
                 content: ContentInfo { executable, ..file_of(size.into()) },
                 cache,
