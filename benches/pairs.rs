@@ -10,11 +10,15 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use fastcdc::v2020::FastCDC;
+use fastcdc::v2020::Normalization;
+use mlv::chunk::cdc::Profile;
 use mlv::model::digest::Digest;
 
-/// Average bytes of a chunk: those of the profiles 1 to 4, and one smaller than all of them.
-const AVERAGES: [u32; 5] = [4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20];
+/// The profiles, and one with smaller chunks than all of them.
+fn profiles() -> impl Iterator<Item = Profile> {
+    let small = Profile { number: 0, average: 4 << 10, normalization: Normalization::Level1 };
+    [small].into_iter().chain([1, 5, 2, 3, 4].into_iter().filter_map(Profile::numbered))
+}
 /// Bytes that a chunk takes in its file's recipe, in an index segment, and as a record in a pack.
 const RECIPE_ROW: u64 = 36;
 const SEGMENT_ROW: u64 = 52;
@@ -22,8 +26,10 @@ const SEGMENT_ROW: u64 = 52;
 fn main() {
     let folder = std::env::args().skip(1).find(|word| !word.starts_with('-'));
     let Some(folder) = folder else { return println!("usage: cargo bench --bench pairs -- FOLDER") };
-    println!("| pair | new version | average | new bytes | of it | chunks | recipe and index | CPU s |");
-    println!("|---|---|---|---|---|---|---|---|");
+    println!(
+        "| pair | new version | profile | average | new bytes | of it | chunks | recipe and index | CPU s |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
     let mut names: Vec<String> = std::fs::read_dir(&folder)
         .expect("a folder of pairs")
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".old").map(str::to_owned))
@@ -32,16 +38,16 @@ fn main() {
     for name in names {
         let version = |ending: &str| std::fs::read(Path::new(&folder).join(format!("{name}.{ending}")));
         let (old, new) = (version("old").expect("the old one"), version("new").expect("the new one"));
-        for average in AVERAGES {
-            row(&name, average, &old, &new);
+        for profile in profiles() {
+            row(&name, profile, &old, &new);
         }
     }
 }
 
-fn row(name: &str, average: u32, old: &[u8], new: &[u8]) {
-    let mut known: HashSet<Digest> = chunks(old, average).map(|(hash, _)| hash).collect();
+fn row(name: &str, profile: Profile, old: &[u8], new: &[u8]) {
+    let mut known: HashSet<Digest> = chunks(old, profile).map(|(hash, _)| hash).collect();
     let start = cpu_seconds();
-    let cut: Vec<(Digest, usize)> = chunks(new, average).collect();
+    let cut: Vec<(Digest, usize)> = chunks(new, profile).collect();
     let spent = cpu_seconds() - start;
     let (mut bytes, mut fresh) = (0u64, 0u64);
     for (hash, len) in &cut {
@@ -52,9 +58,10 @@ fn row(name: &str, average: u32, old: &[u8], new: &[u8]) {
     }
     let tables = cut.len() as u64 * RECIPE_ROW + fresh * SEGMENT_ROW;
     println!(
-        "| {name} | {:.1} MiB | {} KiB | {:.2} MiB | {:.1} % | {} | {:.0} KiB | {spent:.2} |",
+        "| {name} | {:.1} MiB | {} | {} KiB | {:.2} MiB | {:.1} % | {} | {:.0} KiB | {spent:.2} |",
         mib(new.len() as u64),
-        average >> 10,
+        profile.number,
+        profile.average >> 10,
         mib(bytes),
         100.0 * bytes as f64 / new.len() as f64,
         cut.len(),
@@ -62,10 +69,12 @@ fn row(name: &str, average: u32, old: &[u8], new: &[u8]) {
     );
 }
 
-fn chunks(data: &[u8], average: u32) -> impl Iterator<Item = (Digest, usize)> + '_ {
-    let (least, most) = (average as usize / 4, average as usize * 4);
-    FastCDC::new(data, least, average as usize, most)
-        .map(|chunk| (Digest::of(&data[chunk.offset..chunk.offset + chunk.length]), chunk.length))
+fn chunks(data: &[u8], profile: Profile) -> impl Iterator<Item = (Digest, usize)> + '_ {
+    profile.lengths(data).scan(0, |start, len| {
+        let chunk = &data[*start..*start + len];
+        *start += len;
+        Some((Digest::of(chunk), len))
+    })
 }
 
 fn mib(bytes: u64) -> f64 {

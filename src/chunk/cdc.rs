@@ -1,9 +1,9 @@
 //! The chunk profiles, and where they cut.
 //!
-//! Cuts are a storage format: docs/formats.md pins the crate's algorithm (FastCDC 2020, its default
-//! normalisation, no seed) and golden vectors pin the cuts. A profile may be added, never changed.
+//! Cuts are a storage format: docs/formats.md pins the crate's algorithm (FastCDC 2020, no seed) and golden
+//! vectors pin the cuts. A profile may be added, never changed.
 
-use fastcdc::v2020::FastCDC;
+use fastcdc::v2020::{FastCDC, Normalization};
 
 /// Files of at most this many bytes are one record and are not cut.
 pub const WHOLE: u64 = 4 << 20;
@@ -15,15 +15,24 @@ pub struct Profile {
     pub number: u16,
     /// Average bytes of a chunk; the least is a quarter of it, the most four times.
     pub average: u32,
+    /// How close the chunks keep to the average.
+    pub normalization: Normalization,
+}
+
+const fn profile(number: u16, average: u32, normalization: Normalization) -> Profile {
+    Profile { number, average, normalization }
 }
 
 /// Largest file of each profile, in bytes, the border included.
 const PROFILES: [(u64, Profile); 4] = [
-    (4 << 30, Profile { number: 1, average: 16 << 10 }),
-    (64 << 30, Profile { number: 2, average: 64 << 10 }),
-    (1 << 40, Profile { number: 3, average: 256 << 10 }),
-    (u64::MAX, Profile { number: 4, average: 1 << 20 }),
+    (4 << 30, profile(5, 16 << 10, Normalization::Level2)),
+    (64 << 30, profile(2, 64 << 10, Normalization::Level1)),
+    (1 << 40, profile(3, 256 << 10, Normalization::Level1)),
+    (u64::MAX, profile(4, 1 << 20, Normalization::Level1)),
 ];
+
+/// Cut files of up to 4 GiB before profile 5; recipes on remotes name it.
+const FIRST: Profile = profile(1, 16 << 10, Normalization::Level1);
 
 impl Profile {
     /// The profile for a file of `size` bytes.
@@ -32,21 +41,28 @@ impl Profile {
         fitting.map_or(PROFILES[3].1, |(_, profile)| *profile)
     }
 
+    /// The profile with this number, if there is one: what recipes are decoded with.
+    pub fn numbered(number: u16) -> Option<Profile> {
+        let mut all = PROFILES.iter().map(|(_, profile)| *profile).chain([FIRST]);
+        all.find(|profile| profile.number == number)
+    }
+
     /// The least and most bytes of a chunk.
     pub fn bounds(self) -> (u32, u32) {
         (self.average / 4, self.average * 4)
     }
 
-    /// The bounds of the profile with this number, if there is one: what recipes are decoded with.
+    /// The bounds of the profile with this number, if there is one.
     pub fn bounds_of(number: u16) -> Option<(u32, u32)> {
-        PROFILES.iter().find(|(_, profile)| profile.number == number).map(|(_, profile)| profile.bounds())
+        Profile::numbered(number).map(Profile::bounds)
     }
 
     /// The lengths of the chunks of `data`, which holds the rest of a file or a part of it.
     ///
     /// The last length ends with the data: if the file goes on, it is no cut.
-    pub(super) fn lengths(self, data: &[u8]) -> impl Iterator<Item = usize> + '_ {
+    pub fn lengths(self, data: &[u8]) -> impl Iterator<Item = usize> + '_ {
         let (min, max) = self.bounds();
-        FastCDC::new(data, min as usize, self.average as usize, max as usize).map(|chunk| chunk.length)
+        FastCDC::with_level(data, min as usize, self.average as usize, max as usize, self.normalization)
+            .map(|chunk| chunk.length)
     }
 }

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::*;
 
-/// A size that has the profile.
-const SIZES: [(u16, u64); 4] = [(1, 1), (2, (4 << 30) + 1), (3, (64 << 30) + 1), (4, (1 << 40) + 1)];
+/// The profiles in use, and the smallest file of each.
+const SIZES: [(u16, u64); 4] = [(5, 1), (2, (4 << 30) + 1), (3, (64 << 30) + 1), (4, (1 << 40) + 1)];
 
 /// Bytes that do not repeat and do not compress: BLAKE3 of the little-endian u64 0, 1, 2, ...
 fn noise(len: usize) -> Vec<u8> {
@@ -46,11 +46,10 @@ fn cuts_are_pinned_for_ever() {
             _ => vec![0; bytes],
         };
         let number = case["profile"].as_u64().unwrap() as u16;
-        let (_, size) = SIZES.into_iter().find(|(profile, _)| *profile == number).unwrap();
-        let cuts: Value = Profile::for_size(size).lengths(&data).collect::<Vec<_>>().into();
+        let cuts: Value = Profile::numbered(number).unwrap().lengths(&data).collect::<Vec<_>>().into();
         assert_eq!(cuts, case["lengths"], "profile {number}, {bytes} bytes of {}", case["data"]);
     }
-    assert_eq!(cases.len(), 16);
+    assert_eq!(cases.len(), 20);
     for case in golden["recipes"].as_array().unwrap() {
         let bytes = case["bytes_of_file"].as_u64().unwrap() as usize;
         let data = if case["data"] == "noise" { noise(bytes) } else { vec![0; bytes] };
@@ -63,12 +62,16 @@ fn cuts_are_pinned_for_ever() {
 
 #[test]
 fn borders_of_profiles_are_inclusive() {
+    let mut before = 5;
     for (number, size) in SIZES {
         assert_eq!(Profile::for_size(size).number, number);
-        assert_eq!(Profile::for_size(size - 1).number, (number - 1).max(1));
-        assert_eq!(Profile::bounds_of(number), Some(Profile::for_size(size).bounds()));
+        assert_eq!(Profile::for_size(size - 1).number, before);
+        assert_eq!(Profile::numbered(number), Some(Profile::for_size(size)));
+        before = number;
     }
-    assert_eq!((Profile::bounds_of(0), Profile::bounds_of(5)), (None, None));
+    // Recipes that name the first one are on remotes.
+    assert_eq!(Profile::bounds_of(1), Some((4 << 10, 64 << 10)));
+    assert_eq!((Profile::bounds_of(0), Profile::bounds_of(6)), (None, None));
 }
 
 #[test]
