@@ -87,6 +87,11 @@ impl<P: Problem> Located<P> {
         Located { file: file.into(), mark, problem, excerpt: excerpt(text, mark.line) }
     }
 
+    /// The same, which names no line of the file.
+    pub fn of_whole_file(self) -> Located<P> {
+        Place::of_file(&self.file).with(self.problem)
+    }
+
     /// The same place with the problem turned into another type.
     pub fn map<Q>(self, f: impl FnOnce(P) -> Q) -> Located<Q> {
         Located { file: self.file, mark: self.mark, problem: f(self.problem), excerpt: self.excerpt }
@@ -95,14 +100,71 @@ impl<P: Problem> Located<P> {
 
 impl<P: Problem> fmt::Display for Located<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
-        if self.mark.line > 0 {
-            write!(f, ":{}", self.mark.line)?;
-            if self.mark.column > 0 {
-                write!(f, ":{}", self.mark.column)?;
-            }
-        }
+        write_place(f, &self.file, self.mark)?;
         write!(f, ": {}", self.problem)
+    }
+}
+
+/// `mlv.yaml:4:7`, as far as the mark knows.
+fn write_place(f: &mut fmt::Formatter<'_>, file: &str, mark: Mark) -> fmt::Result {
+    f.write_str(file)?;
+    for number in [mark.line, mark.column] {
+        if number == 0 {
+            break;
+        }
+        write!(f, ":{number}")?;
+    }
+    Ok(())
+}
+
+/// A place that a message names: `mlv.yaml:4:7`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file, relative to the repository's root.
+    pub file: Box<str>,
+    /// Where in it.
+    pub mark: Mark,
+    /// The line; none if the file as a whole is meant.
+    pub excerpt: Option<Excerpt>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_place(f, &self.file, self.mark)
+    }
+}
+
+impl Place {
+    /// The file `file` as a whole.
+    pub fn of_file(file: &str) -> Place {
+        Place { file: file.into(), mark: Mark::default(), excerpt: None }
+    }
+
+    /// Says that `problem` is here.
+    pub fn with<P>(self, problem: P) -> Located<P> {
+        Located { file: self.file, mark: self.mark, problem, excerpt: self.excerpt }
+    }
+}
+
+/// A text file that was read, for messages about places in it.
+#[derive(PartialEq, Eq)]
+pub struct SourceText {
+    /// The file, relative to the repository's root.
+    pub file: Box<str>,
+    /// Its text.
+    pub text: Box<str>,
+}
+
+impl fmt::Debug for SourceText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SourceText").field(&self.file).finish()
+    }
+}
+
+impl SourceText {
+    /// The place at `mark`.
+    pub fn place(&self, mark: Mark) -> Place {
+        Place { file: self.file.clone(), mark, excerpt: excerpt(&self.text, mark.line) }
     }
 }
 

@@ -7,6 +7,10 @@ use crate::model::path::RepoPath;
 use crate::model::pattern::PathPattern;
 use crate::model::value::{Entries, KeyPath, Value};
 
+mod places;
+
+pub use places::Places;
+
 /// The stages of one `mlv.yaml`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pipeline {
@@ -46,8 +50,8 @@ impl Pipeline {
 pub struct Stage {
     /// Its name, unique in its file.
     pub name: Box<str>,
-    /// Line in the file, from 1, for messages.
-    pub line: u32,
+    /// Where it and what it names stand in the file, for messages.
+    pub places: Places,
     /// What is run.
     pub command: Command,
     /// Where it is run, relative to the repository's root.

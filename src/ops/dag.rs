@@ -7,7 +7,7 @@ use crate::model::stage::Stage;
 use crate::ops::OpError;
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{Source, Tracked, TrackedOut};
-use crate::pipeline::graph::{Graph, GraphError, MAX_LINKS, StageAddress};
+use crate::pipeline::graph::{Graph, GraphError, GraphProblem, MAX_LINKS, StageAddress};
 use crate::repo::Repo;
 
 /// Larger graphs show a group of stages as one, unless asked not to.
@@ -214,12 +214,11 @@ impl Drawing {
         let mut left = MAX_LINKS;
         for index in graph.order() {
             let stage = graph.stage(index);
+            let too_many = || stage.places.of_stage().with(GraphProblem::TooManyLinks { limit: MAX_LINKS });
             let read = inputs(tracked, stage).into_iter().map(|out| out.path.to_string());
             let above: BTreeSet<usize> = read.map(|name| self.node(name, NodeKind::Output)).collect();
             // A stage that reads a thousand files and makes a thousand has a million links.
-            left = left
-                .checked_sub(above.len() * stage.outs.len())
-                .ok_or(GraphError::TooManyLinks { limit: MAX_LINKS })?;
+            left = left.checked_sub(above.len() * stage.outs.len()).ok_or_else(too_many)?;
             for out in &stage.outs {
                 let made = self.node(out.path.to_string(), NodeKind::Output);
                 self.above.insert(made, above.clone());

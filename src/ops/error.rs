@@ -12,11 +12,11 @@ use crate::model::pointer::{PointerError, PointerProblem};
 use crate::model::resolve::ResolveError;
 use crate::model::values::ValuesError;
 use crate::model::yaml::YamlProblem;
+use crate::ops::clash::OutputClash;
 use crate::ops::edit_error::EditError;
 use crate::ops::merge_error::MergeError;
 use crate::ops::output_error::OutputError;
 use crate::ops::repro::StageError;
-use crate::ops::tracked::Source;
 use crate::ops::verify::VerifyError;
 use crate::pipeline::graph::GraphError;
 use crate::pipeline::parse::PipelineError;
@@ -135,43 +135,9 @@ pub enum OpError {
         /// With which names.
         names: String,
     },
-    /// Two pointers or stages have one output.
-    #[error("`{path}` is an output of {first} and of {second}")]
-    SameOutput {
-        /// The output.
-        path: RepoPath,
-        /// Where it is declared.
-        first: Source,
-        /// Where it is declared again.
-        second: Source,
-    },
-    /// An output inside of another.
-    #[error("`{inner}`, an output of {second}, lies in `{outer}`, an output of {first}")]
-    NestedOutputs {
-        /// The containing output.
-        outer: RepoPath,
-        /// The contained output.
-        inner: RepoPath,
-        /// Where the outer is declared.
-        first: Source,
-        /// Where the inner is declared.
-        second: Source,
-    },
-    /// Two outputs that some file systems cannot tell apart.
-    #[error(
-        "`{one}`, an output of {first}, and `{other}`, an output of {second}, are one name where case or \
-         accents do not count"
-    )]
-    TwinOutputs {
-        /// The first.
-        one: RepoPath,
-        /// The second.
-        other: RepoPath,
-        /// Where the first is declared.
-        first: Source,
-        /// Where the second is declared.
-        second: Source,
-    },
+    /// Outputs that contradict each other.
+    #[error(transparent)]
+    Clash(#[from] Box<OutputClash>),
     /// A file whose name mlv cannot store.
     #[error("`{path}` cannot be tracked")]
     BadName {
@@ -216,7 +182,7 @@ pub enum OpError {
     Merge(#[from] Box<MergeError>),
     /// Stages that contradict each other.
     #[error(transparent)]
-    Graph(#[from] GraphError),
+    Graph(#[from] Box<GraphError>),
     /// A parameter or metrics file that cannot be read.
     #[error(transparent)]
     Values(#[from] Box<ValuesError>),
@@ -247,6 +213,18 @@ pub enum OpError {
     /// The cache.
     #[error(transparent)]
     Store(#[from] Box<store::Error>),
+}
+
+impl From<GraphError> for OpError {
+    fn from(error: GraphError) -> OpError {
+        OpError::Graph(Box::new(error))
+    }
+}
+
+impl From<OutputClash> for OpError {
+    fn from(error: OutputClash) -> OpError {
+        OpError::Clash(Box::new(error))
+    }
 }
 
 impl From<remote::Error> for OpError {
@@ -351,7 +329,8 @@ impl OpError {
             OpError::Verify(error) => Some(&**error),
             OpError::Edit(error) => Some(&**error),
             OpError::Merge(error) => Some(&**error),
-            OpError::Graph(error) => Some(error),
+            OpError::Graph(error) => Some(&**error),
+            OpError::Clash(error) => Some(&**error),
             OpError::Repo(error) => Some(error),
             OpError::Config(error) => Some(error),
             OpError::Git(error) => Some(error),

@@ -5,6 +5,7 @@ pub mod cache_dir;
 pub mod cat;
 pub mod checkout;
 pub mod checkout_plan;
+pub mod clash;
 pub mod commit;
 pub mod commit_state;
 pub mod compare;

@@ -4,12 +4,13 @@ use crate::fs::atomic;
 use crate::model::path::RepoPath;
 use crate::model::stage::{Out, Pipeline};
 use crate::model::yaml::Limits;
+use crate::ops::clash::{Clash, OutputClash};
 use crate::ops::edit_error::EditError;
 use crate::ops::git_files::{self, GitFiles};
 use crate::ops::tracked::{PIPELINE_FILE, Source, Tracked, WorkTreeValues};
 use crate::ops::{OpError, pointers, surroundings};
 use crate::pipeline::edit;
-use crate::pipeline::graph::{Graph, StageAddress};
+use crate::pipeline::graph::{Graph, GraphError, StageAddress};
 use crate::repo::Repo;
 use crate::report::Reporter;
 
@@ -123,13 +124,15 @@ fn check_pointers(tracked: &Tracked, pipeline: &Pipeline, name: &str) -> Result<
                 known.find(|known| known.path.starts_with(&out.path) || out.path.starts_with(&known.path));
             let Some(known) = clash else { continue };
             let (first, path) = (known.source.clone(), out.path.clone());
-            return Err(if known.path == path {
-                OpError::SameOutput { path, first, second: new }
+            let clash = if known.path == path {
+                Clash::Same { path, first, second: new }
             } else if path.starts_with(&known.path) {
-                OpError::NestedOutputs { outer: known.path.clone(), inner: path, first, second: new }
+                Clash::Nested { outer: known.path.clone(), inner: path, first, second: new }
             } else {
-                OpError::NestedOutputs { outer: path, inner: known.path.clone(), first: new, second: first }
-            });
+                Clash::Nested { outer: path, inner: known.path.clone(), first: new, second: first }
+            };
+            // Nothing stands anywhere yet.
+            return Err(OutputClash { clash, place: None }.into());
         }
     }
     Ok(())
@@ -141,6 +144,7 @@ fn check_graph(tracked: &Tracked, pipeline: Pipeline) -> Result<(), OpError> {
     let mut pipelines: Vec<Pipeline> = others.map(|one| (*one.pipeline).clone()).collect();
     pipelines.push(pipeline);
     pipelines.sort_by(|a, b| a.file.cmp(&b.file));
-    Graph::build(pipelines)?;
+    // The new stage stands on no line yet.
+    Graph::build(pipelines).map_err(GraphError::of_whole_file)?;
     Ok(())
 }

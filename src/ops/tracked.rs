@@ -20,6 +20,7 @@ use crate::model::lockfile::{Lockfile, RefusedEntry, StageLock};
 use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
 use crate::model::pattern::PathPattern;
+use crate::model::place::Place;
 use crate::model::stage::{Pipeline, Stage};
 use crate::ops::OpError;
 use crate::repo::Repo;
@@ -112,6 +113,13 @@ impl TrackedPipeline {
     /// The stages with their lock entries, in the order of the file.
     pub fn stages(&self) -> impl Iterator<Item = (&Stage, Option<&StageLock>)> {
         self.pipeline.stages.iter().map(|stage| (stage, self.lock.stages.get(&stage.name)))
+    }
+
+    /// Where the output `path` from `source` stands, if that is one of the stages.
+    fn place_of(&self, path: &RepoPath, source: &Source) -> Option<Place> {
+        let Source::Stage { file, stage } = source else { return None };
+        let mut stages = self.pipeline.stages.iter().filter(|_| *file == self.pipeline.file);
+        stages.find(|known| known.name == *stage).map(|known| known.places.of_out(path))
     }
 }
 
@@ -282,7 +290,7 @@ impl Collector {
                 self.outs.extend(read::outs_of_lock(&read::within(&folder, PIPELINE_FILE), &lock));
             }
         }
-        let (outs, found) = conflicts::settle(self.outs);
+        let (outs, found) = conflicts::settle(self.outs, &pipelines);
         self.problems.extend(found);
         self.problems.sort_by(|a, b| a.file.cmp(&b.file));
         Tracked { outs, pipelines, problems: self.problems }

@@ -8,7 +8,7 @@ mod freeze;
 mod remote;
 
 use crate::model::path::RepoPath;
-use crate::model::stage::{Pipeline, Stage};
+use crate::model::stage::{Pipeline, Places, Stage};
 use crate::model::yaml::{Limits, Map, Node, load, text_of};
 use crate::pipeline::parse::{PipelineError, parse};
 use crate::pipeline::template::ValueFiles;
@@ -88,7 +88,7 @@ fn is_made_by(stage: &Stage, name: &str) -> bool {
 /// The pipeline without the places of its stages, which move when lines before them go or come.
 fn without_lines(mut pipeline: Pipeline) -> Pipeline {
     for stage in &mut pipeline.stages {
-        stage.line = 0;
+        stage.places = Places::default();
     }
     pipeline
 }

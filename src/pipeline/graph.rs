@@ -7,9 +7,9 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use crate::error::{Advice, ErrorKind};
 use crate::model::path::{RepoPath, fold};
 use crate::model::pattern::PathPattern;
+use crate::model::place::{Located, Place, Problem, ProblemClass};
 use crate::model::stage::{Pipeline, Stage};
 use crate::pipeline::paths::PathMap;
 
@@ -45,10 +45,13 @@ impl fmt::Display for StageAddress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StageIndex(pub usize);
 
-/// Stages that contradict each other.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+/// Stages that contradict each other, at the place of the last of them.
+pub type GraphError = Located<GraphProblem>;
+
+/// What stages that contradict each other do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum GraphError {
+pub enum GraphProblem {
     /// One output of two stages.
     #[error("the stages `{}` and `{}` both make `{path}`", stages[0], stages[1])]
     SameOut {
@@ -82,27 +85,39 @@ pub enum GraphError {
         limit: usize,
     },
     /// Stages that wait for each other.
-    #[error("the stages wait for each other: {}", Chain(stages))]
+    #[error("the stages wait for each other: {}: {links}", Chain(stages))]
     Cycle {
         /// Each reads what the one before makes, and the first what the last makes.
         stages: Vec<StageAddress>,
-        /// What makes them wait.
-        #[source]
-        links: CycleLinks,
+        /// What makes them wait, of each with its place: "`b` reads `a`, `a` needs `b` (mlv.yaml:7:12)".
+        links: Box<str>,
     },
 }
 
-/// Why each stage of a cycle waits for the one before it.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", links.join("; "))]
-pub struct CycleLinks {
-    /// With the place of the stage: "`train` (mlv.yaml:7) reads `features`".
-    links: Vec<String>,
+impl GraphProblem {
+    /// Whether it is about outputs, so that it is found without a graph, too.
+    pub fn is_of_outputs(&self) -> bool {
+        matches!(
+            self,
+            GraphProblem::SameOut { .. } | GraphProblem::Nested { .. } | GraphProblem::Twins { .. }
+        )
+    }
 }
 
-impl Advice for GraphError {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::InvalidPipeline
+impl Problem for GraphProblem {
+    fn class(&self) -> ProblemClass {
+        ProblemClass::Contradiction
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            GraphProblem::SameOut { .. } | GraphProblem::Twins { .. } => {
+                Some("give one of them another path".into())
+            }
+            GraphProblem::Nested { outer, .. } => Some(format!("let one of them write outside of `{outer}`")),
+            GraphProblem::Cycle { .. } => Some("let one of them read or need something else".into()),
+            GraphProblem::TooManyLinks { .. } => None,
+        }
     }
 }
 
@@ -162,10 +177,7 @@ impl Graph {
         for (index, above) in upstream.iter().enumerate() {
             above.iter().for_each(|&maker| downstream[maker].push(index));
         }
-        let order = order(&upstream).map_err(|cycle| GraphError::Cycle {
-            links: cycle_links(&stages, &makers, &cycle),
-            stages: cycle.into_iter().map(|index| stages[index].0.clone()).collect(),
-        })?;
+        let order = order(&upstream).map_err(|cycle| self::cycle(&stages, &makers, &cycle))?;
         let by_address =
             stages.iter().enumerate().map(|(index, (address, _))| (address.clone(), index)).collect();
         Ok(Graph { stages, by_address, makers, upstream, downstream, order })
@@ -246,24 +258,26 @@ impl Graph {
 /// Which stage makes which path.
 fn makers(stages: &[(StageAddress, Stage)]) -> Result<PathMap<usize>, GraphError> {
     let pair = |a: usize, b: usize| Box::new([stages[a].0.clone(), stages[b].0.clone()]);
+    let place = |index: usize, out: &RepoPath| stages[index].1.places.of_out(out);
     let mut makers = PathMap::default();
     let mut by_fold: HashMap<String, (usize, RepoPath)> = HashMap::new();
     for (index, (_, stage)) in stages.iter().enumerate() {
         for out in &stage.outs {
             if let Some(other) = makers.insert(out.path.clone(), index) {
-                return Err(GraphError::SameOut { path: out.path.clone(), stages: pair(other, index) });
+                let (path, stages) = (out.path.clone(), pair(other, index));
+                return Err(place(index, &out.path).with(GraphProblem::SameOut { path, stages }));
             }
             let folded = fold(out.path.as_str()).into_owned();
             if let Some((other, twin)) = by_fold.insert(folded, (index, out.path.clone())) {
-                let paths = Box::new([twin, out.path.clone()]);
-                return Err(GraphError::Twins { paths, stages: pair(other, index) });
+                let (paths, stages) = (Box::new([twin, out.path.clone()]), pair(other, index));
+                return Err(place(index, &out.path).with(GraphProblem::Twins { paths, stages }));
             }
         }
     }
     for (path, index) in makers.iter() {
         if let Some((outer, maker)) = makers.above(path) {
-            let stages = pair(*maker, *index);
-            return Err(GraphError::Nested { outer, inner: path.clone(), stages });
+            let problem = GraphProblem::Nested { outer, inner: path.clone(), stages: pair(*maker, *index) };
+            return Err(place(*index, path).with(problem));
         }
     }
     Ok(makers)
@@ -278,36 +292,38 @@ fn links(stages: &[(StageAddress, Stage)], makers: &PathMap<usize>) -> Result<Ve
     let mut looks = MAX_LOOKS;
     for (address, stage) in stages {
         let mut above = upstream_of(stage, makers);
+        let too_many = |limit| stage.places.of_stage().with(GraphProblem::TooManyLinks { limit });
         for pattern in &stage.patterns {
-            add_matched(pattern, makers, &mut looks, &mut above)?;
+            looks = add_matched(pattern, makers, looks, &mut above).ok_or_else(|| too_many(MAX_LOOKS))?;
         }
         let needed = stage.needs.iter().filter_map(|name| places.get(&(&address.file, &**name)));
         above.extend(needed);
         let mut seen = HashSet::new();
         above.retain(|maker| seen.insert(*maker));
-        left = left.checked_sub(above.len()).ok_or(GraphError::TooManyLinks { limit: MAX_LINKS })?;
+        left = left.checked_sub(above.len()).ok_or_else(|| too_many(MAX_LINKS))?;
         upstream.push(above);
     }
     Ok(upstream)
 }
 
-/// Adds the makers of what `pattern` may match. The outputs that are looked at are taken off `looks`.
+/// Adds the makers of what `pattern` may match. Returns what is left of `looks` after the outputs that
+/// were looked at; nothing if that was not enough.
 fn add_matched(
     pattern: &PathPattern,
     makers: &PathMap<usize>,
-    looks: &mut usize,
+    mut looks: usize,
     found: &mut Vec<usize>,
-) -> Result<(), GraphError> {
+) -> Option<usize> {
     let base = pattern.base();
     let at = makers.get(&base).map(|maker| (base.clone(), maker));
     for (out, maker) in at.into_iter().chain(makers.above(&base)) {
         found.extend(pattern.touches(&out).then_some(*maker));
     }
     for (out, maker) in makers.entries_below(&base) {
-        *looks = looks.checked_sub(1).ok_or(GraphError::TooManyLinks { limit: MAX_LOOKS })?;
+        looks = looks.checked_sub(1)?;
         found.extend(pattern.touches(out).then_some(*maker));
     }
-    Ok(())
+    Some(looks)
 }
 
 /// The makers of what `stage` reads by name, in the order of its inputs.
@@ -325,26 +341,37 @@ fn makers_of(input: &RepoPath, makers: &PathMap<usize>) -> impl Iterator<Item = 
     around.chain(makers.below(input)).copied().collect::<Vec<_>>().into_iter()
 }
 
-/// For each member of the cycle what it takes from the one before it, of long cycles for the first few.
-fn cycle_links(stages: &[(StageAddress, Stage)], makers: &PathMap<usize>, cycle: &[usize]) -> CycleLinks {
+/// The error of a cycle: for each member what it takes from the one before it, of long cycles for the
+/// first few. It stands where the first does so.
+fn cycle(stages: &[(StageAddress, Stage)], makers: &PathMap<usize>, cycle: &[usize]) -> GraphError {
     const SHOWN: usize = 6;
-    let before = cycle.last().into_iter().chain(cycle);
     let link = |(&index, &maker): (&usize, &usize)| {
-        let (address, stage) = &stages[index];
+        let stage = &stages[index].1;
         let input = inputs_of(stage).find(|input| makers_of(input, makers).any(|found| found == maker));
         let is_touched =
             |pattern: &&PathPattern| stages[maker].1.outs.iter().any(|out| pattern.touches(&out.path));
         let pattern = || stage.patterns.iter().find(is_touched).map(PathPattern::as_path);
-        let input = input.or_else(pattern);
-        let takes =
-            input.map_or_else(|| format!("needs `{}`", stages[maker].0), |input| format!("reads `{input}`"));
-        format!("`{address}` ({}:{}) {takes}", address.file, stage.line)
+        match input.or_else(pattern) {
+            Some(input) => (stage.places.of_input(input), format!("reads `{input}`")),
+            None => (stage.places.of_need(&stages[maker].0.name), format!("needs `{}`", stages[maker].0)),
+        }
     };
-    let mut links: Vec<String> = cycle.iter().zip(before).take(SHOWN).map(link).collect();
+    let before = cycle.last().into_iter().chain(cycle);
+    let found: Vec<(Place, String)> = cycle.iter().zip(before).take(SHOWN).map(link).collect();
+    let told = cycle.iter().zip(&found).enumerate().map(|(at, (index, (place, takes)))| {
+        let stage = &stages[*index].0;
+        // That of the first stands in front of the message.
+        if at == 0 { format!("`{stage}` {takes}") } else { format!("`{stage}` {takes} ({place})") }
+    });
+    let mut links: Vec<String> = told.collect();
     if cycle.len() > SHOWN {
         links.push(format!("and {} more", cycle.len() - SHOWN));
     }
-    CycleLinks { links }
+    let place = found.into_iter().next().map_or_else(|| Place::of_file(PIPELINE), |(place, _)| place);
+    place.with(GraphProblem::Cycle {
+        stages: cycle.iter().map(|index| stages[*index].0.clone()).collect(),
+        links: links.join(", ").into(),
+    })
 }
 
 /// Depth first, makers before readers; fails with the members of a cycle, each reading what the

@@ -4,8 +4,10 @@
 //! stages, [`template`] makes of each what it stands for, and `stage` builds that into a
 //! `Stage`.
 
+use std::sync::Arc;
+
 use crate::model::path::{PathError, RepoPath};
-use crate::model::place::{Located, Mark, short};
+use crate::model::place::{Located, Mark, SourceText, short};
 use crate::model::resolve::{ResolveError, resolve};
 use crate::model::stage::{Pipeline, StageNameError, check_stage_name};
 use crate::model::yaml::{Key, Limits, Map, Node, YamlProblem, load, text_of};
@@ -32,6 +34,7 @@ pub fn parse(file: &RepoPath, bytes: &[u8], files: &dyn ValueFiles) -> Result<Pi
     };
     let parser = Parser {
         file,
+        source: Arc::new(SourceText { file: name.into(), text: text.into() }),
         folder: file.parent().unwrap_or_else(RepoPath::root),
         is_templated: template::is_templated(text),
         reader: VarsReader::new(files),
@@ -46,6 +49,7 @@ pub fn parse(file: &RepoPath, bytes: &[u8], files: &dyn ValueFiles) -> Result<Pi
 /// All that the parts of one file have in common.
 struct Parser<'f> {
     file: &'f RepoPath,
+    source: Arc<SourceText>,
     folder: RepoPath,
     /// Whether there is any template: most files have none, and are read without a copy.
     is_templated: bool,

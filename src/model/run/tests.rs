@@ -27,7 +27,7 @@ fn out(path: &str) -> Out {
 fn stage() -> Stage {
     Stage {
         name: "s".into(),
-        line: 1,
+        places: Default::default(),
         command: Command::Script("cp in out".into()),
         wdir: RepoPath::root(),
         patterns: Vec::new(),

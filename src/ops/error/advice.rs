@@ -2,10 +2,8 @@
 
 use super::OpError;
 use crate::config;
-use crate::error::{Advice, ErrorKind, Hint, hint_path};
-use crate::model::path::RepoPath;
+use crate::error::{Advice, ErrorKind, Hint};
 use crate::model::shell;
-use crate::ops::tracked::Source;
 
 impl Advice for OpError {
     fn kind(&self) -> ErrorKind {
@@ -22,9 +20,6 @@ impl Advice for OpError {
             | OpError::AmbiguousTarget { .. } => ErrorKind::NoSuchTarget,
             OpError::BadPattern { .. } | OpError::RemoteElsewhere { .. } => ErrorKind::Usage,
             OpError::BadTarget { .. } | OpError::BadName { .. } => ErrorKind::UnsafePath,
-            OpError::SameOutput { .. } | OpError::NestedOutputs { .. } | OpError::TwinOutputs { .. } => {
-                ErrorKind::InvalidPipeline
-            }
             OpError::UnusableTarget { kind, .. } => *kind,
             OpError::UnreadableCommit { source, .. } => source.kind(),
             OpError::Interrupted => ErrorKind::Interrupted,
@@ -58,13 +53,6 @@ impl Advice for OpError {
                 let flag = if *level == config::Level::System { "--system" } else { "--global" };
                 vec![Hint::new(format!("mlv remote {verb} {flag} {names}"))]
             }
-            OpError::NestedOutputs { outer, second: Source::Pointer { file }, .. } => {
-                let (file, outer) = (hint_path(file), hint_path(outer));
-                vec![Hint::new(format!("delete `{file}`, or track the parts of `{outer}` one by one"))]
-            }
-            OpError::SameOutput { first: Source::Pointer { file }, .. } => {
-                vec![Hint::new(format!("mlv remove {}", hint_path(file)))]
-            }
             _ => self.lower().map_or_else(Vec::new, Advice::hints),
         }
     }
@@ -82,10 +70,7 @@ impl Advice for OpError {
             | OpError::BadTarget { target, .. }
             | OpError::BadPattern { target, .. } => Some(target.clone()),
             OpError::UnreadableCommit { path, .. } => Some(path.to_string()),
-            OpError::SameOutput { path, .. } | OpError::BadName { path, .. } => Some(path.to_string()),
-            OpError::NestedOutputs { inner: path, .. } | OpError::TwinOutputs { other: path, .. } => {
-                Some(path.to_string())
-            }
+            OpError::BadName { path, .. } => Some(path.to_string()),
             _ => self.lower().and_then(Advice::subject),
         }
     }
@@ -96,21 +81,8 @@ impl Advice for OpError {
 
     fn quoted(&self) -> Vec<String> {
         match self {
-            OpError::SameOutput { path, first, second } => quoted_of([path], [first, second]),
-            OpError::NestedOutputs { outer, inner, first, second } => {
-                quoted_of([outer, inner], [first, second])
-            }
-            OpError::TwinOutputs { one, other, first, second } => quoted_of([one, other], [first, second]),
             OpError::UnreadableCommit { path, .. } | OpError::BadName { path, .. } => vec![path.to_string()],
             _ => self.lower().map_or_else(Vec::new, Advice::quoted),
         }
     }
-}
-
-/// Outputs, and the files that declare them.
-fn quoted_of<const N: usize>(outputs: [&RepoPath; N], sources: [&Source; 2]) -> Vec<String> {
-    let files = sources.into_iter().map(|source| match source {
-        Source::Pointer { file } | Source::Stage { file, .. } => file,
-    });
-    outputs.into_iter().chain(files).map(ToString::to_string).collect()
 }

@@ -67,8 +67,9 @@ fn refuse_parts(pipeline: &Pipeline, names: &[Box<str>]) -> Result<(), OpError> 
 fn refuse_needed(pipeline: &Pipeline, names: &[Box<str>]) -> Result<(), OpError> {
     for by in pipeline.stages.iter().filter(|stage| !names.contains(&stage.name)) {
         if let Some(stage) = by.needs.iter().find(|needed| names.contains(needed)) {
+            let line = by.places.of_need(stage).mark.line;
             let (path, stage) = (pipeline.file.clone(), stage.clone());
-            return Err(OutputError::NeededStage { path, stage, by: by.name.clone(), line: by.line }.into());
+            return Err(OutputError::NeededStage { path, stage, by: by.name.clone(), line }.into());
         }
     }
     Ok(())

@@ -8,13 +8,13 @@ use crate::git::repo::GitRepo;
 use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
 use crate::model::pointer::Pointer;
+use crate::ops::clash::{Clash, OutputClash};
 use crate::ops::remote_status::{Unequal, Whereabouts};
 use crate::ops::scan::{Present, Scanner};
 use crate::ops::state::{self, OutputState, Verdict};
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{History, POINTER_SUFFIX, Source, Tracked, TrackedOut};
 use crate::ops::{OpError, merge_error::MergeError, remote_status, stage_status, trees, unmerged};
-use crate::pipeline::graph::GraphError;
 use crate::repo::Repo;
 use crate::report::Reporter;
 use crate::store::Presence;
@@ -180,21 +180,8 @@ pub fn run(repo: &Repo, options: &StatusOptions, reporter: &dyn Reporter) -> Res
 
 /// Takes out what the stages say of outputs that contradict each other, if the outputs say it, too.
 fn tell_once(failed: &mut Vec<(RepoPath, OpError)>) {
-    let of_outputs = |error: &OpError| {
-        matches!(
-            error,
-            OpError::SameOutput { .. } | OpError::NestedOutputs { .. } | OpError::TwinOutputs { .. }
-        )
-    };
-    if failed.iter().any(|(_, error)| of_outputs(error)) {
-        failed.retain(|(_, error)| {
-            !matches!(
-                error,
-                OpError::Graph(
-                    GraphError::SameOut { .. } | GraphError::Nested { .. } | GraphError::Twins { .. }
-                )
-            )
-        });
+    if failed.iter().any(|(_, error)| matches!(error, OpError::Clash(_))) {
+        failed.retain(|(_, error)| !matches!(error, OpError::Graph(error) if error.problem.is_of_outputs()));
     }
 }
 
@@ -341,7 +328,9 @@ fn nested_pointers(repo: &Repo, out: &TrackedOut, state: &OutputState) -> Vec<(R
         let inner = Pointer::parse(&file, &bytes).ok()?.path;
         let (outer, first) = (out.path.clone(), out.source.clone());
         let second = Source::Pointer { file: file.clone() };
-        inner.starts_with(&outer).then(|| (file, OpError::NestedOutputs { outer, inner, first, second }))
+        let is_nested = inner.starts_with(&outer);
+        let clash = Clash::Nested { outer, inner, first, second };
+        is_nested.then(|| (file, OutputClash { clash, place: None }.into()))
     });
     nested.collect()
 }

@@ -6,33 +6,44 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::{Problem, TrackedOut};
+use super::{Problem, TrackedOut, TrackedPipeline};
 use crate::model::path::fold;
-use crate::ops::OpError;
+use crate::ops::clash::Clash;
 
-/// The outputs that stand in no contradiction, sorted by path, and the contradictions.
-pub(super) fn settle(mut outs: Vec<TrackedOut>) -> (Vec<TrackedOut>, Vec<Problem>) {
+/// The outputs that stand in no contradiction, sorted by path, and the contradictions; `pipelines` tell where
+/// these stand.
+pub(super) fn settle(
+    mut outs: Vec<TrackedOut>,
+    pipelines: &[TrackedPipeline],
+) -> (Vec<TrackedOut>, Vec<Problem>) {
     outs.sort_by(|a, b| a.path.cmp(&b.path).then_with(|| a.source.cmp(&b.source)));
-    let (problems, is_bad) = contradictions(&outs);
+    let (clashes, is_bad) = contradictions(&outs);
+    let located = |clash: Clash| {
+        let [_, (_, source)] = clash.outputs();
+        let file = source.file().clone();
+        let place = |path: &_, source: &_| pipelines.iter().find_map(|one| one.place_of(path, source));
+        Problem { file, error: clash.located(place).into() }
+    };
+    let problems = clashes.into_iter().map(located).collect();
     let mut bad = is_bad.into_iter();
     outs.retain(|_| !bad.next().unwrap_or_default());
     (outs, problems)
 }
 
 /// All contradictions, and for each output whether it stands in one.
-fn contradictions(outs: &[TrackedOut]) -> (Vec<Problem>, Vec<bool>) {
+fn contradictions(outs: &[TrackedOut]) -> (Vec<Clash>, Vec<bool>) {
     let folded: Vec<Cow<'_, str>> = outs.iter().map(|out| fold(out.path.as_str())).collect();
     let mut first: HashMap<&str, usize> = HashMap::with_capacity(outs.len());
     let mut is_bad = vec![false; outs.len()];
-    let mut problems = Vec::new();
-    let mut clash = |one: usize, other: usize, error: OpError| {
+    let mut clashes = Vec::new();
+    let mut add = |one: usize, other: usize, clash: Clash| {
         is_bad[one] = true;
         is_bad[other] = true;
-        problems.push(Problem { file: outs[other].source.file().clone(), error });
+        clashes.push(clash);
     };
     for (at, name) in folded.iter().enumerate() {
         match first.get(&**name) {
-            Some(known) => clash(*known, at, same(&outs[*known], &outs[at])),
+            Some(known) => add(*known, at, same(&outs[*known], &outs[at])),
             None => {
                 first.insert(name, at);
             }
@@ -41,27 +52,22 @@ fn contradictions(outs: &[TrackedOut]) -> (Vec<Problem>, Vec<bool>) {
     for (at, name) in folded.iter().enumerate() {
         for (end, _) in name.match_indices('/') {
             if let Some(outer) = first.get(&name[..end]) {
-                clash(*outer, at, nested(&outs[*outer], &outs[at]));
+                add(*outer, at, nested(&outs[*outer], &outs[at]));
             }
         }
     }
-    (problems, is_bad)
+    (clashes, is_bad)
 }
 
-fn same(one: &TrackedOut, other: &TrackedOut) -> OpError {
+fn same(one: &TrackedOut, other: &TrackedOut) -> Clash {
+    let (first, second) = (one.source.clone(), other.source.clone());
     if one.path != other.path {
-        let (path, twin) = (one.path.clone(), other.path.clone());
-        let (first, second) = (one.source.clone(), other.source.clone());
-        return OpError::TwinOutputs { one: path, other: twin, first, second };
+        return Clash::Twins { one: one.path.clone(), other: other.path.clone(), first, second };
     }
-    OpError::SameOutput { path: one.path.clone(), first: one.source.clone(), second: other.source.clone() }
+    Clash::Same { path: one.path.clone(), first, second }
 }
 
-fn nested(outer: &TrackedOut, inner: &TrackedOut) -> OpError {
-    OpError::NestedOutputs {
-        outer: outer.path.clone(),
-        inner: inner.path.clone(),
-        first: outer.source.clone(),
-        second: inner.source.clone(),
-    }
+fn nested(outer: &TrackedOut, inner: &TrackedOut) -> Clash {
+    let (first, second) = (outer.source.clone(), inner.source.clone());
+    Clash::Nested { outer: outer.path.clone(), inner: inner.path.clone(), first, second }
 }

@@ -152,9 +152,9 @@ fn contradicting_outputs_are_reported_and_none_of_them_is_used() {
     assert_eq!(
         messages,
         [
-            "`d/inner`, an output of the stage `s` of `mlv.yaml`, lies in `d`, an output of `d.mlv`",
+            "mlv.yaml:4:12: `d/inner`, an output of the stage `s` of `mlv.yaml`, lies in `d`, an output of `d.mlv`",
             "`one` is an output of `one.mlv` and of `sub/other.mlv`",
-            "`Twin`, an output of the stage `s` of `mlv.yaml`, and `twin`, an output of `twin.mlv`, are one \
+            "mlv.yaml:4:21: `Twin`, an output of the stage `s` of `mlv.yaml`, and `twin`, an output of `twin.mlv`, are one \
              name where case or accents do not count",
         ]
     );

@@ -63,7 +63,9 @@ pub fn with_stage(
         text.push('\n');
     }
     let Some(edited) = edited(file, &text, new, replace)? else { return Ok(None) };
-    let after = parse(file, edited.as_bytes(), files)?;
+    // What is refused now is in the new stage, which stands on no line yet.
+    let after = parse(file, edited.as_bytes(), files)
+        .map_err(|error| if *error.file == *file.as_str() { error.of_whole_file() } else { error })?;
     let others = |pipeline: &Pipeline| {
         let mut others = without_lines(pipeline.clone());
         others.stages.retain(|stage| !is_made_by(stage, &new.name));

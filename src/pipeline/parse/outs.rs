@@ -11,23 +11,25 @@ use crate::pipeline::parse::problem::{PipelineProblem, Refusal};
 use crate::pipeline::parse::{bool, keys, list, map_of, path, plots, refused_name, text, text_at, value};
 use crate::pipeline::paths::PathMap;
 
-pub(super) fn outs(file: &RepoPath, stage: &Stage, map: &Map<'_>) -> Result<Vec<Out>, Refusal> {
+pub(super) fn outs(file: &RepoPath, stage: &mut Stage, map: &Map<'_>) -> Result<Vec<Out>, Refusal> {
     let mut inputs = PathMap::default();
     for input in stage.deps.iter().chain(stage.params.iter().map(|params| &params.file)) {
         inputs.insert(input.clone(), input.clone());
     }
     let patterns = &stage.patterns;
     let place = Place { file, stage: &stage.name, wdir: &stage.wdir, inputs, patterns };
-    let mut outs = BTreeMap::new();
+    let (mut outs, mut marks) = (BTreeMap::new(), Vec::new());
     for key in ["outs", "metrics", "plots"] {
         for item in list(map, key)? {
             let (mark, out) = self::out(&place, item, key)?;
             let path = out.path.clone();
+            marks.push((path.clone(), mark));
             if outs.insert(path.clone(), out).is_some() {
                 return Err((mark, PipelineProblem::OutTwice { path: short(path.as_str()) }));
             }
         }
     }
+    marks.iter().for_each(|(path, mark)| stage.places.add_out(path, *mark));
     Ok(outs.into_values().collect())
 }
 

@@ -134,14 +134,18 @@ pub(super) fn resolve(stages: &mut [Stage], references: &[Reference]) -> Result<
         let mut deps = Vec::new();
         for &at in found {
             deps.extend(stages[at].outs.iter().filter(|out| !out.optional).map(|out| out.path.clone()));
-            stages[reference.stage].needs.push(names[at].clone());
+            let stage = &mut stages[reference.stage];
+            stage.needs.push(names[at].clone());
+            stage.places.add_need(&names[at], reference.mark);
         }
         if reference.reads {
             links = links.checked_sub(deps.len()).ok_or((
                 reference.mark,
                 PipelineProblem::TooMany { limit: MAX_LINKS, what: "links between stages" },
             ))?;
-            stages[reference.stage].deps.extend(deps);
+            let stage = &mut stages[reference.stage];
+            deps.iter().for_each(|path| stage.places.add_input(path, reference.mark));
+            stage.deps.extend(deps);
         }
     }
     let touched: BTreeSet<usize> = references.iter().map(|reference| reference.stage).collect();

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::model::path::RepoPath;
 use crate::model::pattern::PathPattern;
-use crate::model::place::short;
-use crate::model::stage::{Command, ParamDep, ParamKeys, Shell, Stage};
+use crate::model::place::{Mark, short};
+use crate::model::stage::{Command, ParamDep, ParamKeys, Places, Shell, Stage};
 use crate::model::value::KeyPath;
 use crate::model::yaml::{Key, Map, Node};
 use crate::pipeline::parse::problem::{Failure, PipelineProblem, Refusal};
@@ -67,11 +67,11 @@ fn build(
     let command = map.get("cmd").ok_or((key.mark, PipelineProblem::Missing { key: "cmd" }))?;
     let mut stage = Stage {
         name: name.into(),
-        line: key.mark.line,
+        places: Places::new(&parser.source, key.mark),
         command: self::command(command)?,
         deps: Vec::new(),
         patterns: Vec::new(),
-        params: params(map, &wdir)?,
+        params: Vec::new(),
         outs: Vec::new(),
         frozen: bool(map, "frozen")?.unwrap_or(false),
         always_changed: bool(map, "always_changed")?.unwrap_or(false),
@@ -86,8 +86,9 @@ fn build(
         resources: settings::resources(map)?,
     };
     let mut references = settings::needs(map, at)?;
-    (stage.deps, stage.patterns) = deps(map, &stage.wdir, at, &mut references)?;
-    stage.outs = outs::outs(parser.file, &stage, map)?;
+    stage.params = params(map, &stage.wdir, &mut stage.places)?;
+    deps(map, at, &mut stage, &mut references)?;
+    stage.outs = outs::outs(parser.file, &mut stage, map)?;
     Ok((stage, references))
 }
 
@@ -115,39 +116,34 @@ fn command(node: &Node<'_>) -> Result<Command, Refusal> {
 }
 
 /// Files and directories, and patterns of them; `stage: NAME` goes to the references.
-fn deps(
-    map: &Map<'_>,
-    wdir: &RepoPath,
-    at: usize,
-    references: &mut Vec<Reference>,
-) -> Result<(Vec<RepoPath>, Vec<PathPattern>), Refusal> {
-    let (mut deps, mut patterns) = (Vec::new(), Vec::new());
+fn deps(map: &Map<'_>, at: usize, stage: &mut Stage, references: &mut Vec<Reference>) -> Result<(), Refusal> {
     for item in list(map, "deps")? {
-        if let Some([(key, stage)]) = item.map().map(|map| &map.entries[..])
+        if let Some([(key, named)]) = item.map().map(|map| &map.entries[..])
             && key.text == "stage"
         {
-            let named = text_at(stage, "stage", "the name of a stage or a group")?.into();
-            references.push(Reference { stage: at, named, mark: stage.mark, reads: true });
+            let name = text_at(named, "stage", "the name of a stage or a group")?.into();
+            references.push(Reference { stage: at, named: name, mark: named.mark, reads: true });
             continue;
         }
         let written = text_at(item, "deps", "a list of paths")?;
-        let path = path(wdir, item.mark, written)?;
+        let path = path(&stage.wdir, item.mark, written)?;
+        stage.places.add_input(&path, item.mark);
         if PathPattern::is_one(written) {
             let problem = |error: globset::Error| PipelineProblem::Pattern {
                 pattern: short(written),
                 reason: error.kind().to_string().into(),
             };
-            let pattern = PathPattern::new(path, kept_of(wdir, written));
-            patterns.push(pattern.map_err(|error| (item.mark, problem(error)))?);
+            let pattern = PathPattern::new(path, kept_of(&stage.wdir, written));
+            stage.patterns.push(pattern.map_err(|error| (item.mark, problem(error)))?);
         } else {
-            deps.push(path);
+            stage.deps.push(path);
         }
     }
-    deps.sort();
-    deps.dedup();
-    patterns.sort_by(|a, b| a.as_path().cmp(b.as_path()));
-    patterns.dedup();
-    Ok((deps, patterns))
+    stage.deps.sort();
+    stage.deps.dedup();
+    stage.patterns.sort_by(|a, b| a.as_path().cmp(b.as_path()));
+    stage.patterns.dedup();
+    Ok(())
 }
 
 /// How many parts of `folder` are still in what `written` names from it.
@@ -165,28 +161,27 @@ fn kept_of(folder: &RepoPath, written: &str) -> usize {
     kept
 }
 
-fn params(map: &Map<'_>, wdir: &RepoPath) -> Result<Vec<ParamDep>, Refusal> {
+fn params(map: &Map<'_>, wdir: &RepoPath, places: &mut Places) -> Result<Vec<ParamDep>, Refusal> {
     let mut files: BTreeMap<RepoPath, ParamKeys> = BTreeMap::new();
     for item in list(map, "params")? {
         let Some(named) = item.map() else {
-            let key = param_key(item)?;
-            add(&mut files, param_file(wdir, item, DEFAULT_PARAMS)?, Some(vec![key]));
+            let file = path(wdir, item.mark, DEFAULT_PARAMS)?;
+            add(&mut files, item.mark, file, Some(vec![param_key(item)?]), places);
             continue;
         };
         for (file, keys) in &named.entries {
             let path = path(wdir, file.mark, &file.text)?;
-            add(&mut files, path, param_keys(keys)?);
+            add(&mut files, file.mark, path, param_keys(keys)?, places);
         }
     }
     Ok(files.into_iter().map(|(file, keys)| ParamDep { file, keys }).collect())
 }
 
-fn param_file(wdir: &RepoPath, node: &Node<'_>, written: &str) -> Result<RepoPath, Refusal> {
-    path(wdir, node.mark, written)
-}
+/// A key, and where it stands.
+type WrittenKey = (KeyPath, Mark);
 
 /// The keys of one file; `None` means all.
-fn param_keys(node: &Node<'_>) -> Result<Option<Vec<KeyPath>>, Refusal> {
+fn param_keys(node: &Node<'_>) -> Result<Option<Vec<WrittenKey>>, Refusal> {
     if node.is_null() {
         return Ok(None);
     }
@@ -197,17 +192,29 @@ fn param_keys(node: &Node<'_>) -> Result<Option<Vec<KeyPath>>, Refusal> {
     items.iter().map(param_key).collect::<Result<_, _>>().map(Some)
 }
 
-fn param_key(node: &Node<'_>) -> Result<KeyPath, Refusal> {
+fn param_key(node: &Node<'_>) -> Result<WrittenKey, Refusal> {
     let text = text_at(node, "params", "a list of keys")?;
-    text.parse().map_err(|reason| (node.mark, PipelineProblem::ParamKey { key: short(text), reason }))
+    let key = text.parse();
+    key.map(|key| (key, node.mark))
+        .map_err(|reason| (node.mark, PipelineProblem::ParamKey { key: short(text), reason }))
 }
 
-/// Joins what several items say of one file: all of it wins over some keys.
-fn add(files: &mut BTreeMap<RepoPath, ParamKeys>, file: RepoPath, keys: Option<Vec<KeyPath>>) {
+/// Joins what several items say of one file, which is named at `mark`: all of it wins over some keys.
+fn add(
+    files: &mut BTreeMap<RepoPath, ParamKeys>,
+    mark: Mark,
+    file: RepoPath,
+    keys: Option<Vec<WrittenKey>>,
+    places: &mut Places,
+) {
+    places.add_input(&file, mark);
+    for (key, mark) in keys.iter().flatten() {
+        places.add_param(&file, key.as_str(), *mark);
+    }
     let entry = files.entry(file).or_insert_with(|| ParamKeys::Named(Vec::new()));
     match (entry, keys) {
         (ParamKeys::Named(named), Some(keys)) => {
-            named.extend(keys);
+            named.extend(keys.into_iter().map(|(key, _)| key));
             named.sort();
             named.dedup();
         }

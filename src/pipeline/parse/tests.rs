@@ -31,7 +31,7 @@ fn the_demo_is_a_pipeline() {
     );
     let evaluate = &pipeline.stages[5];
     assert!(evaluate.outs[0].is_metric() && !evaluate.outs[0].cache);
-    assert_eq!(evaluate.line, 39);
+    assert_eq!(evaluate.places.of_stage().mark.line, 39);
 }
 
 #[test]

@@ -176,7 +176,7 @@ fn foreach_makes_a_stage_of_each_item() {
     assert_eq!(made("stages:\n  b:\n    foreach: []\n    do: {cmd: x}\n"), "");
     let line =
         &read_with("stages:\n  b:\n    foreach: [1]\n    do:\n      cmd: x\n", &files([])).unwrap().stages[0];
-    assert_eq!(line.line, 2);
+    assert_eq!(line.places.of_stage().mark.line, 2);
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod checkout;
 mod commit;
 mod commit_stages;
 mod config;
+mod contradictions;
 mod dag;
 mod damaged_cache;
 mod dead_ends;
