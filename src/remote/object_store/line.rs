@@ -102,14 +102,15 @@ impl Line {
         // Fails if there is one already, which is the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let more = options.bundle.as_ref().map_or(Ok(Vec::new()), Bundle::read)?;
+        let environment = variable("SSL_CERT_FILE").map(|file| Bundle { named_by: "SSL_CERT_FILE", file });
+        // Where others are named beside it, the client would be built without it.
+        environment.as_ref().map(Bundle::read).transpose()?;
         let client = match client_of(options).tls_certs_merge(more).build() {
             Ok(client) => client,
             Err(error) => {
-                let environment = variable("SSL_CERT_FILE");
-                let environment = environment.map(|file| Bundle { named_by: "SSL_CERT_FILE", file });
                 if let Some(bundle) = options.bundle.clone().or(environment) {
                     let reason = Broken::of_reqwest(error).to_string();
-                    return Err(bundle.read().err().unwrap_or(BadBundle { bundle, reason }));
+                    return Err(BadBundle { bundle, reason });
                 }
                 // A machine without any authority: what needs none goes on, HTTPS is refused.
                 let system = || Bundle { named_by: "the system", file: String::new() };

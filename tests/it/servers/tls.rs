@@ -88,6 +88,21 @@ fn unusable_bundles_are_named() {
         let text = failed.stderr();
         assert!(text.contains(variable) && text.contains(file) && text.contains(reason), "{failed}");
     }
+    // Others beside it would do, but it was meant to be used.
+    let system = "/etc/ssl/certs/ca-certificates.crt";
+    for beside in [("SSL_CERT_DIR", "/etc/ssl/certs"), ("AWS_CA_BUNDLE", system)] {
+        if !std::path::Path::new(beside.1).exists() {
+            continue;
+        }
+        for (file, reason) in [("none.pem", "there is no such file"), ("empty.pem", "no certificate")] {
+            let failed = with(&env, &["push"], &[("SSL_CERT_FILE", file), beside]).code(2);
+            let text = failed.stderr();
+            assert!(
+                text.contains("SSL_CERT_FILE") && text.contains(file) && text.contains(reason),
+                "{failed}"
+            );
+        }
+    }
 }
 
 #[test]
