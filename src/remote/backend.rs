@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 mod error;
 
-pub use error::{Action, BackendError, Situation};
+pub use error::{Action, BackendError, ELSEWHERE, Situation};
 
 /// The longest key in bytes.
 pub const MAX_KEY: usize = 200;

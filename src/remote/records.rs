@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Advice, ErrorKind, Hint};
 use crate::model::digest::{Digest, Domain, PackId};
+use crate::remote::backend::ELSEWHERE;
 use crate::remote::names::{ClientId, MarkName, Nonce, RepoId, ShortId};
 
 mod root;
@@ -66,6 +67,12 @@ pub enum RecordError {
         /// The line, from 1.
         line: usize,
     },
+    /// Something else answers in the place of the remote: a login, a proxy's notice.
+    #[error("the answer is a web page, not {what}")]
+    WebPage {
+        /// Which text.
+        what: RecordType,
+    },
     /// The bytes are not those that the name stands for.
     #[error("{what} does not match its name")]
     OtherContent {
@@ -114,6 +121,7 @@ impl Advice for RecordError {
     fn hints(&self) -> Vec<Hint> {
         match self.kind() {
             ErrorKind::UnsupportedVersion => vec![Hint::new("install a newer mlv; nothing was changed")],
+            _ if matches!(self, RecordError::WebPage { .. }) => vec![Hint::new(ELSEWHERE)],
             _ if self.is_about_format() => vec![Hint::new(
                 "bring `mlv-remote` back from a copy of the remote; or delete it there, and run `mlv push` in a clone \
                  that used the remote, which writes it again",
@@ -200,6 +208,9 @@ impl RemoteFormat {
     pub fn decode(bytes: &[u8]) -> Result<RemoteFormat, RecordError> {
         let what = RecordType::Format;
         let malformed = RecordError::Malformed { what, line: 1 };
+        if is_web_page(bytes) {
+            return Err(RecordError::WebPage { what });
+        }
         let text = checked_text(what, bytes, MAX_FORMAT)?;
         check_version(what, text)?;
         let line: FormatLine = serde_json::from_str(text).map_err(|_| malformed.clone())?;
@@ -220,6 +231,12 @@ impl RemoteFormat {
             Some(feature) => Err(RecordError::Feature { class, feature: feature.clone() }),
         }
     }
+}
+
+/// Whether the bytes begin as no record does, and as markup always does.
+fn is_web_page(bytes: &[u8]) -> bool {
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    bytes.trim_ascii_start().starts_with(b"<")
 }
 
 /// The packs that a collector is about to delete. It is never withdrawn.

@@ -129,6 +129,10 @@ pub struct BackendError {
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
+/// What to do where something else seems to answer than the store.
+pub const ELSEWHERE: &str = "check that nothing else answers in its place: the URL and `endpointurl` (`mlv \
+                             config --list`), the proxy (`HTTPS_PROXY`), a login that the network wants";
+
 /// The object, or the place as a whole.
 fn named(key: &str, place: &str) -> String {
     if key.is_empty() { format!("`{place}`") } else { format!("`{key}` at `{place}`") }
@@ -191,6 +195,7 @@ impl Advice for BackendError {
             Situation::Untrusted => {
                 vec![Hint::new("name a file with the server's authority: `SSL_CERT_FILE=/path/to/ca.pem`")]
             }
+            Situation::TooLarge { .. } => vec![Hint::new(ELSEWHERE)],
             Situation::Unreachable | Situation::TimedOut => vec![Hint::new(
                 "check the network and the address (`mlv remote list`), then run the same command again",
             )],

@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 
-use crate::remote::backend::Situation;
+use crate::remote::backend::{ELSEWHERE, Situation};
 
 /// The most of a store's message that is repeated, in characters.
 const MAX_MESSAGE: usize = 300;
@@ -102,8 +102,14 @@ impl Refusal {
 
     /// What to do about it, where more is known than its situation tells.
     pub(super) fn remedy(&self, remote: &str) -> Option<String> {
-        let region = self.region.as_deref().filter(|_| matches!(self.status, 301 | 307 | 400))?;
-        Some(format!("the bucket is in another region: `mlv remote modify {remote} region {region}`"))
+        match &self.region {
+            Some(region) if matches!(self.status, 301 | 307 | 400) => {
+                Some(format!("the bucket is in another region: `mlv remote modify {remote} region {region}`"))
+            }
+            // No store sends elsewhere without saying where the bucket is; logins do.
+            None if (300..400).contains(&self.status) => Some(ELSEWHERE.to_owned()),
+            _ => None,
+        }
     }
 }
 

@@ -44,6 +44,21 @@ fn golden_root_record() {
     assert!(RootRecord::decode_named(other, ROOT_TEXT.as_bytes()).is_err());
 }
 
+// A proxy, a login, an endpoint that is another server's: nothing of the remote's own is to be deleted.
+#[test]
+fn web_pages_in_place_of_the_format_are_told_apart_from_damage() {
+    for page in ["<!DOCTYPE html><html>Sign in</html>", "\n <html>", "\u{feff}<?xml version='1.0'?><Error/>"]
+    {
+        let error = RemoteFormat::decode(page.as_bytes()).expect_err("no format");
+        assert_eq!(error, RecordError::WebPage { what: RecordType::Format });
+        let hints = error.hints();
+        assert!(hints.iter().all(|hint| !hint.text.contains("delete")), "{hints:?}");
+        assert!(hints[0].text.contains("endpointurl") && hints[0].text.contains("proxy"), "{hints:?}");
+    }
+    let damaged = RemoteFormat::decode(b"{\"format\":1,").expect_err("cut off");
+    assert!(matches!(damaged, RecordError::Malformed { .. }), "{damaged}");
+}
+
 #[test]
 fn golden_mark() {
     let pack = "2752952fd31639b31805e8790265a4aad8e47638d9c24586efbc4de3e9ef9a59".parse().expect("hex");
@@ -78,7 +93,7 @@ fn remote_format_is_canonical_and_features_close_operations() {
     let sha = text.replace("blake3", "sha256");
     assert!(RemoteFormat::decode(sha.as_bytes()).is_err());
     let html = b"<html>please log in</html>";
-    assert!(matches!(RemoteFormat::decode(html), Err(RecordError::Malformed { .. })));
+    assert!(matches!(RemoteFormat::decode(html), Err(RecordError::WebPage { .. })));
 }
 
 #[test]

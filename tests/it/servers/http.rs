@@ -45,6 +45,28 @@ fn copy_on_a_web_server_is_pulled_and_never_pushed_to() {
     assert!(tested.stdout().contains("no\twrite\t"), "{tested}");
 }
 
+/// A proxy or a network that wants a login answers every request.
+#[test]
+fn web_page_in_place_of_a_remote_is_no_damage() {
+    let page = serve(|_| Answer { body: b"<html>Please log in</html>".to_vec(), ..Answer::new("200 OK") });
+    let env = TestEnv::ready();
+    env.mlv(&["remote", "add", "-d", "s3", "s3://data/x"]).success();
+    let options = [("endpointurl", page.as_str()), ("access_key_id", "a"), ("secret_access_key", "b")];
+    for (option, value) in options {
+        env.mlv(&["remote", "modify", "--local", "s3", option, value]).success();
+    }
+    env.write("a", "one");
+    env.mlv(&["add", "a"]).success();
+    env.commit("add data");
+    for args in [&["push"][..], &["fetch"], &["status", "-c"], &["gc", "--cloud"]] {
+        let failed = env.mlv(args).code(7);
+        let text = failed.stderr();
+        assert!(text.contains("the answer is a web page"), "{failed}");
+        assert!(text.contains("endpointurl") && text.contains("HTTPS_PROXY"), "{failed}");
+        assert!(!text.contains("delete"), "{failed}");
+    }
+}
+
 #[test]
 fn login_that_a_web_server_wants_is_asked_for() {
     let url = serve(|request| match request.header("authorization") {
