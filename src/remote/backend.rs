@@ -142,6 +142,9 @@ pub enum RoundTrip {
 /// What a listing and a read hand their pieces to.
 pub type ByteSink<'a> = dyn FnMut(&[u8]) -> ControlFlow<()> + 'a;
 
+/// What a write tells how many bytes of its parts have gone so far; after a failure it begins anew.
+pub type SentSink<'a> = dyn FnMut(u64) + 'a;
+
 /// What a listing hands its lines to.
 pub type ListSink<'a> = dyn FnMut(Listed) -> ControlFlow<()> + 'a;
 
@@ -162,6 +165,11 @@ pub trait Backend: Send + Sync {
     /// A name is used for one content, so the call may be repeated: an object of the same
     /// length under this name may be left as it is, one of another length is replaced.
     fn put(&self, key: &Key, parts: &[Bytes]) -> Result<(), BackendError>;
+
+    /// Does as [`Backend::put`] and tells `sent` on the way, where it takes its time, how far it came.
+    fn put_telling(&self, key: &Key, parts: &[Bytes], _sent: &mut SentSink<'_>) -> Result<(), BackendError> {
+        self.put(key, parts)
+    }
 
     /// Writes `bytes` as `key` if the name is free.
     ///
@@ -205,6 +213,14 @@ macro_rules! pass_on {
             }
             fn put(&self, key: &Key, parts: &[Bytes]) -> Result<(), BackendError> {
                 (**self).put(key, parts)
+            }
+            fn put_telling(
+                &self,
+                key: &Key,
+                parts: &[Bytes],
+                sent: &mut SentSink<'_>,
+            ) -> Result<(), BackendError> {
+                (**self).put_telling(key, parts, sent)
             }
             fn create(&self, key: &Key, bytes: &[u8]) -> Result<Created, BackendError> {
                 (**self).create(key, bytes)

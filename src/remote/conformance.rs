@@ -27,6 +27,7 @@ fn keys(backend: &dyn Backend, prefix: &str) -> Vec<String> {
 pub fn check(backend: &dyn Backend) {
     an_empty_place_is_empty(backend);
     objects_come_back_whole_and_in_parts(backend);
+    writes_tell_no_more_than_they_send(backend);
     a_name_is_used_once(backend);
     listings_are_complete(backend);
     many_threads_write_at_once(backend);
@@ -64,6 +65,17 @@ fn check_ranges(backend: &dyn Backend, name: &Key, bytes: &[u8]) {
         let error = read_range(backend, name, range).expect_err("past the end");
         assert_eq!(error.situation, Situation::Invalid);
     }
+}
+
+fn writes_tell_no_more_than_they_send(backend: &dyn Backend) {
+    let name = key("pk/00/told");
+    let bytes: Vec<u8> = (0..3_000_000u32).map(|number| (number * 5) as u8).collect();
+    let mut told = Vec::new();
+    let parts = [bytes[..1_000_000].to_vec().into(), bytes[1_000_000..].to_vec().into()];
+    backend.put_telling(&name, &parts, &mut |sent| told.push(sent)).expect("writes");
+    assert!(told.is_sorted() && told.last().is_none_or(|last| *last <= 3_000_000), "{told:?}");
+    assert!(read(backend, &name, 3_000_000).expect("reads") == bytes);
+    backend.delete(&name).expect("removes");
 }
 
 fn an_empty_place_is_empty(backend: &dyn Backend) {

@@ -6,7 +6,9 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use crate::remote::backend::{Backend, BackendError, ByteSink, Created, Key, ListSink, RoundTrip, Stat};
+use crate::remote::backend::{
+    Backend, BackendError, ByteSink, Created, Key, ListSink, RoundTrip, SentSink, Stat,
+};
 
 /// How many keys one LIST request brings at S3, GCS and Azure (5,000 there).
 pub const LIST_PAGE: u64 = 1_000;
@@ -110,6 +112,12 @@ impl<B: Backend> Backend for CountingBackend<B> {
         add(&self.counters.put, 1);
         add(&self.counters.bytes_out, parts.iter().map(|part| part.len() as u64).sum());
         self.inner.put(key, parts)
+    }
+
+    fn put_telling(&self, key: &Key, parts: &[Bytes], sent: &mut SentSink<'_>) -> Result<(), BackendError> {
+        add(&self.counters.put, 1);
+        add(&self.counters.bytes_out, parts.iter().map(|part| part.len() as u64).sum());
+        self.inner.put_telling(key, parts, sent)
     }
 
     fn create(&self, key: &Key, bytes: &[u8]) -> Result<Created, BackendError> {

@@ -20,13 +20,13 @@ use object_store::{
 use tokio::runtime::{Builder, Runtime};
 
 use crate::remote::backend::{
-    Action, Backend, BackendError, ByteSink, Created, Key, ListSink, Listed, RoundTrip, Situation, Stat,
-    check_prefix,
+    Action, Backend, BackendError, ByteSink, Created, Key, ListSink, Listed, RoundTrip, SentSink, Situation,
+    Stat, check_prefix,
 };
 use crate::remote::names::format_key;
 use crate::remote::registry::{RemoteSpec, SpecError};
 use crate::report::interrupted;
-use line::{Bundle, Line, LineOptions};
+use line::{Bundle, Gone, Line, LineOptions};
 
 mod access;
 mod azure;
@@ -69,6 +69,11 @@ pub struct BucketBackend {
 
 /// Runs `work` on this thread until it is done or the user asks to stop.
 fn wait<T>(work: impl Future<Output = T>) -> Result<T, Situation> {
+    wait_telling(work, &mut || ())
+}
+
+/// The same; calls `tick` meanwhile, some times a second.
+fn wait_telling<T>(work: impl Future<Output = T>, tick: &mut dyn FnMut()) -> Result<T, Situation> {
     static RUNTIME: OnceLock<Option<Runtime>> = OnceLock::new();
     let start = || Builder::new_multi_thread().worker_threads(2).enable_io().enable_time().build().ok();
     let runtime = RUNTIME.get_or_init(start).as_ref().ok_or(Situation::Failed)?;
@@ -78,7 +83,7 @@ fn wait<T>(work: impl Future<Output = T>) -> Result<T, Situation> {
             match tokio::time::timeout(TICK, work.as_mut()).await {
                 Ok(done) => return Ok(done),
                 Err(_) if interrupted() => return Err(Situation::Interrupted),
-                Err(_) => {}
+                Err(_) => tick(),
             }
         }
     })
@@ -106,7 +111,20 @@ impl BucketBackend {
 
     /// Makes `work` with credentials that are good; once more with new ones if the store says
     /// that they have expired.
-    fn call<T, F>(&self, action: Action, key: &str, mut work: impl FnMut() -> F) -> Result<T, BackendError>
+    fn call<T, F>(&self, action: Action, key: &str, work: impl FnMut() -> F) -> Result<T, BackendError>
+    where
+        F: Future<Output = object_store::Result<T>>,
+    {
+        self.call_telling((action, key), work, &mut || ())
+    }
+
+    /// The same; calls `tick` while it waits.
+    fn call_telling<T, F>(
+        &self,
+        (action, key): (Action, &str),
+        mut work: impl FnMut() -> F,
+        tick: &mut dyn FnMut(),
+    ) -> Result<T, BackendError>
     where
         F: Future<Output = object_store::Result<T>>,
     {
@@ -118,7 +136,7 @@ impl BucketBackend {
         let mut renewed = false;
         let mut turn = self.access.prepare().map_err(&without)?;
         loop {
-            let failed = match wait(work()) {
+            let failed = match wait_telling(work(), tick) {
                 Ok(Ok(done)) => return Ok(done),
                 Ok(Err(failed)) => failed,
                 Err(situation) => return Err(self.error(situation, action, key)),
@@ -273,6 +291,18 @@ impl Backend for BucketBackend {
 
     fn put(&self, key: &Key, parts: &[Bytes]) -> Result<(), BackendError> {
         self.put_as(key, &payload(parts), &PutMode::Overwrite)
+    }
+
+    fn put_telling(&self, key: &Key, parts: &[Bytes], sent: &mut SentSink<'_>) -> Result<(), BackendError> {
+        let location = self.location(key.as_str());
+        let (payload, gone) = (payload(parts), Gone::default());
+        let put = || {
+            gone.restart();
+            let mut options = PutOptions::default();
+            options.extensions.insert(gone.clone());
+            self.store.put_opts(&location, payload.clone(), options)
+        };
+        self.call_telling((Action::Write, key.as_str()), put, &mut || sent(gone.bytes())).map(drop)
     }
 
     fn create(&self, key: &Key, bytes: &[u8]) -> Result<Created, BackendError> {

@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 
 use crate::remote::backend::{
-    Backend, BackendError, ByteSink, Created, Key, ListSink, RoundTrip, Situation, Stat, list_sorted,
+    Backend, BackendError, ByteSink, Created, Key, ListSink, RoundTrip, SentSink, Situation, Stat,
+    list_sorted,
 };
 use crate::report::interrupted;
 
@@ -90,6 +91,10 @@ impl<B: Backend> Backend for Retrying<B> {
 
     fn put(&self, key: &Key, parts: &[Bytes]) -> Result<(), BackendError> {
         self.repeat(|| self.inner.put(key, parts))
+    }
+
+    fn put_telling(&self, key: &Key, parts: &[Bytes], sent: &mut SentSink<'_>) -> Result<(), BackendError> {
+        self.repeat(|| self.inner.put_telling(key, parts, sent))
     }
 
     fn create(&self, key: &Key, bytes: &[u8]) -> Result<Created, BackendError> {

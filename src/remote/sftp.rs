@@ -15,8 +15,8 @@ use bytes::Bytes;
 
 use crate::fs;
 use crate::remote::backend::{
-    Action, Backend, BackendError, ByteSink, Created, Key, ListSink, Listed, RoundTrip, Situation, Stat,
-    check_prefix,
+    Action, Backend, BackendError, ByteSink, Created, Key, ListSink, Listed, RoundTrip, SentSink, Situation,
+    Stat, check_prefix,
 };
 use files::Files;
 use session::{Session, SftpError};
@@ -126,7 +126,12 @@ impl SftpBackend {
     }
 
     /// Writes `parts` to a new durable file beside the keys; returns its path.
-    fn stage(&self, files: &mut Files<'_>, parts: &[impl AsRef<[u8]>]) -> Result<String, SftpError> {
+    fn stage(
+        &self,
+        files: &mut Files<'_>,
+        parts: &[impl AsRef<[u8]>],
+        sent: &mut SentSink<'_>,
+    ) -> Result<String, SftpError> {
         let stage = self.path(STAGE);
         let path = format!("{stage}/{:032x}", u128::from_le_bytes(fs::random_bytes()));
         let handle = match files.create(&path) {
@@ -136,7 +141,7 @@ impl SftpBackend {
             }
             other => other?,
         };
-        let written = files.write(&handle, parts).and_then(|()| files.sync(&handle));
+        let written = files.write(&handle, parts, sent).and_then(|()| files.sync(&handle));
         let written = files.close(&handle).and(written);
         match written {
             Ok(()) => Ok(path),
@@ -207,16 +212,20 @@ impl Backend for SftpBackend {
     }
 
     fn put(&self, key: &Key, parts: &[Bytes]) -> Result<(), BackendError> {
+        self.put_telling(key, parts, &mut |_| ())
+    }
+
+    fn put_telling(&self, key: &Key, parts: &[Bytes], sent: &mut SentSink<'_>) -> Result<(), BackendError> {
         let size: u64 = parts.iter().map(|part| part.len() as u64).sum();
         self.with(About(Action::Write, key.as_str()), |files| {
-            let staged = self.stage(files, parts)?;
+            let staged = self.stage(files, parts, sent)?;
             self.publish(files, &staged, key, |there| there.size != size).map(drop)
         })
     }
 
     fn create(&self, key: &Key, bytes: &[u8]) -> Result<Created, BackendError> {
         self.with(About(Action::Write, key.as_str()), |files| {
-            let staged = self.stage(files, &[bytes])?;
+            let staged = self.stage(files, &[bytes], &mut |_| ())?;
             self.publish(files, &staged, key, |_| false)
         })
     }
@@ -274,7 +283,7 @@ impl Backend for SftpBackend {
     /// The server's file system's clock (R22): the time that it gives to a new file.
     fn now(&self) -> Result<SystemTime, BackendError> {
         self.with(About(Action::Read, ""), |files| {
-            let path = self.stage(files, &[b""])?;
+            let path = self.stage(files, &[b""], &mut |_| ())?;
             let found = files.stat(&path)?;
             files.remove(&path)?;
             found.map(time_of).ok_or(SftpError::Nonsense)

@@ -88,6 +88,20 @@ impl Default for LineOptions {
     }
 }
 
+/// Goes with a request to count how much of its body has gone.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Gone(Arc<AtomicU64>);
+
+impl Gone {
+    pub(super) fn restart(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// The HTTP client of one remote. Clones share connections and clock.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
@@ -145,7 +159,9 @@ impl Line {
         let progress = Arc::new(Progress::new());
         let mut request = reqwest::Request::new(parts.method, url);
         *request.headers_mut() = parts.headers;
-        *request.body_mut() = Some(reqwest::Body::wrap(Sending { body, progress: Arc::clone(&progress) }));
+        let gone = parts.extensions.get::<Gone>().cloned().unwrap_or_default();
+        let sending = Sending { body, progress: Arc::clone(&progress), gone };
+        *request.body_mut() = Some(reqwest::Body::wrap(sending));
         let answer = unless_stalled(&progress, self.stall, self.client.execute(request)).await?;
         let response: http::Response<reqwest::Body> = answer.map_err(Broken::of_reqwest)?.into();
         self.learn_time(response.headers());
@@ -250,6 +266,7 @@ async fn unless_stalled<T>(
 struct Sending {
     body: HttpRequestBody,
     progress: Arc<Progress>,
+    gone: Gone,
 }
 
 impl Body for Sending {
@@ -261,7 +278,10 @@ impl Body for Sending {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
         self.progress.tick();
-        Pin::new(&mut self.body).poll_frame(context)
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let taken = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+        self.gone.0.fetch_add(taken.map_or(0, |piece| piece.len() as u64), Ordering::Relaxed);
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -5,7 +5,7 @@ use std::ops::{ControlFlow, Range};
 
 use super::session::{Session, SftpError};
 use super::wire::{Answer, Ask, Attributes, NEW, READ, Status};
-use crate::remote::backend::ByteSink;
+use crate::remote::backend::{ByteSink, SentSink};
 
 /// Bytes of one read or write: every server takes packets of 34,000 bytes.
 const PIECE: usize = 32 << 10;
@@ -109,13 +109,19 @@ impl Files<'_> {
     }
 
     /// Writes the concatenation of `parts` from the start of an open file.
-    pub(super) fn write(&mut self, handle: &[u8], parts: &[impl AsRef<[u8]>]) -> Result<(), SftpError> {
+    pub(super) fn write(
+        &mut self,
+        handle: &[u8],
+        parts: &[impl AsRef<[u8]>],
+        sent: &mut SentSink<'_>,
+    ) -> Result<(), SftpError> {
         let mut ahead = VecDeque::new();
         let mut at = 0;
         let mut first_error = None;
         for piece in parts.iter().flat_map(|part| part.as_ref().chunks(PIECE)) {
             ahead.push_back(self.0.send(Ask::Write, |packet| packet.text(handle).long(at).text(piece))?);
             at += piece.len() as u64;
+            sent(at);
             if ahead.len() == WINDOW {
                 self.take_done(&mut ahead, WINDOW / 2, &mut first_error)?;
             }

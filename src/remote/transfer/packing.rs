@@ -17,14 +17,14 @@ use crate::model::digest::PackId;
 use crate::model::object::{RecordKey, RecordKind};
 use crate::pack::writer::{Sampler, SealedPack};
 use crate::par::Budget;
-use crate::remote::backend::{Backend, RoundTrip};
+use crate::remote::backend::{Backend, BackendError, RoundTrip};
 use crate::remote::error::{Cause, Error};
 use crate::remote::names::pack_key;
 use crate::remote::transfer::RecordSource;
 use crate::remote::transfer::parcel::{Buffers, Building, PARCEL, PARCEL_RECORDS, Parcel, Ready, framed_len};
 use crate::remote::transfer::worker::Worker;
 use crate::remote::wants::{Want, WantList};
-use crate::report::{Meter, interrupted};
+use crate::report::{Meter, Portion, interrupted};
 
 /// Memory for packs being built and sent. A folder needs no more than one pack in each state;
 /// a server gets three, so that the line is never idle.
@@ -96,7 +96,7 @@ pub(super) struct Packing<'a> {
     pub(super) wants: &'a WantList,
     /// The pack that holds a record already, if one does that can be relied on.
     pub(super) known: &'a (dyn Fn(RecordKey) -> Option<PackId> + Sync),
-    /// Counts the bytes of records that were sent, or found to be there.
+    /// Counts the bytes of files that were sent, or found to be there.
     pub(super) meter: &'a dyn Meter,
     /// How many threads read and check.
     pub(super) threads: usize,
@@ -289,7 +289,7 @@ impl<'a> Shared<'a> {
             if self.stopped() {
                 continue;
             }
-            if let Err(error) = self.on.backend.put(&pack_key(pack.sealed.id), &pack.parts) {
+            if let Err(error) = self.put(&pack) {
                 self.fail(error.into());
                 continue;
             }
@@ -298,6 +298,30 @@ impl<'a> Shared<'a> {
             lock(&self.state).note(sealed, &files);
         }
     }
+}
+
+impl Shared<'_> {
+    /// Sends one pack. The share of it that has gone stands for that share of its records.
+    fn put(&self, pack: &Ready<'_>) -> Result<(), BackendError> {
+        let (amount, len) = (counted(&pack.sealed), pack.sealed.len.max(1));
+        let portion = Portion::of(self.on.meter);
+        let mut farthest = 0;
+        let mut sent = |bytes: u64| {
+            let now = (u128::from(amount) * u128::from(bytes.min(len)) / u128::from(len)) as u64;
+            portion.inc(now.saturating_sub(farthest));
+            farthest = farthest.max(now);
+        };
+        self.on.backend.put_telling(&pack_key(pack.sealed.id), &pack.parts, &mut sent)?;
+        portion.end(amount);
+        Ok(())
+    }
+}
+
+/// The bytes of files in a pack: of pages and recipes nobody knows beforehand how many there will be.
+fn counted(pack: &SealedPack) -> u64 {
+    let is_counted = |kind| matches!(kind, RecordKind::File | RecordKind::Chunk);
+    let entries = pack.entries.iter().filter(|entry| is_counted(entry.key.kind));
+    entries.map(|entry| u64::from(entry.raw_len)).sum()
 }
 
 impl State {

@@ -79,7 +79,6 @@ impl<'s, 'a, 'b> Worker<'s, 'a, 'b> {
     }
 
     fn add(&mut self, key: RecordKey, raw: &[u8], extension: &str) {
-        self.shared.on.meter.inc(raw.len() as u64);
         let worth_it = lock(&self.shared.sampler).is_worth_it(extension, raw);
         let frame = worth_it.then(|| compress_if_it_pays(raw)).flatten();
         let (codec, stored) = frame.as_deref().map_or((Codec::Raw, raw), |frame| (Codec::Zstd, frame));

@@ -30,6 +30,7 @@ mod budgets;
 mod damage;
 mod faults;
 mod presence;
+mod progress;
 mod resume;
 mod schedule;
 mod slice;
