@@ -13,8 +13,10 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 mod error;
+mod trials;
 
 pub use error::{Action, BackendError, ELSEWHERE, Situation};
+pub use trials::Trials;
 
 /// The longest key in bytes.
 pub const MAX_KEY: usize = 200;
@@ -202,6 +204,11 @@ pub trait Backend: Send + Sync {
     fn credentials(&self) -> Option<String> {
         None
     }
+
+    /// What else can be tried out there; `None` where no requests travel, as in a folder.
+    fn trials(&self) -> Option<&dyn Trials> {
+        None
+    }
 }
 
 /// Passes every call on: a shared or borrowed backend is a backend.
@@ -245,6 +252,9 @@ macro_rules! pass_on {
             }
             fn credentials(&self) -> Option<String> {
                 (**self).credentials()
+            }
+            fn trials(&self) -> Option<&dyn Trials> {
+                (**self).trials()
             }
         }
     )*};

@@ -21,12 +21,12 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::remote::backend::{
     Action, Backend, BackendError, ByteSink, Created, Key, ListSink, Listed, RoundTrip, SentSink, Situation,
-    Stat, check_prefix,
+    Stat, Trials, check_prefix,
 };
 use crate::remote::names::format_key;
 use crate::remote::registry::{RemoteSpec, SpecError};
 use crate::report::interrupted;
-use line::{Bundle, Gone, Line, LineOptions};
+use line::{Bundle, ChangedOnTheWay, Gone, Line, LineOptions};
 
 mod access;
 mod azure;
@@ -193,6 +193,41 @@ impl BucketBackend {
         let Stat { size, modified } = Self::stat_of(meta);
         Some(Listed { key, size, modified })
     }
+
+    /// Lists in pages of at most `size` keys, or as many as the store gives; tells how many came.
+    fn pages(
+        &self,
+        prefix: &str,
+        size: Option<usize>,
+        each: &mut ListSink<'_>,
+    ) -> Result<usize, BackendError> {
+        let invalid = || self.error(Situation::Invalid, Action::List, prefix);
+        check_prefix(prefix).map_err(|error| invalid().because(error))?;
+        let below = format!("{}{prefix}", self.prefix);
+        let below = Some(below.as_str()).filter(|below| !below.is_empty());
+        let mut token: Option<String> = None;
+        for count in 1.. {
+            let page = self.call(Action::List, prefix, || {
+                let options =
+                    PaginatedListOptions { max_keys: size, page_token: token.clone(), ..Default::default() };
+                self.store.list_paginated(below, options)
+            })?;
+            for meta in &page.result.objects {
+                if let Some(listed) = self.listed(meta)
+                    && let ControlFlow::Break(()) = each(listed)
+                {
+                    return Ok(count);
+                }
+            }
+            match page.page_token {
+                None => return Ok(count),
+                // O2: a listing that goes in a circle.
+                Some(next) if token.as_ref() == Some(&next) => return Err(invalid()),
+                next => token = next,
+            }
+        }
+        Err(invalid())
+    }
 }
 
 /// The bucket of `scheme://bucket/prefix`, and the prefix with a `/` at its end.
@@ -329,30 +364,7 @@ impl Backend for BucketBackend {
     }
 
     fn list(&self, prefix: &str, each: &mut ListSink<'_>) -> Result<(), BackendError> {
-        let invalid = || self.error(Situation::Invalid, Action::List, prefix);
-        check_prefix(prefix).map_err(|error| invalid().because(error))?;
-        let below = format!("{}{prefix}", self.prefix);
-        let below = Some(below.as_str()).filter(|below| !below.is_empty());
-        let mut token: Option<String> = None;
-        loop {
-            let page = self.call(Action::List, prefix, || {
-                let options = PaginatedListOptions { page_token: token.clone(), ..Default::default() };
-                self.store.list_paginated(below, options)
-            })?;
-            for meta in &page.result.objects {
-                if let Some(listed) = self.listed(meta)
-                    && let ControlFlow::Break(()) = each(listed)
-                {
-                    return Ok(());
-                }
-            }
-            match page.page_token {
-                None => return Ok(()),
-                // O2: a listing that goes in a circle.
-                Some(next) if token.as_ref() == Some(&next) => return Err(invalid()),
-                next => token = next,
-            }
-        }
+        self.pages(prefix, None, each).map(drop)
     }
 
     fn delete(&self, key: &Key) -> Result<(), BackendError> {
@@ -384,6 +396,37 @@ impl Backend for BucketBackend {
 
     fn credentials(&self) -> Option<String> {
         Some(self.access.source())
+    }
+
+    fn trials(&self) -> Option<&dyn Trials> {
+        Some(self)
+    }
+}
+
+impl Trials for BucketBackend {
+    fn list_in_pages(
+        &self,
+        prefix: &str,
+        size: usize,
+        each: &mut ListSink<'_>,
+    ) -> Result<usize, BackendError> {
+        self.pages(prefix, Some(size), each)
+    }
+
+    fn put_changed(&self, key: &Key, bytes: &[u8]) -> Result<bool, BackendError> {
+        let location = self.location(key.as_str());
+        let payload = payload(&[Bytes::copy_from_slice(bytes)]);
+        let put = self.call(Action::Write, key.as_str(), || {
+            let mut options = PutOptions::default();
+            options.extensions.insert(ChangedOnTheWay);
+            self.store.put_opts(&location, payload.clone(), options)
+        });
+        match put {
+            Ok(_) => Ok(true),
+            // Amazon's word is 400; a store that signs what it got finds another signature.
+            Err(error) if matches!(error.situation, Situation::Refused | Situation::Denied) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -1,19 +1,24 @@
 //! `remote test`: proves on a place what mlv relies on, and measures it.
 //!
-//! Writes one object under a name of its own, `probe-…`, which nothing else looks at, and
-//! removes it again where that is allowed.
+//! Writes one object under a name of its own, `probe-…`, which nothing else looks at, and at a
+//! bucket a few bytes beside it; removes them again where that is allowed. About 20 requests.
 
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::error::Advice;
 use crate::fs;
 use crate::remote::backend::{
-    self, Action, Backend, BackendError, Created, Key, Situation, list_sorted, read, read_range,
+    self, Action, Backend, BackendError, Created, Key, Situation, Trials, list_sorted, read, read_range,
 };
-use crate::remote::names::{ROOTS, format_key};
+use crate::remote::names::{PACKS, ROOTS, format_key};
 use crate::remote::records::{MAX_FORMAT, RemoteFormat};
+
+mod trials;
 
 /// What is written and read, in bytes: enough to tell a rate.
 const SIZE: usize = 1 << 20;
+/// What is written beside it: to be changed on the way, and to be the second line of a listing.
+const SECOND: &[u8] = b"written by `mlv remote test`; may be deleted";
 /// Clocks that differ by more are told; Amazon refuses requests at 15 minutes.
 const SKEW: Duration = Duration::from_secs(300);
 
@@ -25,6 +30,8 @@ pub enum Outcome {
     Ok,
     /// It does not, and mlv can do without.
     No,
+    /// What is there does not show it.
+    Unknown,
     /// It does not, and the place cannot serve for what it was asked.
     Failed,
 }
@@ -90,55 +97,80 @@ impl Probe {
 /// Looks at the place behind `backend`.
 pub fn probe(backend: &dyn Backend) -> Probe {
     let mut probe = Probe::default();
-    let exists = remote(backend, &mut probe);
+    let found = remote(backend);
     probe.credentials = backend.credentials();
-    let Some(exists) = exists else { return probe };
+    let found = match found {
+        Ok(found) => found,
+        Err(error) => {
+            probe.fail("read", error);
+            return probe;
+        }
+    };
     let bytes: Vec<u8> =
         (0..SIZE as u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let key = format!("probe-{:016x}", u64::from_le_bytes(fs::random_bytes()));
     let key = Key::parse(&key).expect("hex digits after a plain name");
-    let wrote = write(backend, &key, &bytes, &mut probe);
+    let start = Instant::now();
+    let put = backend::write(backend, &key, &bytes);
+    probe.write_rate = put.is_ok().then(|| rate(start)).flatten();
+    match &found {
+        Some(format) => something(backend, format, &mut probe),
+        None => nothing_yet(backend, &put, &mut probe),
+    }
+    let wrote = write(put, &mut probe);
     // A folder that nothing was written to yet is not there.
-    if exists || wrote {
+    if found.is_some() || wrote {
         measure(backend, &mut probe);
         clock(backend, &mut probe);
         list(backend, &mut probe);
     }
-    match wrote {
-        true => written(backend, &key, &bytes, &mut probe),
-        false if !exists => {
-            probe.advise("nothing is here yet, and nothing can be written: ask for the right to write");
-        }
-        false => probe.advise("`pull` and `fetch` work with what is here; `push` does not"),
+    match found {
+        _ if wrote => written(backend, &key, &bytes, &mut probe),
+        Some(format) => only_read(backend, &format, &mut probe),
+        None => {}
     }
     probe
 }
 
-/// Whether there is a remote already; `None` where the place cannot be reached at all.
-fn remote(backend: &dyn Backend, probe: &mut Probe) -> Option<bool> {
+/// The bytes of the remote's format; `None` where there is none.
+fn remote(backend: &dyn Backend) -> Result<Option<Vec<u8>>, BackendError> {
     match read(backend, &format_key(), MAX_FORMAT) {
-        Ok(bytes) => match RemoteFormat::decode(&bytes) {
-            Ok(_) => probe.note("read", Outcome::Ok, "there is a remote"),
-            Err(error) => {
-                let at = BackendError::new(
-                    Situation::Invalid,
-                    Action::Read,
-                    format_key().as_str(),
-                    backend.describe(),
-                );
-                probe.fail("read", at.because(error));
-            }
-        },
-        Err(error) if error.is_not_found() => {
-            probe.note("read", Outcome::Ok, "nothing yet: the first push makes it");
-            return Some(false);
-        }
+        Err(error) if error.is_not_found() => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+fn something(backend: &dyn Backend, format: &[u8], probe: &mut Probe) {
+    match RemoteFormat::decode(format) {
+        Ok(_) => probe.note("read", Outcome::Ok, "there is a remote"),
         Err(error) => {
-            probe.fail("read", error);
-            return None;
+            let remedy = error.hints().first().map(|hint| hint.text.as_str().into());
+            let told = BackendError { remedy, ..about_format(backend, Situation::Invalid) };
+            probe.fail("read", told.because(error));
         }
     }
-    Some(true)
+}
+
+fn about_format(backend: &dyn Backend, situation: Situation) -> BackendError {
+    BackendError::new(situation, Action::Read, format_key().as_str(), backend.describe())
+}
+
+/// There is no remote; `put` is how a write went, and no push makes one where nothing can ever be written.
+fn nothing_yet(backend: &dyn Backend, put: &Result<(), BackendError>, probe: &mut Probe) {
+    match put.as_ref().map_err(|error| error.situation) {
+        Err(Situation::ReadOnly) => {
+            let mut error = about_format(backend, Situation::NotFound);
+            let remedy = "correct the URL: `mlv remote list`; a copy of a remote has that file";
+            error.remedy = Some(remedy.into());
+            probe.fail("read", error);
+        }
+        put => {
+            probe.note("read", Outcome::Ok, "nothing yet: the first push makes it");
+            if put == Err(Situation::Denied) {
+                probe.advise("nothing is here yet, and nothing can be written: ask for the right to write");
+            }
+        }
+    }
 }
 
 fn list(backend: &dyn Backend, probe: &mut Probe) {
@@ -187,11 +219,10 @@ fn rate(start: Instant) -> Option<u64> {
     u64::try_from(SIZE as u128 * 1_000_000 / took).ok()
 }
 
-fn write(backend: &dyn Backend, key: &Key, bytes: &[u8], probe: &mut Probe) -> bool {
-    let start = Instant::now();
-    match backend::write(backend, key, bytes) {
+/// Notes how a write went; tells whether it succeeded.
+fn write(put: Result<(), BackendError>, probe: &mut Probe) -> bool {
+    match put {
         Ok(()) => {
-            probe.write_rate = rate(start);
             probe.note("write", Outcome::Ok, "an object was written");
             true
         }
@@ -206,6 +237,26 @@ fn write(backend: &dyn Backend, key: &Key, bytes: &[u8], probe: &mut Probe) -> b
     }
 }
 
+/// What can be tried out by who may not write, with what is there.
+fn only_read(backend: &dyn Backend, format: &[u8], probe: &mut Probe) {
+    range(backend, &format_key(), format, probe);
+    if let Some(trials) = backend.trials() {
+        trials::check_pages(backend, trials, PACKS, probe);
+    }
+    probe.advise("`pull` and `fetch` work with what is here; `push` does not");
+}
+
+/// Whether a part of `key`, of which all are `bytes`, can be read alone.
+fn range(backend: &dyn Backend, key: &Key, bytes: &[u8], probe: &mut Probe) {
+    let part = bytes.len().min(20_000) / 4..bytes.len().min(100_000);
+    let found = read_range(backend, key, part.start as u64..part.end as u64);
+    let found = found.and_then(|found| match found == bytes[part] {
+        true => Ok("a part is read alone".to_owned()),
+        false => Err(BackendError::new(Situation::Invalid, Action::Read, key.as_str(), backend.describe())),
+    });
+    probe.needs("range", found);
+}
+
 fn written(backend: &dyn Backend, key: &Key, bytes: &[u8], probe: &mut Probe) {
     let wrong = |action| BackendError::new(Situation::Invalid, action, key.as_str(), backend.describe());
     let start = Instant::now();
@@ -216,13 +267,7 @@ fn written(backend: &dyn Backend, key: &Key, bytes: &[u8], probe: &mut Probe) {
     if probe.needs("read_after_write", back) {
         probe.read_rate = rate(start);
     }
-    let middle = 1_000..70_000u64;
-    let range =
-        read_range(backend, key, middle.clone()).and_then(|found| match found == bytes[1_000..70_000] {
-            true => Ok("a part is read alone".to_owned()),
-            false => Err(wrong(Action::Read)),
-        });
-    probe.needs("range", range);
+    range(backend, key, bytes, probe);
     let listed = list_sorted(backend, "probe-").and_then(|lines| {
         match lines.iter().any(|line| line.key == *key && line.size == SIZE as u64) {
             true => Ok("what was written is listed at once".to_owned()),
@@ -233,7 +278,22 @@ fn written(backend: &dyn Backend, key: &Key, bytes: &[u8], probe: &mut Probe) {
         probe.advise("pushes may have to look again for what they wrote; two pushes may miss each other");
     }
     repeat(backend, key, bytes, probe);
-    delete(backend, key, probe);
+    let mut keys = vec![key.clone()];
+    if let Some(trials) = backend.trials() {
+        keys.push(beside(backend, trials, key, probe));
+    }
+    delete(backend, &keys, probe);
+}
+
+/// Tries checksums and pages out with a second object, which is returned.
+fn beside(backend: &dyn Backend, trials: &dyn Trials, key: &Key, probe: &mut Probe) -> Key {
+    let second = Key::parse(&format!("{key}-2")).expect("a plain name");
+    trials::check_checksums(trials, &second, SECOND, probe);
+    match backend::write(backend, &second, SECOND) {
+        Ok(()) => trials::check_pages(backend, trials, key.as_str(), probe),
+        Err(error) => probe.fail("list_pages", error),
+    }
+    second
 }
 
 fn repeat(backend: &dyn Backend, key: &Key, bytes: &[u8], probe: &mut Probe) {
@@ -254,61 +314,29 @@ fn repeat(backend: &dyn Backend, key: &Key, bytes: &[u8], probe: &mut Probe) {
     }
 }
 
-fn delete(backend: &dyn Backend, key: &Key, probe: &mut Probe) {
-    match backend.delete(key).and_then(|()| backend.head(key)) {
+fn delete(backend: &dyn Backend, keys: &[Key], probe: &mut Probe) {
+    let left = || {
+        let names: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+        let verb = if names.len() == 1 { "is" } else { "are" };
+        format!("{} {verb} left", names.join(" and "))
+    };
+    let removed = keys.iter().try_for_each(|key| backend.delete(key));
+    match removed.and_then(|()| backend.head(&keys[0])) {
         Ok(None) => {
             probe.note("delete", Outcome::Ok, "objects can be removed");
             probe.advise("whoever only pushes needs no right to delete; only the collection of garbage does");
         }
         Ok(Some(_)) => {
             probe.note("delete", Outcome::No, "what was removed is still there");
-            probe.advise(format!("`{key}` is left: remove it by hand"));
+            probe.advise(format!("{}: to be removed by hand", left()));
         }
         Err(error) if matches!(error.situation, Situation::Denied | Situation::ReadOnly) => {
             probe.note("delete", Outcome::No, "not allowed, which a push does not need");
-            probe.advise(format!("`{key}` is left: let somebody remove it who may"));
+            probe.advise(format!("{}: to be removed by somebody who may", left()));
         }
         Err(error) => probe.fail("delete", error),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::remote::conformance::faulty::{Fault, FaultyBackend};
-    use crate::remote::folder::FolderBackend;
-
-    fn outcomes(probe: &Probe) -> Vec<(&'static str, Outcome)> {
-        probe.checks.iter().map(|finding| (finding.check, finding.result)).collect()
-    }
-
-    #[test]
-    fn a_good_place_passes_and_keeps_nothing() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let backend = FolderBackend::new(&folder.path().join("new"));
-        let probe = probe(&backend);
-        assert!(probe.checks.iter().all(|finding| finding.result == Outcome::Ok), "{probe:?}");
-        assert_eq!(probe.checks.len(), 10);
-        assert_eq!(list_sorted(&backend, "").expect("lists"), []);
-        assert!(probe.round_trip_us.is_some() && probe.read_rate.is_some() && probe.write_rate.is_some());
-    }
-
-    #[test]
-    fn each_call_that_fails_is_a_finding_or_an_unmeasured_answer() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let calls = {
-            let backend = FaultyBackend::new(FolderBackend::new(&folder.path().join("new")), 0, Fault::Error);
-            probe(&backend);
-            backend.calls()
-        };
-        assert!(calls > 10);
-        for at in 1..=calls {
-            let inner = FolderBackend::new(&folder.path().join(format!("at{at}")));
-            let found = probe(&FaultyBackend::dead_from(inner, at));
-            assert!(
-                outcomes(&found).iter().any(|(_, outcome)| *outcome == Outcome::Failed),
-                "{at}: {found:?}"
-            );
-        }
-    }
-}
+mod tests;

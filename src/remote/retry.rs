@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 
 use crate::remote::backend::{
-    Backend, BackendError, ByteSink, Created, Key, ListSink, RoundTrip, SentSink, Situation, Stat,
+    Backend, BackendError, ByteSink, Created, Key, ListSink, RoundTrip, SentSink, Situation, Stat, Trials,
     list_sorted,
 };
 use crate::report::interrupted;
@@ -129,6 +129,10 @@ impl<B: Backend> Backend for Retrying<B> {
 
     fn credentials(&self) -> Option<String> {
         self.inner.credentials()
+    }
+
+    fn trials(&self) -> Option<&dyn Trials> {
+        self.inner.trials()
     }
 }
 

@@ -88,6 +88,10 @@ impl Default for LineOptions {
     }
 }
 
+/// Marks a request of which one bit of the body is to arrive changed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ChangedOnTheWay;
+
 /// Goes with a request to count how much of its body has gone.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Gone(Arc<AtomicU64>);
@@ -159,8 +163,9 @@ impl Line {
         let progress = Arc::new(Progress::new());
         let mut request = reqwest::Request::new(parts.method, url);
         *request.headers_mut() = parts.headers;
+        let is_changed = parts.extensions.get::<ChangedOnTheWay>().is_some();
         let gone = parts.extensions.get::<Gone>().cloned().unwrap_or_default();
-        let sending = Sending { body, progress: Arc::clone(&progress), gone };
+        let sending = Sending { body, progress: Arc::clone(&progress), is_changed, gone };
         *request.body_mut() = Some(reqwest::Body::wrap(sending));
         let answer = unless_stalled(&progress, self.stall, self.client.execute(request)).await?;
         let response: http::Response<reqwest::Body> = answer.map_err(Broken::of_reqwest)?.into();
@@ -266,7 +271,17 @@ async fn unless_stalled<T>(
 struct Sending {
     body: HttpRequestBody,
     progress: Arc<Progress>,
+    is_changed: bool,
     gone: Gone,
+}
+
+/// `piece` with one bit changed.
+fn changed(piece: &Bytes) -> Bytes {
+    let mut bytes = piece.to_vec();
+    if let Some(first) = bytes.first_mut() {
+        *first ^= 1;
+    }
+    bytes.into()
 }
 
 impl Body for Sending {
@@ -281,6 +296,11 @@ impl Body for Sending {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
         let taken = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
         self.gone.0.fetch_add(taken.map_or(0, |piece| piece.len() as u64), Ordering::Relaxed);
+        if std::mem::take(&mut self.is_changed) {
+            return Poll::Ready(
+                frame.map(|frame| frame.map(|frame| frame.map_data(|piece| changed(&piece)))),
+            );
+        }
         Poll::Ready(frame)
     }
 

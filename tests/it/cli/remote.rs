@@ -159,7 +159,8 @@ fn remote_test_proves_what_a_folder_keeps() {
     assert!(env.snapshot_of("../storage").lines().all(|line| !line.contains("probe-")), "nothing is left");
     env.write("../storage/mlv-remote", "<html>Please log in</html>");
     let failed = env.mlv(&["remote", "test", "storage"]).code(7);
-    assert!(failed.stdout().contains("failed\tread\t"), "{failed}");
+    assert!(failed.stderr().contains("the answer is a web page"), "{failed}");
+    assert!(failed.stdout().contains("failed\tread\n"), "{failed}");
     assert_eq!(env.mlv(&["remote", "test", "nosuch", "--json"]).code(2).error_kind(), "no_remote");
 }
 

@@ -43,6 +43,12 @@ fn copy_on_a_web_server_is_pulled_and_never_pushed_to() {
     }
     let tested = clone.mlv(&["remote", "test"]).success();
     assert!(tested.stdout().contains("no\twrite\t"), "{tested}");
+    assert!(tested.stdout().contains("ok\trange\t"), "{tested}");
+    // Nothing is there, and no push can ever make it.
+    clone.mlv(&["remote", "add", "nowhere", &format!("{}/nowhere", server.url())]).success();
+    let failed = clone.mlv(&["remote", "test", "nowhere"]).code(5);
+    assert!(failed.stdout().contains("failed\tread"), "{failed}");
+    assert!(failed.stderr().contains("hint: correct the URL: `mlv remote list`"), "{failed}");
 }
 
 /// A proxy or a network that wants a login answers every request.
@@ -58,7 +64,7 @@ fn web_page_in_place_of_a_remote_is_no_damage() {
     env.write("a", "one");
     env.mlv(&["add", "a"]).success();
     env.commit("add data");
-    for args in [&["push"][..], &["fetch"], &["status", "-c"], &["gc", "--cloud"]] {
+    for args in [&["push"][..], &["fetch"], &["status", "-c"], &["gc", "--cloud"], &["remote", "test"]] {
         let failed = env.mlv(args).code(7);
         let text = failed.stderr();
         assert!(text.contains("the answer is a web page"), "{failed}");

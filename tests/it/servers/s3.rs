@@ -108,7 +108,9 @@ fn remote_test_tells_what_a_user_may_do() {
         checks.iter().map(line).collect::<Vec<String>>()
     };
     let all = ["read ok", "write ok", "clock ok", "list ok", "read_after_write ok", "range ok"];
-    let more = ["list_after_write ok", "write_again ok", "create_if_absent ok"];
+    // This server, like others in the lab, compares no checksum.
+    let beside = ["checksum no", "list_pages ok"];
+    let more = [&["list_after_write ok", "write_again ok", "create_if_absent ok"][..], &beside].concat();
     assert_eq!(results(0), [&all[..], &more, &["delete ok"]].concat());
     assert_eq!(results(1), [&all[..], &more, &["delete no"]].concat());
     assert_eq!(results(2), ["read ok", "write no"], "nothing is there yet");
@@ -116,7 +118,7 @@ fn remote_test_tells_what_a_user_may_do() {
     env.write("a", "one");
     env.mlv(&["add", "a"]).success();
     env.mlv(&["push"]).success();
-    assert_eq!(results(2), ["read ok", "write no", "clock ok", "list ok"]);
+    assert_eq!(results(2), ["read ok", "write no", "clock ok", "list ok", "range ok", "list_pages unknown"]);
     moto.log_in(&env, &Keys { id: moto.users[0].id.clone(), secret: "CANARY".to_owned() });
     let refused = env.mlv(&["remote", "test"]).code(7);
     assert!(!refused.to_string().contains("CANARY"), "{refused}");
@@ -187,8 +189,11 @@ fn store_without_conditional_writes_serves_and_is_told_apart() {
         }
     };
     log_in(&env);
-    let tested = env.mlv(&["remote", "test"]).success();
+    let tested = env.mlv(&["remote", "test"]);
     assert!(tested.stdout().contains("no\tcreate_if_absent\t"), "{tested}");
+    // It cannot go on with a listing (`des` is gone from Node 17): found out, though all here is one page.
+    let cuts_listings = tested.stdout().contains("failed\tlist_pages\n");
+    assert_eq!(tested.exit_code(), if cuts_listings { 7 } else { 0 }, "{tested}");
     env.write("a", "one");
     env.write("d/big", vec![7; 9_000_000]);
     env.mlv(&["add", "a", "d"]).success();
