@@ -1,5 +1,7 @@
 //! `checkout`: makes the work tree what pointers and locks name.
 
+mod by_hand;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fs::rescue::Kept;
@@ -48,6 +50,7 @@ impl CheckoutOptions {
 pub struct CheckoutPlan<'a> {
     planner: Planner<'a>,
     outputs: Vec<OutputPlan>,
+    by_hand: Vec<RepoPath>,
     failed: Vec<(RepoPath, OpError)>,
     /// Nobody makes the outputs meanwhile.
     _idle: Idle,
@@ -85,6 +88,9 @@ pub struct CheckoutReport {
     pub bytes: u64,
     /// What went to rescue.
     pub rescued: Vec<Kept>,
+    /// Outputs with `pull: manual` that stay as they are: nobody named them, and the cache lacks something.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub by_hand: Vec<String>,
     /// Whether nothing was written.
     pub dry_run: bool,
     /// What could not be done, and why.
@@ -105,7 +111,7 @@ pub fn plan<'a>(
     // not just added by somebody else, who writes the pointer before the claim.
     let planner = Planner::new(repo, reporter)?;
     let mut tracked = Tracked::load(repo)?;
-    let mut wanted = wanted_outputs(repo, &tracked, options)?;
+    let mut wanted = wanted_outputs(&planner, &tracked, options)?;
     if !options.filter.is_empty() {
         take_filtered(repo, &options.filter, &mut wanted)?;
     }
@@ -123,7 +129,7 @@ pub fn plan<'a>(
         wanted.extend(untracked_again(&planner, &tracked)?);
     }
     let manner = Manner { force: options.force, clean: options.clean, relink: options.relink };
-    let (mut outputs, mut idle) = (Vec::new(), Idle::default());
+    let (mut outputs, mut by_hand, mut idle) = (Vec::new(), Vec::new(), Idle::default());
     for wanted in wanted {
         let path = wanted.output.clone();
         let planned = planner.plan(wanted, manner).and_then(|mut plan| {
@@ -142,6 +148,7 @@ pub fn plan<'a>(
             Ok(plan)
         });
         match planned {
+            planned if by_hand::stays(&planner, (&tracked, options), (&path, &planned)) => by_hand.push(path),
             Ok(plan) => outputs.push(plan),
             Err(error) => failed.push((path, error)),
         }
@@ -159,7 +166,7 @@ pub fn plan<'a>(
     if !options.force {
         planner.check(&outputs, &tracked, options.command())?;
     }
-    Ok(CheckoutPlan { planner, outputs, failed, _idle: idle })
+    Ok(CheckoutPlan { planner, outputs, by_hand, failed, _idle: idle })
 }
 
 /// Takes out the plans of outputs whose stage has run since they were made; `content` is what was made.
@@ -188,12 +195,13 @@ fn kept_by_git(repo: &Repo, tracked: &Tracked, options: &CheckoutOptions) -> Vec
     paths.into_iter().filter(is_kept).map(failure).collect()
 }
 
-fn wanted_outputs(repo: &Repo, tracked: &Tracked, options: &CheckoutOptions) -> Result<Vec<Wanted>, OpError> {
-    let mut selected = targets::outputs(repo, tracked, &options.targets)?;
-    if options.targets.targets.is_empty() {
-        // What is pulled by hand only is not missed where it is not.
-        selected.retain(|one| !one.out.pull_manual || matches!(repo.dir().stat(&one.out.path), Ok(Some(_))));
-    }
+fn wanted_outputs(
+    planner: &Planner<'_>,
+    tracked: &Tracked,
+    options: &CheckoutOptions,
+) -> Result<Vec<Wanted>, OpError> {
+    let mut selected = targets::outputs(planner.repo(), tracked, &options.targets)?;
+    selected.retain(|one| !by_hand::is_unasked(one.out, options) || by_hand::was_here(planner, one.out));
     let wanted = |one: targets::Selected<'_>| Wanted {
         output: one.out.path.clone(),
         info: one.out.content,
@@ -297,7 +305,8 @@ fn untracked_again(planner: &Planner<'_>, tracked: &Tracked) -> Result<Vec<Wante
 
 /// Carries the plan out.
 pub fn apply(plan: CheckoutPlan<'_>, options: &CheckoutOptions) -> Result<CheckoutReport, OpError> {
-    let mut report = CheckoutReport { failed: plan.failed, ..CheckoutReport::default() };
+    let by_hand = plan.by_hand.iter().map(ToString::to_string).collect();
+    let mut report = CheckoutReport { by_hand, failed: plan.failed, ..CheckoutReport::default() };
     for placed in plan.planner.apply(plan.outputs, options.command())? {
         report.add(placed);
     }
@@ -351,7 +360,9 @@ impl CheckoutPlan<'_> {
     /// What would be done, without doing it.
     pub fn into_report(self) -> CheckoutReport {
         use crate::ops::checkout_plan::Action;
-        let mut report = CheckoutReport { failed: self.failed, dry_run: true, ..CheckoutReport::default() };
+        let by_hand = self.by_hand.iter().map(ToString::to_string).collect();
+        let failed = self.failed;
+        let mut report = CheckoutReport { by_hand, failed, dry_run: true, ..CheckoutReport::default() };
         for plan in self.outputs {
             let output = &plan.wanted.output;
             let mut one = CheckedOut {

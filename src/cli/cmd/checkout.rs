@@ -82,6 +82,18 @@ const LISTED: usize = 20;
 /// More outputs than this are not named in a remedy.
 const HINTED: usize = 5;
 
+/// What comes by name only, and how.
+fn by_hand(outputs: &[String], view: &Viewpoint, out: &mut Text) {
+    for path in outputs {
+        out.put(format!("`{}` is left as it is: it comes by name only (`pull: manual`)", view.path(path)))
+            .end();
+    }
+    if !outputs.is_empty() {
+        let words = if outputs.len() > HINTED { "PATH" } else { &*view.words(outputs) };
+        out.hint(format!("mlv pull {words}"));
+    }
+}
+
 impl Report for CheckoutReport {
     fn text(&self, out: &mut Text) {
         for output in self.report.outputs.iter().filter(|_| !self.counts_only) {
@@ -111,9 +123,11 @@ impl Report for CheckoutReport {
             out.put(format!("{files} not recorded, left as it is: first `{}`", view.path(first))).end();
         }
         rescued(&report.rescued, view, out);
+        by_hand(&report.by_hand, view, out);
         let deleted: usize = report.outputs.iter().map(|output| output.deleted.len()).sum();
         let relinked: usize = report.outputs.iter().map(|output| output.relinked.len()).sum();
         match (report.dry_run, report.files + deleted as u64) {
+            (_, 0) if !report.by_hand.is_empty() => out,
             (_, 0) if report.failed.is_empty() => out.put("Everything up to date.").end(),
             (true, _) => {
                 let written = count(report.files - relinked as u64, "file");

@@ -81,7 +81,7 @@ fn run(cx: &Context, args: DataStatusArgs) -> Result<DataStatusReport, CliError>
 
 impl Report for DataStatusReport {
     fn text(&self, out: &mut Text) {
-        render::status::data(&self.report.data, &self.view, out);
+        render::status::data(&self.report, &self.view, out);
     }
 
     fn summary(&self, _took: Duration, out: &mut Text) {

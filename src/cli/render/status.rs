@@ -6,7 +6,7 @@ use crate::cli::render::{Viewpoint, count, thousands};
 use crate::cli::ui::Text;
 use crate::ops::compare::ChangeCounts;
 use crate::ops::remote_status::{Unequal, Whereabouts};
-use crate::ops::status::{DataStatus, Differences, Makers, Partial, StatusReport};
+use crate::ops::status::{Differences, Makers, Partial, StatusReport};
 
 /// All parts that have something to say.
 pub(crate) fn status(report: &StatusReport, view: &Viewpoint, out: &mut Text) {
@@ -17,11 +17,15 @@ pub(crate) fn status(report: &StatusReport, view: &Viewpoint, out: &mut Text) {
             out.put(changes.iter().map(|change| reason(change, view)).collect::<Vec<_>>().join("; ")).end();
         }
     }
-    data(&report.data, view, out);
+    data(report, view, out);
     if !report.cache.is_empty() {
         out.strong("Not here").put(" (mlv pull):").end();
         for partial in &report.cache {
-            not_here(partial, view, out);
+            not_here(
+                partial,
+                &by_name(report, &partial.path, view),
+                out.put("  ").name(view.path(&partial.path)),
+            );
         }
     }
     if !report.unequal.is_empty() {
@@ -46,7 +50,8 @@ fn beside_remote(path: &str, unequal: &Unequal, view: &Viewpoint, out: &mut Text
 }
 
 /// The data part.
-pub(crate) fn data(data: &DataStatus, view: &Viewpoint, out: &mut Text) {
+pub(crate) fn data(report: &StatusReport, view: &Viewpoint, out: &mut Text) {
+    let data = &report.data;
     differences("Recorded, not committed", "git commit", &data.committed, view, out);
     let mut uncommitted = data.uncommitted.clone();
     let gone = std::mem::take(&mut uncommitted.gone);
@@ -63,7 +68,7 @@ pub(crate) fn data(data: &DataStatus, view: &Viewpoint, out: &mut Text) {
         if !paths.is_empty() {
             out.strong(title).put(format!(" ({remedy}):")).end();
             for path in paths {
-                out.put(format!("  {label}: ")).name(view.path(path)).end();
+                out.put(format!("  {label}: ")).name(view.path(path)).put(by_name(report, path, view)).end();
             }
         }
     };
@@ -123,17 +128,25 @@ pub(crate) fn counted(counts: &ChangeCounts) -> String {
     parts.map(|(count, word)| format!("{} {word}", thousands(*count))).collect::<Vec<_>>().join(", ")
 }
 
-fn not_here(partial: &Partial, view: &Viewpoint, out: &mut Text) {
-    let Partial { path, here, total, cached } = partial;
+/// How to bring what comes by name only; nothing for what comes with the rest.
+fn by_name(report: &StatusReport, path: &str, view: &Viewpoint) -> String {
+    if !report.by_hand.contains(path) {
+        return String::new();
+    }
+    format!(" (pull: manual, mlv pull {})", view.words(&[path.trim_end_matches('/').to_owned()]))
+}
+
+fn not_here(partial: &Partial, by_name: &str, out: &mut Text) {
+    let Partial { here, total, cached, .. } = partial;
     let (here, total) = (thousands(*here), thousands(*total));
-    out.put("  ").name(view.path(path));
     match (here.as_str(), cached) {
+        ("0", true) if !by_name.is_empty() => out.put(": not checked out, in the cache"),
         ("0", true) => out.put(": not checked out, in the cache (mlv checkout)"),
         ("0", false) => out.put(": not downloaded"),
         (_, true) => out.put(format!(": partial: {here} of {total} files here, the rest in the cache")),
         (_, false) => out.put(format!(": partial: {here} of {total} files here")),
     };
-    out.end();
+    out.put(by_name).end();
 }
 
 /// One item of DVC's form on one line.

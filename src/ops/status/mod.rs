@@ -93,7 +93,10 @@ pub struct StatusReport {
     /// What is not both in the cache and on the remote, in DVC's words; only where asked for.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub remote: BTreeMap<String, Whereabouts>,
-    /// How much of each of these.
+    /// Outputs that come by name only, and that are not as recorded before they were named.
+    #[serde(skip)]
+    pub by_hand: BTreeSet<String>,
+    /// How much of what is not both in the cache and on the remote.
     #[serde(skip)]
     pub unequal: BTreeMap<String, Unequal>,
     /// Files that cannot be used, and why.
@@ -260,6 +263,9 @@ impl Look<'_> {
         }
         data.in_git.extend(in_git);
         let (complete, is_saved) = self.is_cached(info, &state);
+        if out.pull_manual && !(complete && state.verdict != Verdict::NotHere) {
+            report.by_hand.insert(path.clone());
+        }
         let here = files_here(info, &state);
         if here > 0 && !is_saved && !state.verdict.is_difference() {
             data.not_in_cache.push(path.clone());

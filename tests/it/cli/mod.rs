@@ -44,6 +44,7 @@ mod partial_inputs;
 mod pipelines;
 mod places;
 mod plots;
+mod pull_manual;
 mod push_pull;
 mod relink;
 mod remedies;
