@@ -128,7 +128,8 @@ pub fn plan<'a>(
     if options.targets.targets.is_empty() && options.filter.is_empty() && failed.is_empty() {
         wanted.extend(untracked_again(&planner, &tracked)?);
     }
-    let manner = Manner { force: options.force, clean: options.clean, relink: options.relink };
+    let (force, clean, relink) = (options.force, options.clean, options.relink);
+    let manner = Manner { force, clean, relink, spare_gits: true };
     let (mut outputs, mut by_hand, mut idle) = (Vec::new(), Vec::new(), Idle::default());
     for wanted in wanted {
         let path = wanted.output.clone();
@@ -136,7 +137,7 @@ pub fn plan<'a>(
             // What is here of an output narrows what is brought, not what is cleaned.
             if let (true, Some(scope), Some(info)) = (options.clean, meant.get(&path), &plan.wanted.info) {
                 let recorded = trees::read_content(repo, info, &path)?;
-                plan.clean(&recorded, scope);
+                plan.clean(repo, &recorded, scope);
             }
             match tracked.out(&path).map(|out| &out.source) {
                 Some(Source::Stage { file, stage }) if !options.dry_run && !plan.plan.actions.is_empty() => {
@@ -287,7 +288,8 @@ fn parts_here<'p>(planner: &'p Planner<'_>, output: &RepoPath) -> Parts<'p> {
     Parts::Some(parts)
 }
 
-/// Outputs that mlv put here and that nothing tracks any more: their unchanged files go.
+/// Outputs that mlv put here and that nothing tracks any more: their unchanged files go, but for those that
+/// git tracks.
 ///
 /// Not where a pointer or a pipeline would not be found: there silence is not absence (R9).
 fn untracked_again(planner: &Planner<'_>, tracked: &Tracked) -> Result<Vec<Wanted>, OpError> {

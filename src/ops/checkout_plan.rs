@@ -46,6 +46,8 @@ pub struct Question<'a> {
     pub placed: &'a [TreeEntry],
     /// Whether the contents are saved in the cache.
     pub is_saved: &'a dyn Fn(&TreeEntry) -> bool,
+    /// Whether git keeps the entry at a path: unless it stands in the way, it stays.
+    pub is_gits: &'a dyn Fn(&str) -> bool,
     /// Whether extra entries go to rescue instead of staying.
     pub clean: bool,
 }
@@ -114,7 +116,9 @@ fn plan_unwanted(
             plan.unsaved.push(old.clone());
         }
         plan.actions.push(Action::Remove(old.clone()));
-    } else if question.clean || (saved && placed.iter().any(|placed| has_same_bytes(placed, old))) {
+    } else if (question.clean || (saved && placed.iter().any(|placed| has_same_bytes(placed, old))))
+        && !(question.is_gits)(path)
+    {
         // What was asked to be cleaned goes to rescue where it is not saved.
         plan.actions.push(Action::Remove(old.clone()));
     } else {
@@ -122,9 +126,15 @@ fn plan_unwanted(
     }
 }
 
-/// Has the plan take away everything present in `scope` (empty: everywhere) that nothing recorded accounts
-/// for, also outside of the part that the plan is confined to.
-pub fn clean(plan: &mut DirectoryPlan, recorded: &[TreeEntry], present: &[TreeEntry], scope: &[Box<str>]) {
+/// Has the plan take away everything present in `scope` (empty: everywhere) that neither anything recorded nor
+/// git accounts for, also outside of the part that the plan is confined to.
+pub fn clean(
+    plan: &mut DirectoryPlan,
+    recorded: &[TreeEntry],
+    present: &[TreeEntry],
+    scope: &[Box<str>],
+    is_gits: &dyn Fn(&str) -> bool,
+) {
     let known: BTreeSet<&str> = recorded.iter().map(|entry| bare(&entry.path)).collect();
     let removed: BTreeSet<&str> = plan
         .actions
@@ -142,6 +152,7 @@ pub fn clean(plan: &mut DirectoryPlan, recorded: &[TreeEntry], present: &[TreeEn
             && is_meant(path)
             && !known.contains(path)
             && !removed.contains(path)
+            && !is_gits(path)
     };
     let mut removals: Vec<Action> =
         present.iter().filter(is_extra).map(|entry| Action::Remove(entry.clone())).collect();

@@ -60,6 +60,8 @@ pub struct Manner {
     pub clean: bool,
     /// Files that are right are put in place again, linked as the configuration has it now.
     pub relink: bool,
+    /// What git tracks stays, also what was put there (R20): git keeps it now, or did then.
+    pub spare_gits: bool,
 }
 
 /// What will be done to one output.
@@ -73,10 +75,12 @@ pub struct OutputPlan {
 }
 
 impl OutputPlan {
-    /// Takes away what is not recorded, also outside of the part that this is confined to: all that is
-    /// present in `scope`, or everywhere if that is empty.
-    pub fn clean(&mut self, recorded: &[TreeEntry], scope: &[Box<str>]) {
-        checkout_plan::clean(&mut self.plan, recorded, &self.present.tree_entries(), scope);
+    /// Takes away what is neither recorded nor git's, also outside of the part that this is confined to: all
+    /// that is present in `scope`, or everywhere if that is empty.
+    pub fn clean(&mut self, repo: &Repo, recorded: &[TreeEntry], scope: &[Box<str>]) {
+        let output = &self.wanted.output;
+        let is_gits = |path: &str| is_gits(repo, &output.join_entry(path));
+        checkout_plan::clean(&mut self.plan, recorded, &self.present.tree_entries(), scope, &is_gits);
     }
 
     /// Only adds what is absent: what stands there stays, whatever it is.
@@ -160,6 +164,7 @@ impl<'a> Planner<'a> {
                 present: &entries,
                 placed: &trees::only(placed, inside),
                 is_saved: &is_saved,
+                is_gits: &|path| manner.spare_gits && is_gits(self.repo, &output.join_entry(path)),
                 clean: manner.clean,
             });
             if manner.relink {
@@ -345,6 +350,11 @@ impl<'a> Planner<'a> {
         let _ = self.repo.save_stat_index(&self.index, update);
         Ok(())
     }
+}
+
+/// Whether git tracks `path`, or cannot tell.
+fn is_gits(repo: &Repo, path: &RepoPath) -> bool {
+    repo.git().is_some_and(|git| git.is_tracked(path).unwrap_or(true))
 }
 
 /// Says what is here now.

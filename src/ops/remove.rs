@@ -155,7 +155,7 @@ fn place(
     report: &mut RemoveReport,
 ) -> Result<(), OpError> {
     let planner = Planner::new(repo, reporter)?;
-    let manner = Manner { force: true, clean: true, relink: false };
+    let manner = Manner { force: true, clean: true, ..Manner::default() };
     let plans = wanted.into_iter().map(|wanted| planner.plan(wanted, manner));
     let plans = plans.collect::<Result<Vec<_>, _>>()?;
     for placed in planner.apply(plans, "mlv remove")? {

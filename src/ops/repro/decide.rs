@@ -311,7 +311,7 @@ impl Session<'_> {
         let planner = Planner::new(self.repo, self.reporter)?;
         let (mut plans, mut failed) = (Vec::new(), Vec::new());
         for wanted in pending.iter().flat_map(|one| &one.wanted) {
-            match planner.plan(wanted.clone(), Manner { force: true, clean: true, relink: false }) {
+            match planner.plan(wanted.clone(), Manner { force: true, clean: true, ..Manner::default() }) {
                 Ok(plan) => plans.push(plan),
                 Err(error) => failed.push((wanted.output.clone(), error)),
             }

@@ -120,9 +120,8 @@ impl Session<'_> {
         }
         self.bring(wishes)?;
         let planner = Planner::new(self.repo, self.reporter)?;
-        let manner = Manner { force: false, clean: false, relink: false };
         // An input that the user edited stays: with what is missing beside it, it is what the stage reads.
-        let plan = |wanted| planner.plan(wanted, manner).map(OutputPlan::only_add);
+        let plan = |wanted| planner.plan(wanted, Manner::default()).map(OutputPlan::only_add);
         let plans: Result<_, _> = wanted.into_iter().map(plan).collect();
         for placed in planner.apply(plans?, "mlv repro")? {
             if let Some((_, error)) = placed.failed.into_iter().next() {

@@ -279,3 +279,34 @@ fn lost_cache_does_not_take_a_branch_back() {
     let contents = ["d/a", "d/b", "d/mine", "d/new"].map(|path| clone.read_text(path));
     assert_eq!(contents, ["theirs", "b", "mine", "theirs"]);
 }
+
+// R20: what is git's own at another commit is not mlv's to take away, whatever mlv put there once.
+#[test]
+fn files_that_git_tracks_at_another_commit_stay() {
+    let env = TestEnv::ready();
+    for name in ["data/1", "data/2", "data/3", "conf"] {
+        env.write(name, name);
+    }
+    env.git(&["add", "."]);
+    env.commit("git keeps all");
+    env.git(&["rm", "--quiet", "-r", "--cached", "data", "conf"]);
+    env.write("data/2", "changed by then");
+    env.write("data/new", "new by then");
+    env.mlv(&["add", "data", "conf"]).success();
+    env.commit("mlv keeps all");
+    env.git(&["checkout", "--quiet", "HEAD~1"]);
+    // Only what nobody tracks at this commit goes.
+    let report = env.json(&["checkout"]);
+    assert_eq!(report["outputs"][1]["deleted"], serde_json::json!(["data/new"]), "{report}");
+    assert_eq!(env.git(&["status", "--porcelain"]), "");
+    assert!(!env.exists("data/new"));
+    assert_eq!(env.read("data/2"), b"data/2");
+    // Nor is it by a second one, which has forgotten them, or one that cleans.
+    env.mlv(&["checkout", "--clean"]).success();
+    assert_eq!(env.git(&["status", "--porcelain"]), "");
+    env.git(&["checkout", "--quiet", "main"]);
+    env.mlv(&["checkout"]).success();
+    assert_eq!(env.read("data/2"), b"changed by then");
+    assert_eq!(env.read("data/new"), b"new by then");
+    assert_eq!(env.git(&["status", "--porcelain"]), "");
+}
