@@ -200,10 +200,9 @@ impl Repo {
         path.relative_to(&self.prefix)
     }
 
-    /// Paths for a command line, as seen from the current folder; of many the first twenty.
+    /// Paths for a command line, as seen from the current folder.
     pub fn shown_all(&self, paths: &[RepoPath]) -> String {
-        let some: Vec<String> = paths.iter().take(20).map(|path| shell::path(&self.shown(path))).collect();
-        some.join(" ") + if paths.len() > some.len() { " ..." } else { "" }
+        paths.iter().map(|path| shell::path(&self.shown(path))).collect::<Vec<_>>().join(" ")
     }
 
     /// The cache folder: `cache.dir`, or `.mlv/cache` of the main work tree.

@@ -259,7 +259,7 @@ pub fn filtered(
     if taken.is_empty() || left.is_empty() {
         return Ok((!taken.is_empty()).then(Vec::new));
     }
-    let paths = held::covering_paths(&taken, &left);
+    let paths = held::covering_paths(held::bare_paths(&taken), held::bare_paths(&left));
     Ok(Some(paths.into_iter().map(Into::into).collect()))
 }
 

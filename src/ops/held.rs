@@ -154,19 +154,26 @@ pub fn identity(entry: &TreeEntry) -> Identity<'_> {
 }
 
 /// The fewest paths that cover all of `present` and none of `absent`.
-pub fn covering_paths(present: &[TreeEntry], absent: &[TreeEntry]) -> Vec<String> {
-    let incomplete = folders_above(absent.iter().map(TreeEntry::bare_path));
+pub fn covering_paths<'p>(
+    present: impl IntoIterator<Item = &'p str>,
+    absent: impl IntoIterator<Item = &'p str>,
+) -> Vec<String> {
+    let incomplete = folders_above(absent.into_iter());
     let paths: BTreeSet<&str> = present
-        .iter()
+        .into_iter()
         // An empty folder of which something is absent covers nothing.
-        .filter(|entry| !incomplete.contains(entry.bare_path()))
-        .map(|entry| {
-            let path = entry.bare_path();
+        .filter(|path| !incomplete.contains(path))
+        .map(|path| {
             let complete = ancestors(path).take_while(|folder| !incomplete.contains(folder)).last();
             complete.unwrap_or(path)
         })
         .collect();
     paths.into_iter().map(str::to_owned).collect()
+}
+
+/// The paths of entries.
+pub fn bare_paths(entries: &[TreeEntry]) -> impl Iterator<Item = &str> {
+    entries.iter().map(TreeEntry::bare_path)
 }
 
 /// The folders above `path`, nearest first.
@@ -235,9 +242,8 @@ mod tests {
 
     #[test]
     fn covering_paths_are_the_topmost_complete_folders() {
-        let present = files(&["a/1", "a/2", "b/c/1", "b/c/2", "d"]);
-        let paths = covering_paths(&present, &files(&["b/x"]));
-        assert_eq!(paths, ["a", "b/c", "d"]);
-        assert_eq!(covering_paths(&files(&["a", "b"]), &files(&["b/x"])), ["a"], "`b` is an empty folder");
+        let present = ["a/1", "a/2", "b/c/1", "b/c/2", "d"];
+        assert_eq!(covering_paths(present, ["b/x"]), ["a", "b/c", "d"]);
+        assert_eq!(covering_paths(["a", "b"], ["b/x"]), ["a"], "`b` is an empty folder");
     }
 }

@@ -27,6 +27,7 @@ pub mod gc;
 pub mod get;
 pub mod git_files;
 pub mod held;
+pub mod hints;
 pub mod init;
 pub mod install;
 pub mod leases;

@@ -232,7 +232,8 @@ impl<'a> Recording<'a> {
             }
             _ => Vec::new(),
         };
-        let paths = (!kept.is_empty()).then(|| held::covering_paths(&present, &kept));
+        let paths = (!kept.is_empty())
+            .then(|| held::covering_paths(held::bare_paths(&present), held::bare_paths(&kept)));
         let count = kept.iter().filter(|entry| entry.kind != EntryKind::EmptyDir).count() as u64;
         let entries = if kept.is_empty() {
             present
@@ -275,7 +276,7 @@ impl<'a> Recording<'a> {
             if kept.is_empty() && !found.is_empty() {
                 paths.push(inside.to_string());
             } else {
-                paths.extend(held::covering_paths(&found, &kept));
+                paths.extend(held::covering_paths(held::bare_paths(&found), held::bare_paths(&kept)));
             }
             entries.retain(|entry| {
                 let path = entry.bare_path();
@@ -284,16 +285,8 @@ impl<'a> Recording<'a> {
             entries = trees::merge(trees::merge(entries, kept), found);
         }
         entries = trees::without_filled_folders(entries);
-        let info = self.build(output, &entries)?;
         names::check(output, &entries, self.repo.config().portable_names()?, self.reporter)?;
-        let placed: HashSet<_> = placed.iter().map(held::identity).collect();
-        let is_placed = |entry: &&TreeEntry| placed.contains(&held::identity(entry));
-        let (was_here, was_not): (Vec<&TreeEntry>, Vec<&TreeEntry>) = entries.iter().partition(is_placed);
-        let owned = |entries: Vec<&TreeEntry>| entries.into_iter().cloned().collect::<Vec<_>>();
-        paths.extend(held::covering_paths(&owned(was_here), &owned(was_not)));
-        let paths = (!held::is_all_here(&self.here, output, known.id)).then_some(paths);
-        self.claims.push(Claim { output: output.clone(), content: info.id, paths });
-        Ok(Recorded { info, changes: Some(ChangeCounts::between(&old, &entries)), kept: 0 })
+        self.changed_part((output, known), (&old, &entries), &placed, paths)
     }
 
     /// The recorded directory without what it has at `inside`, whatever is here.
@@ -317,18 +310,28 @@ impl<'a> Recording<'a> {
         }
         let mut entries = old.clone();
         entries.retain(|entry| !inside.iter().any(|path| is_at(entry, path)));
-        let info = self.build(output, &entries)?;
-        let paths = if held::is_all_here(&self.here, output, known.id) {
-            None
-        } else {
-            let placed = held::placed(self.repo, &self.here, output);
-            let placed: HashSet<_> = placed.iter().map(held::identity).collect();
-            let is_placed = |entry: &TreeEntry| placed.contains(&held::identity(entry));
-            let (was_here, was_not): (Vec<_>, Vec<_>) = entries.iter().cloned().partition(is_placed);
-            Some(held::covering_paths(&was_here, &was_not))
-        };
+        let placed = held::placed(self.repo, &self.here, output);
+        self.changed_part((output, known), (&old, &entries), &placed, Vec::new())
+    }
+
+    /// Records the `entries` of a directory of which a part changed: the paths `here` were just read, of
+    /// the rest that is here which stands as it was `placed`.
+    fn changed_part(
+        &mut self,
+        (output, known): (&RepoPath, &ContentInfo),
+        (old, entries): (&[TreeEntry], &[TreeEntry]),
+        placed: &[TreeEntry],
+        mut here: Vec<String>,
+    ) -> Result<Recorded, OpError> {
+        let info = self.build(output, entries)?;
+        let placed: HashSet<_> = placed.iter().map(held::identity).collect();
+        let (was_here, was_not): (Vec<&TreeEntry>, Vec<&TreeEntry>) =
+            entries.iter().partition(|entry| placed.contains(&held::identity(entry)));
+        let was_here = was_here.into_iter().map(TreeEntry::bare_path);
+        here.extend(held::covering_paths(was_here, was_not.into_iter().map(TreeEntry::bare_path)));
+        let paths = (!held::is_all_here(&self.here, output, known.id)).then_some(here);
         self.claims.push(Claim { output: output.clone(), content: info.id, paths });
-        Ok(Recorded { info, changes: Some(ChangeCounts::between(&old, &entries)), kept: 0 })
+        Ok(Recorded { info, changes: Some(ChangeCounts::between(old, entries)), kept: 0 })
     }
 
     fn bring_put(&self, output: &RepoPath, known: &ContentInfo) -> Option<OpError> {

@@ -1,6 +1,6 @@
 //! `rescue`: lists what commands displaced, brings it back, and deletes it when told to.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::fs::place::{Examined, Placer};
 use crate::fs::rescue::{self, Rescue, RescueOperation, RescuedFile};
@@ -9,7 +9,8 @@ use crate::fs::stamp::FileKind;
 use crate::model::digest::Digest;
 use crate::model::path::RepoPath;
 use crate::ops::scan::Scanner;
-use crate::ops::{OpError, OutputError, targets};
+use crate::ops::tracked::Tracked;
+use crate::ops::{OpError, OutputError, hints, targets};
 use crate::repo::Repo;
 use crate::report::{NoReport, Reporter, Task, Unit};
 use crate::store::{self, Presence};
@@ -121,7 +122,7 @@ pub fn restore(
     let unsaved = in_the_way.iter().filter(|(_, found)| !found.is_saved);
     let unsaved: Vec<RepoPath> = unsaved.map(|(path, _)| path.clone()).collect();
     if !unsaved.is_empty() && !options.force {
-        let keep = format!("mlv add {}", repo.shown_all(&unsaved));
+        let keep = format!("mlv add {}", repo.shown_all(&to_add(repo, &unsaved)?));
         let force = format!("mlv rescue restore --force {}", operation.name);
         return Err(OutputError::WouldOverwrite { paths: unsaved, keep, force }.into());
     }
@@ -156,6 +157,17 @@ pub fn restore(
     report.restored.sort();
     report.rescued = displacing.finish();
     Ok(report)
+}
+
+/// What to add so that all of the paths are recorded: themselves, or the outputs that hold many of them.
+fn to_add(repo: &Repo, paths: &[RepoPath]) -> Result<Vec<RepoPath>, OpError> {
+    if !hints::are_many(paths) {
+        return Ok(paths.to_vec());
+    }
+    let tracked = Tracked::load(repo)?;
+    let output = |path| tracked.containing(path).map_or_else(|| path.clone(), |(out, _)| out.path.clone());
+    let outputs: BTreeSet<RepoPath> = paths.iter().map(output).collect();
+    Ok(outputs.into_iter().collect())
 }
 
 /// The path, and the folders above it, which come first.

@@ -206,10 +206,10 @@ impl Page {
         if files.is_empty() {
             return None;
         }
-        let some = files.iter().take(5).cloned().collect::<Vec<_>>().join(" ");
-        let more = if files.len() > 5 { " ..." } else { "" };
         let number = count(files.len() as u64, "file");
-        Some(format!("Not compared, because not downloaded: {number} of values (mlv fetch {some}{more})"))
+        // Of more a line that can be pasted says all.
+        let named = if files.len() > 5 { String::new() } else { format!(" {}", files.join(" ")) };
+        Some(format!("Not compared, because not downloaded: {number} of values (mlv fetch{named})"))
     }
 }
 

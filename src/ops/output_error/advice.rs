@@ -220,8 +220,9 @@ impl OutputError {
                 let first = keep.as_ref().map(|keep| format!("`{keep}`, then ")).unwrap_or_default();
                 format!("run {first}`{checkout}`; or `{force}` to record it as it stands")
             }
-            OutputError::WouldOverwrite { keep, force, .. } => {
-                format!("run `{keep}` to keep them, or `{force}` to put them into `.mlv/rescue`")
+            OutputError::WouldOverwrite { paths, keep, force } => {
+                let them = if paths.len() == 1 { "it" } else { "them" };
+                format!("run `{keep}` to keep {them}, or `{force}` to put {them} into `.mlv/rescue`")
             }
             _ => return None,
         })

@@ -5,7 +5,7 @@ use crate::model::path::RepoPath;
 use crate::model::shell;
 use crate::ops::place::{OutputPlan, Planner};
 use crate::ops::tracked::{Source, Tracked};
-use crate::ops::{OpError, OutputError, links};
+use crate::ops::{OpError, OutputError, hints, links};
 
 impl Planner<'_> {
     /// Fails with `WouldOverwrite` if anything unsaved stands in the way of any plan; of a stage's output
@@ -42,6 +42,11 @@ impl Planner<'_> {
                 })
         };
         let (links, own): (Vec<RepoPath>, Vec<RepoPath>) = own.into_iter().partition(is_link);
+        let force = hints::for_outputs(self.repo, tracked, &format!("{command} --force"), &touched);
+        if hints::are_many(&own) || hints::are_many(&made) || hints::are_many(&links) {
+            let keep = hints::keep_by_rescue(&force);
+            return Err(OutputError::WouldOverwrite { paths, keep, force }.into());
+        }
         let keep =
             [("mlv add", own), ("mlv commit", made)].into_iter().filter(|(_, paths)| !paths.is_empty());
         let mut keep: Vec<String> =
@@ -59,8 +64,6 @@ impl Planner<'_> {
             let (from, to) = (self.repo.shown(link), format!("{place}.mine"));
             format!("mv {} {}", shell::path(&from), shell::path(&to))
         }));
-        let (keep, force) =
-            (keep.join(" && "), format!("{command} --force {}", self.repo.shown_all(&touched)));
-        Err(OutputError::WouldOverwrite { paths, keep, force }.into())
+        Err(OutputError::WouldOverwrite { paths, keep: keep.join(" && "), force }.into())
     }
 }

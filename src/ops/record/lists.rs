@@ -9,7 +9,7 @@ use crate::model::path::RepoPath;
 use crate::model::tree::TreeEntry;
 use crate::ops::compare::ChangeCounts;
 use crate::ops::record::Request;
-use crate::ops::{OpError, OutputError, held, share, trees};
+use crate::ops::{OpError, OutputError, held, hints, share, trees};
 use crate::repo::Repo;
 use crate::report::{Event, Reporter};
 use crate::store::here::Here;
@@ -76,13 +76,20 @@ pub(super) fn check(
     // In what is recorded as a file nothing can be recorded by itself.
     let own = present.iter().filter(|entry| known.is_tree() && !others.contains(&held::identity(entry)));
     let own: Vec<RepoPath> = own.map(|entry| output.join_entry(&entry.path)).collect();
+    let shown = repo.shown_all(std::slice::from_ref(output));
+    let (keep, checkout) = if hints::are_many(&own) {
+        (None, hints::keep_by_rescue(&format!("mlv checkout --force {shown}")))
+    } else {
+        let keep = (!own.is_empty()).then(|| format!("mlv add {}", repo.shown_all(&own)));
+        (keep, format!("mlv checkout {shown}"))
+    };
     let error = OutputError::WouldTakeBack {
         path: output.clone(),
         first: output.join_entry(&first.path),
         count: left.len() as u64,
-        keep: (!own.is_empty()).then(|| format!("mlv add {}", repo.shown_all(&own))),
-        checkout: format!("mlv checkout {}", repo.shown_all(std::slice::from_ref(output))),
-        force: format!("mlv add --force {}", repo.shown_all(std::slice::from_ref(output))),
+        keep,
+        checkout,
+        force: format!("mlv add --force {shown}"),
     };
     Err(error.into())
 }

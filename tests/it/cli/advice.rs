@@ -46,7 +46,7 @@ fn unsaved_changes_are_named_from_the_current_folder() {
     insta::assert_snapshot!(refused(&other, &["checkout"], 2), @"
     failed: `../data/a`: not saved
     error: this change is not saved: `../data/a`
-    hint: run `mlv add ../data/a` to keep them, or `mlv checkout --force ../data` to put them into `.mlv/rescue`
+    hint: run `mlv add ../data/a` to keep it, or `mlv checkout --force ../data` to put it into `.mlv/rescue`
     ");
 }
 

@@ -1,6 +1,7 @@
 //! What came with git and was never checked out is not undone by recording the files from before (R2,
 //! R14), and the hints lead to both: the own edit and the other's.
 
+use super::remedies::paste;
 use crate::support::{TestEnv, texts};
 
 /// `d` with `a`, `b`, `c`; the branch `other` changed `a` and deleted `c`, and is checked out in git. `b` is edited here.
@@ -103,7 +104,7 @@ fn every_way_to_use_data_of_another_commit_says_so() {
 fn hints_of_a_refused_checkout_keep_what_both_changed() {
     let env = other_branch();
     let (_, document) = env.json_error(&["checkout"], 2);
-    assert!(document.to_string().contains("run `mlv add d/b` to keep them"), "{document}");
+    assert!(document.to_string().contains("run `mlv add d/b` to keep it"), "{document}");
     env.mlv(&["add", "d/b"]).success();
     env.mlv(&["checkout"]).success();
     let contents = ["d/a", "d/b", "file"].map(|path| env.read_text(path));
@@ -138,6 +139,66 @@ fn data_of_another_commit_is_told_apart_from_an_edit() {
     assert_eq!(env.status()["data"].get("not_checked_out"), None);
     env.write("d/a", "an edit");
     assert_eq!(env.status()["data"].get("not_checked_out"), None, "{}", env.status());
+}
+
+// A command for many files does as pasted what it says: the edits stay, and what came is placed.
+#[test]
+fn hint_about_many_files_can_be_pasted() {
+    for args in [&["checkout"][..], &["checkout", "d"], &["add", "d"]] {
+        let env = other_branch();
+        env.mlv(&["checkout", "--force", "file"]).success();
+        let mine: Vec<String> = (0..30).map(|n| format!("d/mine-{n}")).collect();
+        let edited: Vec<String> = (0..30).map(|n| format!("d/edited-{n}")).collect();
+        edited.iter().for_each(|path| env.write(path, "one"));
+        env.write("d/b", "b");
+        env.write("d/a", "theirs");
+        env.remove("d/c");
+        env.mlv(&["add", "d"]).success();
+        env.commit("three");
+        env.git(&["switch", "--quiet", "--create", "newer"]);
+        env.write("d/a", "newer");
+        edited.iter().for_each(|path| env.write(path, "two"));
+        env.mlv(&["add", "d"]).success();
+        env.commit("four");
+        env.git(&["switch", "--quiet", "other"]);
+        env.mlv(&["checkout"]).success();
+        env.git(&["switch", "--quiet", "newer"]);
+        for path in mine.iter().chain(&edited) {
+            env.write(path, "mine");
+        }
+        let (kind, document) = env.json_error(args, 2);
+        assert_eq!(kind, "would_overwrite", "{args:?}");
+        let hint = document["error"]["hints"][0].as_str().expect("a hint");
+        assert!(!hint.contains("..."), "{hint}");
+        assert!(hint.len() < 300, "{hint}");
+        paste(&env, hint, "run `");
+        assert_eq!(env.read_text("d/a"), "newer", "{hint}");
+        for path in mine.iter().chain(&edited) {
+            assert_eq!(env.read_text(path), "mine", "{hint}: {path}");
+        }
+        assert_eq!(texts(&env.uncommitted()["added"]).len(), 30, "{hint}");
+        assert_eq!(texts(&env.uncommitted()["modified"]).len(), 30, "{hint}");
+    }
+}
+
+#[test]
+fn hint_about_many_outputs_names_the_folders_that_hold_no_other() {
+    let env = TestEnv::ready();
+    let files: Vec<String> = (0..25).map(|n| format!("m/sub/{n}")).collect();
+    files.iter().for_each(|path| env.write(path, "one"));
+    env.write("m/kept", "one");
+    env.mlv(&["add", "--glob", "m/sub/*", "m/kept"]).success();
+    env.commit("one");
+    files.iter().for_each(|path| env.write(path, "mine"));
+    let (_, document) = env.json_error(&["checkout"], 2);
+    let hint = document["error"]["hints"][0].as_str().expect("a hint");
+    assert!(hint.contains("`mlv checkout --force m/sub && mlv rescue restore`"), "{hint}");
+    paste(&env, hint, "run `");
+    assert!(files.iter().all(|path| env.read_text(path) == "mine"), "{hint}");
+    env.write("m/kept", "mine");
+    let (_, document) = env.json_error(&["checkout"], 2);
+    let hint = document["error"]["hints"][0].as_str().expect("a hint");
+    assert!(hint.contains("or `mlv checkout --force` to put"), "all of them need no name: {hint}");
 }
 
 // R9: a list that cannot be read is no empty one.
