@@ -294,7 +294,7 @@ impl<'a> WorkTreeState<'a> {
     fn whole(&self, out: &TrackedOut, info: &ContentInfo) -> Result<Option<Found>, OpError> {
         let found = state::examine(self.repo, &self.scanner, &self.here, (&out.path, info))?;
         found.present.note_fresh_stamps(&out.path, &mut self.learned.borrow_mut().update);
-        if found.left_behind(self.repo, &self.here, (&out.path, info)) > 0 {
+        if !found.left_behind(self.repo, &self.here, (&out.path, info)).is_empty() {
             self.left_behind.borrow_mut().insert(out.path.clone());
         }
         let trace = Some(found.present.trace());

@@ -145,15 +145,44 @@ fn directory(
 }
 
 impl OutputState {
-    /// How many files stand here as they were put for another commit, while other contents are recorded;
+    /// The files that stand here as they were put for another commit, while other contents are recorded;
     /// none where the list of that commit's is lost: they are told as changes then.
-    pub fn left_behind(&self, repo: &Repo, here: &Here, (output, info): (&RepoPath, &ContentInfo)) -> u64 {
+    pub fn left_behind(
+        &self,
+        repo: &Repo,
+        here: &Here,
+        (output, info): (&RepoPath, &ContentInfo),
+    ) -> HashSet<Box<str>> {
         if !self.verdict.is_difference() || held::is_current(here, output, info.id) {
-            return 0;
+            return HashSet::new();
         }
         let (recorded, present) = (self.recorded.as_deref().unwrap_or_default(), self.present.tree_entries());
         let left = held::left_behind(repo, here, (output, info.id), (recorded, &present));
-        left.map_or(0, |left| left.len() as u64)
+        left.unwrap_or_default().iter().map(|entry| entry.bare_path().into()).collect()
+    }
+
+    /// What was changed here, where the files of `left` stand as they were put for another commit.
+    ///
+    /// Nothing of what is recorded in whole otherwise, as a file or in a list that was never downloaded: no
+    /// part of that can be recorded by itself.
+    pub fn own_changes(&self, left: &HashSet<Box<str>>) -> DirectoryState {
+        let Verdict::Directory(directory) = &self.verdict else { return DirectoryState::default() };
+        let mut own = directory.clone();
+        own.changes
+            .retain(|change| change.new.as_ref().is_none_or(|entry| !left.contains(entry.bare_path())));
+        let (renames, halves): (Vec<_>, Vec<_>) =
+            own.renames.into_iter().partition(|rename| !left.contains(&rename.to));
+        own.renames = renames;
+        // Their other half was not moved but deleted.
+        let froms: HashSet<Box<str>> = halves.into_iter().map(|rename| rename.from).collect();
+        let deleted = self.recorded.iter().flatten().filter(|entry| froms.contains(&entry.path));
+        own.changes.extend(deleted.map(|entry| EntryChange {
+            path: entry.path.clone(),
+            old: Some(entry.clone()),
+            new: None,
+        }));
+        own.changes.sort_by(|a, b| a.path.cmp(&b.path));
+        own
     }
 
     /// The recorded entries whose objects the cache lacks; `None` if even the tree is not there.

@@ -18,15 +18,14 @@ pub(crate) fn status(report: &StatusReport, view: &Viewpoint, out: &mut Text) {
         }
     }
     data(report, view, out);
-    if !report.cache.is_empty() {
-        out.strong("Not here").put(" (mlv pull):").end();
-        for partial in &report.cache {
-            not_here(
-                partial,
-                &by_name(report, &partial.path, view),
-                out.put("  ").name(view.path(&partial.path)),
-            );
+    // What is still of another commit comes with the rest of this one's.
+    let lacking = report.cache.iter().filter(|partial| !report.data.not_checked_out.contains(&partial.path));
+    for (at, partial) in lacking.enumerate() {
+        if at == 0 {
+            out.strong("Not here").put(" (mlv pull):").end();
         }
+        let by = by_name(report, &partial.path, view);
+        not_here(partial, &by, out.put("  ").name(view.path(&partial.path)));
     }
     if !report.unequal.is_empty() {
         out.strong("Beside the remote").put(" (new: mlv push, deleted: mlv fetch):").end();
@@ -53,17 +52,19 @@ fn beside_remote(path: &str, unequal: &Unequal, view: &Viewpoint, out: &mut Text
 pub(crate) fn data(report: &StatusReport, view: &Viewpoint, out: &mut Text) {
     let data = &report.data;
     differences("Recorded, not committed", "git commit", &data.committed, view, out);
-    let mut uncommitted = data.uncommitted.clone();
-    let gone = std::mem::take(&mut uncommitted.gone);
-    uncommitted.deleted.retain(|path| !gone.contains(path));
+    let mut edited = data.edited.clone();
+    let gone = std::mem::take(&mut edited.gone);
+    edited.deleted.retain(|path| !gone.contains(path));
     // What is recorded came with git; whether anything was changed here shows once its list is here.
-    let newer = std::mem::take(&mut uncommitted.unknown);
-    let remedy = match uncommitted.makers {
+    let newer = std::mem::take(&mut edited.unknown);
+    let remedy = match edited.makers {
+        // Before the checkout of those all cannot be recorded.
+        Makers { stages: false, .. } if !data.not_checked_out.is_empty() => "mlv add",
         Makers { stages: false, .. } => "mlv add, or mlv commit for all",
         Makers { users: false, stages: true } => "mlv repro makes it again, mlv commit keeps it",
         Makers { users: true, stages: true } => "mlv add; what a stage made: mlv repro, or mlv commit",
     };
-    differences("Changed, not recorded", remedy, &uncommitted, view, out);
+    differences("Changed, not recorded", remedy, &edited, view, out);
     let mut section = |title: &str, remedy: &str, label: &str, paths: &[String]| {
         if !paths.is_empty() {
             out.strong(title).put(format!(" ({remedy}):")).end();
@@ -76,7 +77,10 @@ pub(crate) fn data(report: &StatusReport, view: &Viewpoint, out: &mut Text) {
     section("Deleted here", remedy, "deleted", &gone);
     section("Not what is recorded now, which is not downloaded", "mlv pull", "unknown", &newer);
     let title = "Still of another commit, in whole or in part";
-    section(title, "mlv checkout", "not checked out", &data.not_checked_out);
+    let (to_pull, to_place) =
+        data.not_checked_out.iter().cloned().partition::<Vec<_>, _>(|path| data.to_pull.contains(path));
+    section(title, "mlv checkout", "not checked out", &to_place);
+    section(title, "mlv pull", "not downloaded", &to_pull);
     section("Recorded, not stored", "mlv commit", "not in cache", &data.not_in_cache);
     let remedy = "git rm -r --cached PATH, then git commit";
     section("Kept by git, too", remedy, "in git", &data.in_git);

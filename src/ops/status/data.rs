@@ -1,12 +1,13 @@
 //! The data part of `status`: pointers against HEAD, the work tree against pointers, and what
 //! the cache lacks. Its JSON form is that of DVC's `data status`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
 use crate::ops::compare::{self, ChangeCounts, ChangeKind, EntryChange, Rename};
-use crate::ops::state::{DirectoryState, OutputState, Verdict};
+use crate::ops::state::{DirectoryState, Verdict};
+use crate::ops::tracked::Source;
 use crate::ops::{OpError, trees};
 use crate::repo::Repo;
 
@@ -94,9 +95,9 @@ impl Differences {
     }
 
     /// Adds what the work tree says of an output.
-    pub fn add_state(&mut self, output: &RepoPath, info: &ContentInfo, state: &OutputState, granular: bool) {
+    pub fn add_verdict(&mut self, output: &RepoPath, info: &ContentInfo, verdict: &Verdict, granular: bool) {
         let path = shown(output, info.id);
-        match &state.verdict {
+        match verdict {
             Verdict::Same | Verdict::NotHere => {}
             Verdict::Deleted => {
                 self.gone.push(path.clone());
@@ -105,9 +106,26 @@ impl Differences {
             Verdict::Modified => self.modified.push(path),
             Verdict::Unknown => self.unknown.push(path),
             Verdict::Directory(DirectoryState { changes, renames, .. }) => {
-                if !changes.is_empty() || !renames.is_empty() {
+                if verdict.is_difference() {
                     self.add_changes(output, changes, renames, granular);
                 }
+            }
+        }
+    }
+
+    /// Adds a difference that was made here, to what `source` records.
+    pub fn add_edit(
+        &mut self,
+        output: &RepoPath,
+        (info, source): (&ContentInfo, &Source),
+        verdict: &Verdict,
+        granular: bool,
+    ) {
+        self.add_verdict(output, info, verdict, granular);
+        if verdict.is_difference() && *verdict != Verdict::Deleted {
+            match source {
+                Source::Pointer { .. } => self.makers.users = true,
+                Source::Stage { .. } => self.makers.stages = true,
             }
         }
     }
@@ -166,13 +184,19 @@ pub struct DataStatus {
     /// The pointers and locks against the data in the work tree.
     #[serde(skip_serializing_if = "Differences::is_empty")]
     pub uncommitted: Differences,
+    /// Of these, what was changed here: without what stands as another commit has it.
+    #[serde(skip)]
+    pub edited: Differences,
     /// Data that is here and that the cache lacks, so that nothing could bring it back.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_in_cache: Vec<String>,
     /// Outputs of which files are still those of another commit: nobody changed them, git brought another
-    /// pointer.
+    /// pointer. The uncommitted differences hold these files, too.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_checked_out: Vec<String>,
+    /// Those of them that the cache lacks, so that only a remote has them.
+    #[serde(skip)]
+    pub to_pull: BTreeSet<String>,
     /// What git tracks of data that mlv keeps: two would keep it, and each `git add` puts it into git's
     /// history. The output, where git tracks more than one file of it.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -18,7 +18,7 @@ use crate::ops::{OpError, merge_error::MergeError, remote_status, stage_status, 
 use crate::repo::Repo;
 use crate::report::Reporter;
 use crate::store::Presence;
-use crate::store::here::Here;
+use crate::store::here::{Held, Here};
 use crate::store::statindex::StatIndexUpdate;
 
 pub use data::{DataStatus, Differences, Makers, Renamed};
@@ -178,6 +178,7 @@ pub fn run(repo: &Repo, options: &StatusOptions, reporter: &dyn Reporter) -> Res
         ask_remotes(repo, options, question, &mut report, reporter)?;
     }
     report.data.uncommitted.finish();
+    report.data.edited.finish();
     Ok(report)
 }
 
@@ -243,15 +244,20 @@ impl Look<'_> {
         state.present.note_fresh_stamps(&out.path, &mut self.update);
         report.failed.extend(nested_pointers(self.repo, out, &state));
         let data = &mut report.data;
-        data.uncommitted.add_state(&out.path, info, &state, self.options.granular);
-        if state.verdict.is_difference() && state.verdict != Verdict::Deleted {
-            match out.source {
-                Source::Pointer { .. } => data.uncommitted.makers.users = true,
-                Source::Stage { .. } => data.uncommitted.makers.stages = true,
+        let granular = self.options.granular;
+        data.uncommitted.add_verdict(&out.path, info, &state.verdict, granular);
+        let left = state.left_behind(self.repo, &self.here, (&out.path, info));
+        if left.is_empty() {
+            data.edited.add_edit(&out.path, (info, &out.source), &state.verdict, granular);
+        } else {
+            let path = data::shown(&out.path, info.id);
+            if out.cache && !self.can_be_placed(out, info, &state) {
+                data.to_pull.insert(path.clone());
             }
-        }
-        if state.left_behind(self.repo, &self.here, (&out.path, info)) > 0 {
-            data.not_checked_out.push(data::shown(&out.path, info.id));
+            data.not_checked_out.push(path);
+            let own = Verdict::Directory(state.own_changes(&left));
+            // Each by its own path: `add` of the whole directory is refused.
+            data.edited.add_edit(&out.path, (info, &out.source), &own, true);
         }
         if !out.cache {
             return Ok(());
@@ -278,6 +284,14 @@ impl Look<'_> {
             report.cache.push(Partial { path, here, total, cached: complete });
         }
         Ok(())
+    }
+
+    /// Whether the cache has what `checkout` would put in the place of another commit's files.
+    fn can_be_placed(&self, out: &TrackedOut, info: &ContentInfo, state: &OutputState) -> bool {
+        let (complete, is_saved) = self.is_cached(info, state);
+        // Of what was here in part no more is wanted.
+        let is_part = self.here.get(&out.path).is_none_or(|known| known.held != Held::All);
+        complete || (state.recorded.is_some() && is_part && is_saved)
     }
 
     /// What is recorded of an output, but where git keeps it: that tells itself that a file can be executed,

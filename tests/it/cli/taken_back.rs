@@ -141,6 +141,38 @@ fn data_of_another_commit_is_told_apart_from_an_edit() {
     assert_eq!(env.status()["data"].get("not_checked_out"), None, "{}", env.status());
 }
 
+// One path stands under one heading with the one remedy that works: nobody edited what git brought.
+#[test]
+fn data_of_another_commit_stands_under_one_heading() {
+    let env = other_branch();
+    env.add_remote();
+    env.commit("name a remote");
+    env.mlv(&["push", "--all-branches"]).success();
+    let still = "Still of another commit, in whole or in part";
+    let status = |env: &TestEnv| env.mlv(&["status"]).success().stdout();
+    env.write("d/b", "b");
+    let both = |remedy: &str, word: &str| format!("{still} (mlv {remedy}):\n  {word}: d/\n  {word}: file\n");
+    assert_eq!(status(&env), both("checkout", "not checked out"));
+    env.write("d/b", "mine");
+    env.write("d/new", "mine");
+    let edits = "Changed, not recorded (mlv add):\n  added: d/new\n  modified: d/b\n";
+    assert_eq!(status(&env), format!("{edits}{}", both("checkout", "not checked out")));
+    // As told, one after the other.
+    env.mlv(&["add", "d/new", "d/b"]).success();
+    assert!(status(&env).ends_with(&both("checkout", "not checked out")), "{}", status(&env));
+    env.mlv(&["checkout"]).success();
+    assert_eq!(env.uncommitted(), serde_json::json!(null));
+    // What only a remote has comes with `pull`, the entries besides those that stand here, too.
+    let clone = env.clone_to("clone");
+    clone.git(&["checkout", "--quiet", "main"]);
+    clone.git(&["checkout", "--quiet", "other", "--", ".mlv/config.toml"]);
+    clone.mlv(&["pull"]).success();
+    clone.git(&["checkout", "--quiet", "other"]);
+    assert_eq!(status(&clone), both("pull", "not downloaded"));
+    clone.mlv(&["pull"]).success();
+    assert_eq!(status(&clone), "");
+}
+
 // A command for many files does as pasted what it says: the edits stay, and what came is placed.
 #[test]
 fn hint_about_many_files_can_be_pasted() {
