@@ -12,8 +12,9 @@ use crate::model::path::{RepoPath, RepoPathBuf};
 use crate::model::pointer::{Pointer, pointer_path};
 use crate::model::stage::Out;
 use crate::ops::tracked::Tracked;
-use crate::ops::{OpError, OutputError};
+use crate::ops::{OpError, OutputError, held};
 use crate::repo::Repo;
+use crate::store::here::Here;
 
 /// Largest pointer that is read, in bytes.
 pub(super) const MAX_POINTER: u64 = 1 << 20;
@@ -129,7 +130,7 @@ pub fn tend_ignore_files(
         }
         let mut stale = Vec::new();
         for name in block.iter().filter(|name| !names.contains_key(**name)) {
-            if tracked.problems().is_empty() && is_gone(repo, git, &folder.join_entry(name))? {
+            if tracked.problems().is_empty() && is_given_up(repo, git, &folder.join_entry(name))? {
                 stale.push(*name);
             }
         }
@@ -141,12 +142,47 @@ pub fn tend_ignore_files(
     Ok(changed)
 }
 
-/// Whether nothing is at `output`, nor its pointer, which a sparse checkout may leave out. What is there
-/// stays ignored: `git add .` would take the data that a pointer tracked.
-fn is_gone(repo: &Repo, git: &GitRepo, output: &RepoPath) -> Result<bool, OpError> {
+/// Whether nothing of what was tracked is at `output`, nor its pointer, which a sparse checkout may leave
+/// out. What may be the data that a pointer tracked stays ignored: `git add .` would take it.
+fn is_given_up(repo: &Repo, git: &GitRepo, output: &RepoPath) -> Result<bool, OpError> {
     let Ok(pointer) = path_of(output) else { return Ok(false) };
-    let is_there = |path| Ok::<_, OpError>(repo.dir().stat(path)?.is_some());
-    Ok(!is_there(output)? && !is_there(&pointer)? && !git.is_tracked(&pointer)?)
+    if repo.dir().stat(&pointer)?.is_some() || git.is_tracked(&pointer)? {
+        return Ok(false);
+    }
+    let Some(stamp) = repo.dir().stat(output)? else { return Ok(true) };
+    // Something else, as far as that can be told: no file of it has the name of one that mlv put there.
+    let put = held::put_there(repo, &Here::load(repo.mlv()), output, None);
+    if put.unlisted.is_some() || put.entries.is_empty() || stamp.kind != FileKind::Dir {
+        return Ok(false);
+    }
+    for entry in &put.entries {
+        if repo.dir().stat(&output.join_entry(entry.bare_path()))?.is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// What stands at names that only lines of mlv's ignore, in the folders of outputs, and that nothing tracks:
+/// git does not see it, and mlv neither. Sorted.
+pub fn ignored_by_nobody(repo: &Repo, tracked: &Tracked) -> Result<Vec<RepoPath>, OpError> {
+    let Some(git) = repo.git().filter(|_| tracked.problems().is_empty()) else { return Ok(Vec::new()) };
+    let outs: BTreeSet<&RepoPath> = tracked.outs().iter().map(|out| &out.path).collect();
+    let folders: BTreeSet<RepoPath> =
+        outs.iter().map(|out| folder_of(out)).chain([RepoPath::root()]).collect();
+    let mut found = Vec::new();
+    for folder in &folders {
+        // What cannot be read is told where it must be written.
+        for name in read_names(repo.dir(), folder).unwrap_or_default() {
+            let path = folder.join_entry(&name);
+            let Ok(pointer) = path_of(&path) else { continue };
+            if !outs.contains(&path) && repo.dir().stat(&path)?.is_some() && !git.is_tracked(&pointer)? {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 fn is_folder(repo: &Repo, output: &RepoPath) -> Result<bool, OpError> {

@@ -86,6 +86,8 @@ pub(crate) fn data(report: &StatusReport, view: &Viewpoint, out: &mut Text) {
     section("Kept by git, too", remedy, "in git", &data.in_git);
     let title = "Not ignored by git, `git add .` would take it";
     section(title, "mlv commit PATH", "not ignored", &data.not_ignored);
+    let title = "Ignored by a line of mlv's, tracked by nothing";
+    section(title, "mlv add, or take the line out of `.gitignore`", "ignored", &data.only_ignored);
     section("Recorded, not on the remote", "mlv push", "not in remote", &data.not_in_remote);
     if !data.unchanged.is_empty() {
         out.strong("Unchanged").put(":").end();

@@ -204,6 +204,9 @@ pub struct DataStatus {
     /// Data here that git does not ignore, so that `git add .` would take it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_ignored: Vec<String>,
+    /// Data that nothing tracks and that git ignores by a line which mlv wrote: neither sees it. No difference.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub only_ignored: Vec<String>,
     /// Recorded data that others cannot get, because the remote lacks it; only where asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_in_remote: Vec<String>,

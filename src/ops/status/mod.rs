@@ -14,7 +14,7 @@ use crate::ops::scan::{Present, Scanner};
 use crate::ops::state::{self, OutputState, Verdict};
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{History, POINTER_SUFFIX, Source, Tracked, TrackedOut};
-use crate::ops::{OpError, merge_error::MergeError, remote_status, stage_status, trees, unmerged};
+use crate::ops::{OpError, merge_error::MergeError, pointers, remote_status, stage_status, trees, unmerged};
 use crate::repo::Repo;
 use crate::report::Reporter;
 use crate::store::Presence;
@@ -115,7 +115,8 @@ impl StatusReport {
 
     /// Whether anything differs: what is not downloaded does not count.
     pub fn has_differences(&self) -> bool {
-        let unchanged = DataStatus { unchanged: self.data.unchanged.clone(), ..DataStatus::default() };
+        let (unchanged, only_ignored) = (self.data.unchanged.clone(), self.data.only_ignored.clone());
+        let unchanged = DataStatus { unchanged, only_ignored, ..DataStatus::default() };
         let is_lacking = self.remote.values().any(|whereabouts| *whereabouts != Whereabouts::Deleted);
         !self.stages.is_empty() || self.data != unchanged || is_lacking
     }
@@ -170,6 +171,10 @@ pub fn run(repo: &Repo, options: &StatusOptions, reporter: &dyn Reporter) -> Res
     }
     if options.targets.targets.is_empty() {
         name_unmerged(repo, options.only, &mut report)?;
+        if wants(Section::Data) {
+            let only_ignored = pointers::ignored_by_nobody(repo, &tracked)?;
+            report.data.only_ignored = only_ignored.iter().map(ToString::to_string).collect();
+        }
     }
     if !wants(Section::Cache) {
         report.cache.clear();

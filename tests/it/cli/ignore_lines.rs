@@ -78,10 +78,42 @@ fn line_of_a_renamed_output_goes() {
     env.remove("other.mlv");
     env.write("e.mlv", env.read_text("e.mlv").replace("path: d", "path: e"));
     std::fs::rename(env.path().join("d"), env.path().join("e")).expect("it can be moved");
+    // Something new is there already: no file of what was tracked.
+    env.write("d/code.py", "source");
     env.mlv(&["add", "e"]).success();
     let lines = env.read_text(".gitignore");
     let names: Vec<&str> = lines.lines().filter(|line| line.starts_with('/')).collect();
-    assert_eq!(names, ["/e", "/other"], "what is there stays ignored, tracked or not");
-    env.write("d/code.py", "source");
+    assert_eq!(names, ["/e", "/other"], "what was tracked and is there stays ignored");
     assert!(env.git(&["status", "--porcelain"]).contains("?? d/"));
+    // That is told: neither git nor mlv sees it.
+    env.commit("renamed");
+    let told = "Ignored by a line of mlv's, tracked by nothing (mlv add, or take the line out of `.gitignore`):\n  \
+                ignored: other\n";
+    assert_eq!(env.mlv(&["status", "--exit-code"]).success().stdout(), told);
+    assert_eq!(env.status()["data"], json!({"only_ignored": ["other"]}));
+    env.mlv(&["add", "other"]).success();
+    env.commit("tracked again");
+    env.assert_clean();
+}
+
+// A line stays as long as a file with the name of one that was tracked is there, edited or not.
+#[test]
+fn line_stays_while_a_file_that_was_tracked_may_be_there() {
+    let env = TestEnv::ready();
+    env.write("d/1", "one");
+    env.write("d/2", "two");
+    env.mlv(&["add", "d"]).success();
+    env.commit("data");
+    env.git(&["rm", "--quiet", "d.mlv"]);
+    env.remove("d/1");
+    env.write("d/2", "edited");
+    env.write("d/code.py", "source");
+    env.write("e", "a file");
+    env.mlv(&["add", "e"]).success();
+    assert!(env.read_text(".gitignore").contains("\n/d\n"));
+    assert_eq!(env.status()["data"]["only_ignored"], json!(["d"]));
+    env.remove("d/2");
+    env.write("f", "a file");
+    env.mlv(&["add", "f"]).success();
+    assert!(!env.read_text(".gitignore").contains("\n/d\n"));
 }
