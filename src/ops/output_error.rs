@@ -52,6 +52,12 @@ pub enum OutputError {
         /// The link.
         path: RepoPath,
     },
+    /// A symlink of mlv's own, as `cache.type = symlink` makes them, to an object that is not there.
+    #[error("`{path}` is a link into a cache, and leads nowhere")]
+    BrokenLink {
+        /// The link.
+        path: RepoPath,
+    },
     /// A symlink whose target may not be recorded.
     #[error("the symbolic link `{path}` {why}: `{target}`")]
     SymlinkTarget {

@@ -18,7 +18,7 @@ use crate::model::object::{ContentId, ContentInfo, RecordKey, RecordKind};
 use crate::model::path::RepoPath;
 use crate::model::tree::{EntryKind, TreeEntry};
 use crate::ops::checkout_plan::{self, Action, DirectoryPlan, Question, plan_directory};
-use crate::ops::scan::{Present, Scanner};
+use crate::ops::scan::{Present, Scanned, Scanner};
 use crate::ops::{OpError, held, surroundings, trees};
 use crate::par;
 use crate::repo::Repo;
@@ -145,7 +145,10 @@ impl<'a> Planner<'a> {
         let mut present = scanner.look(output, &|| Ok([&recorded[..], &placed[..]].concat()))?;
         scanner.hash(output, &mut present, None)?;
         let entries = present.tree_entries();
-        let is_saved = |entry: &TreeEntry| !entry.kind.has_object() || self.is_saved(entry);
+        let dangling: HashSet<&str> = present.paths_of(Scanned::is_dangling).collect();
+        let is_saved = |entry: &TreeEntry| {
+            !entry.kind.has_object() || dangling.contains(&*entry.path) || self.is_saved(entry)
+        };
         let other_kind = matches!(
             (&present, wanted.info.map(|info| info.id)),
             (Present::File(_), Some(ContentId::Tree(_))) | (Present::Directory(_), Some(ContentId::File(_)))
@@ -167,8 +170,10 @@ impl<'a> Planner<'a> {
                 is_gits: &|path| manner.spare_gits && is_gits(self.repo, &output.join_entry(path)),
                 clean: manner.clean,
             });
-            if manner.relink {
-                relink(&mut plan, &recorded, &entries, &is_saved);
+            let misled: HashSet<&str> = present.paths_of(Scanned::is_misled).collect();
+            let is_due = |entry: &TreeEntry| manner.relink || misled.contains(&*entry.path);
+            if manner.relink || !misled.is_empty() {
+                relink(&mut plan, &recorded, &entries, &|entry| is_due(entry) && is_saved(entry));
             }
             plan
         };
@@ -280,12 +285,15 @@ impl<'a> Planner<'a> {
     fn work(&self, plan: &OutputPlan) -> Work {
         let stamps: HashMap<&str, FileStamp> =
             plan.present.entries().iter().map(|entry| (&*entry.path, entry.stamp)).collect();
+        let dangling: HashSet<&str> = plan.present.paths_of(Scanned::is_dangling).collect();
+        let stands_for =
+            |entry: &TreeEntry| dangling.contains(&*entry.path) && self.presence.has_object(entry.hash);
         let examined = |entry: &TreeEntry| {
             let own = || self.repo.dir().stat(&plan.wanted.output).ok().flatten();
             let stamp = stamps.get(&*entry.path).copied();
             stamp.or_else(|| own().filter(|_| entry.path.is_empty())).map(|stamp| Examined {
                 stamp,
-                is_saved: entry.kind.has_object() && self.is_saved(entry),
+                is_saved: entry.kind.has_object() && (self.is_saved(entry) || stands_for(entry)),
                 hash: Some(entry.hash),
             })
         };
@@ -409,17 +417,16 @@ impl Work {
     }
 }
 
-/// Has the files that are right, and that the cache holds, put in place again.
+/// Has the files that are right, and for which `can` is true, put in place again.
 fn relink(
     plan: &mut DirectoryPlan,
     wanted: &[TreeEntry],
     present: &[TreeEntry],
-    is_saved: &dyn Fn(&TreeEntry) -> bool,
+    can: &dyn Fn(&TreeEntry) -> bool,
 ) {
     let right: HashMap<&str, &TreeEntry> = present.iter().map(|entry| (&*entry.path, entry)).collect();
-    let is_right = |entry: &&TreeEntry| {
-        entry.kind.is_file() && right.get(&*entry.path) == Some(entry) && is_saved(entry)
-    };
+    let is_right =
+        |entry: &&TreeEntry| entry.kind.is_file() && right.get(&*entry.path) == Some(entry) && can(entry);
     for entry in wanted.iter().filter(is_right) {
         plan.unchanged = plan.unchanged.saturating_sub(1);
         plan.actions.push(Action::Relink(entry.clone()));

@@ -20,10 +20,10 @@ use crate::model::stage::Stage;
 use crate::model::tree::TreeEntry;
 use crate::model::values;
 use crate::ops::repro::Bring;
-use crate::ops::scan::{Present, Scanner};
+use crate::ops::scan::{Present, Scanned, Scanner};
 use crate::ops::state::{self, Verdict};
 use crate::ops::tracked::{Source, Tracked, TrackedOut};
-use crate::ops::{OpError, held, links, run_cache, trees};
+use crate::ops::{OpError, OutputError, held, links, run_cache, trees};
 use crate::pipeline::plan::{Current, CurrentParams, Matched, State};
 use crate::repo::Repo;
 use crate::report::{Event, Reporter};
@@ -197,10 +197,13 @@ impl<'a> WorkTreeState<'a> {
             Ok(trees::relative_to(&entries, inside))
         };
         let mut present = self.scanner.look(path, &tracked)?;
+        if let Some(entry) = present.paths_of(Scanned::is_dangling).next() {
+            return Err(OutputError::BrokenLink { path: path.join_entry(entry) }.into());
+        }
         let mut learned = self.learned.borrow_mut();
         for entry in present.entries_mut().iter_mut().filter(|entry| entry.hash.is_none()) {
             let known = learned.hashes.get(&path.join_entry(&entry.path));
-            entry.hash = known.filter(|(stamp, _)| *stamp == entry.stamp).map(|(_, hash)| *hash);
+            entry.hash = known.filter(|(stamp, _)| *stamp == entry.contents_stamp()).map(|(_, hash)| *hash);
         }
         self.scanner.hash(path, &mut present, None)?;
         present.note_fresh_stamps(path, &mut learned.update);

@@ -1,173 +1,27 @@
 //! Reads the state of an output in the work tree: one walk, one merge with the stat index,
 //! and hashing of what neither has answered.
 
+mod scanned;
+
 use std::cell::RefCell;
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
 use crate::error::{Advice, ErrorKind};
-use crate::fs::stamp::{FileKind, FileStamp};
+use crate::fs::dir::Dir;
+use crate::fs::stamp::FileKind;
 use crate::fs::{self, walk};
-use crate::model::digest::Digest;
 use crate::model::object::{RecordKey, RecordKind};
 use crate::model::path::RepoPath;
 use crate::model::tree::{EntryKind, TreeEntry};
 use crate::ops::{OpError, OutputError};
 use crate::par;
 use crate::repo::Repo;
-use crate::report::{Reporter, Task, Unit};
-use crate::store::statindex::{StatIndex, StatIndexUpdate};
+use crate::report::{Meter, Reporter, Task, Unit};
+use crate::store::statindex::StatIndex;
 use crate::store::{self, CacheWriter, Ingested};
 
-/// One entry of an output as it stands in the work tree.
-#[derive(Clone, Debug)]
-pub struct Scanned {
-    /// Path relative to the output, as stored; empty for an output that is a file.
-    pub path: Box<str>,
-    /// What it is.
-    pub kind: EntryKind,
-    /// Identity, size and times of the very thing when it was looked at.
-    pub stamp: FileStamp,
-    /// Bytes of its contents: of a symlink into the cache those of the object.
-    pub size: u64,
-    /// Its hash, if the stat index knows it or it was read since.
-    pub hash: Option<Digest>,
-    /// Whether the stat index may remember the stamp with the hash.
-    settled: bool,
-    /// Whether the hash comes from reading the file.
-    fresh: bool,
-}
-
-impl Scanned {
-    fn of(path: Box<str>, stamp: FileStamp) -> Scanned {
-        let kind = match stamp.kind {
-            FileKind::Symlink => EntryKind::Symlink,
-            FileKind::Dir => EntryKind::EmptyDir,
-            _ if stamp.mode_x => EntryKind::Executable,
-            _ => EntryKind::File,
-        };
-        let hash = (kind == EntryKind::EmptyDir).then_some(Digest::ZERO);
-        Scanned { path, kind, stamp, size: stamp.size, hash, settled: true, fresh: false }
-    }
-
-    /// Takes over what was read of the file.
-    fn take(&mut self, read: &Ingested) {
-        self.hash = Some(read.id.digest());
-        self.size = read.size;
-        self.stamp = FileStamp { size: read.size, ..read.stamp };
-        self.settled = read.is_settled;
-        self.fresh = true;
-        if read.stamp.kind == FileKind::File {
-            self.kind = if read.stamp.mode_x { EntryKind::Executable } else { EntryKind::File };
-        }
-    }
-
-    /// The entry as a directory tree has it; `None` while the hash is not known.
-    pub fn entry(&self) -> Option<TreeEntry> {
-        Some(TreeEntry { path: self.path.clone(), kind: self.kind, size: self.len(), hash: self.hash? })
-    }
-
-    /// Bytes; of an empty folder none.
-    fn len(&self) -> u64 {
-        if self.kind == EntryKind::EmptyDir { 0 } else { self.size }
-    }
-}
-
-/// What stands at an output's path.
-#[derive(Clone, Debug)]
-pub enum Present {
-    /// Nothing.
-    Absent,
-    /// A file or a symlink.
-    File(Scanned),
-    /// A directory with its entries, sorted by path.
-    Directory(Vec<Scanned>),
-}
-
-impl Present {
-    /// The entries, whatever it is: none, one of empty path, or those of the directory.
-    pub fn entries(&self) -> &[Scanned] {
-        match self {
-            Present::Absent => &[],
-            Present::File(file) => std::slice::from_ref(file),
-            Present::Directory(entries) => entries,
-        }
-    }
-
-    /// The same, to change.
-    pub fn entries_mut(&mut self) -> &mut [Scanned] {
-        match self {
-            Present::Absent => &mut [],
-            Present::File(file) => std::slice::from_mut(file),
-            Present::Directory(entries) => entries,
-        }
-    }
-
-    /// A number that changes when a file is written or renamed, or takes the place of another one, whatever
-    /// bytes it has then; with its attributes, too.
-    pub fn trace(&self) -> u64 {
-        let mut trace = DefaultHasher::new();
-        for Scanned { stamp, .. } in self.entries().iter().filter(|entry| entry.kind.has_object()) {
-            (stamp.dev, stamp.inode, stamp.size, stamp.mtime_ns, stamp.ctime_ns).hash(&mut trace);
-        }
-        trace.finish()
-    }
-
-    /// The entries in the form of a tree, sorted by path. An entry whose hash is not known is left
-    /// out: ask after [`Scanner::hash`].
-    pub fn tree_entries(&self) -> Vec<TreeEntry> {
-        self.entries().iter().filter_map(Scanned::entry).collect()
-    }
-
-    /// Whether these are the `recorded` entries, every hash being known.
-    pub fn is(&self, recorded: &[TreeEntry]) -> bool {
-        let is_same = |(found, entry): (&Scanned, &TreeEntry)| {
-            found.path == entry.path
-                && (found.kind, found.len(), found.hash) == (entry.kind, entry.size, Some(entry.hash))
-        };
-        let found = self.entries();
-        found.len() == recorded.len() && found.iter().zip(recorded).all(is_same)
-    }
-
-    /// Notes what the stat index may remember of the entries below `base`.
-    pub fn note_stamps(&self, base: &RepoPath, update: &mut StatIndexUpdate) {
-        for entry in self.entries() {
-            if let (Some(hash), true, true) = (entry.hash, entry.settled, entry.kind.has_object()) {
-                update.put(base.as_str(), &entry.path, &entry.stamp, hash);
-            }
-        }
-    }
-
-    /// Notes only the stamps of files that were read: what a reading command has learned.
-    pub fn note_fresh_stamps(&self, base: &RepoPath, update: &mut StatIndexUpdate) {
-        for entry in self.entries().iter().filter(|entry| entry.fresh && entry.settled) {
-            if let Some(hash) = entry.hash {
-                update.put(base.as_str(), &entry.path, &entry.stamp, hash);
-            }
-        }
-    }
-
-    /// The files that were read, with stamps that prove their hashes.
-    pub fn fresh(&self) -> impl Iterator<Item = (&str, FileStamp, Digest)> {
-        let fresh = self.entries().iter().filter(|entry| entry.fresh && entry.settled);
-        fresh.filter_map(|entry| Some((&*entry.path, entry.stamp, entry.hash?)))
-    }
-
-    /// Leaves out the entries at these paths.
-    fn forget(&mut self, gone: &HashSet<Box<str>>) {
-        match self {
-            _ if gone.is_empty() => {}
-            Present::Absent | Present::File(_) => *self = Present::Absent,
-            Present::Directory(entries) => entries.retain(|entry| !gone.contains(&entry.path)),
-        }
-    }
-
-    /// Whether nothing is there.
-    pub fn is_absent(&self) -> bool {
-        matches!(self, Present::Absent)
-    }
-}
+pub use scanned::{Present, Scanned};
 
 /// Gives the recorded entries of an output, relative to where is looked, in any order.
 pub type TrackedEntries<'a> = dyn Fn() -> Result<Vec<TreeEntry>, OpError> + 'a;
@@ -210,12 +64,12 @@ impl<'a> Scanner<'a> {
         self.follow_own_links(path, present.entries_mut())?;
         if let Present::File(file) = &mut present {
             // Not below the path but at it.
-            file.hash = file.hash.or_else(|| self.index.lookup(path.as_str(), &file.stamp));
+            file.hash = file.hash.or_else(|| self.index.lookup(path.as_str(), &file.contents_stamp()));
             return Ok(present);
         }
         let mut known = self.index.below(path.as_str());
         for entry in present.entries_mut().iter_mut().filter(|entry| entry.hash.is_none()) {
-            entry.hash = known.at(&entry.path, &entry.stamp);
+            entry.hash = known.at(&entry.path, &entry.contents_stamp());
         }
         Ok(present)
     }
@@ -230,15 +84,8 @@ impl<'a> Scanner<'a> {
                 Err(error) if error.is_not_found() => continue,
                 target => target?,
             };
-            if target.starts_with('/')
-                && let Some(id) = self.repo.cache()?.linked_object(&target)
-                && let Some(len) = self.repo.cache()?.object_len(id)
-            {
-                entry.kind = EntryKind::File;
-                entry.hash = Some(id.digest());
-                entry.size = len;
-                // The link says nothing of when its object was hashed: looked up again each time.
-                entry.settled = false;
+            if let Some(object) = self.repo.cache()?.linked_object(&target) {
+                entry.stand_for(object);
             }
         }
         Ok(())
@@ -321,7 +168,7 @@ impl<'a> Scanner<'a> {
         writer: Option<&CacheWriter<'_>>,
     ) -> Result<(), OpError> {
         let object = |hash| RecordKey { hash, kind: RecordKind::File };
-        let mut todo: Vec<&mut Scanned> = present
+        let todo: Vec<&mut Scanned> = present
             .entries_mut()
             .iter_mut()
             .filter(|entry| match (entry.hash, writer) {
@@ -334,22 +181,25 @@ impl<'a> Scanner<'a> {
         if todo.is_empty() {
             return Ok(());
         }
+        if let Some(entry) = todo.iter().find(|entry| entry.is_dangling()) {
+            return Err(OutputError::BrokenLink { path: base.join_entry(&entry.path) }.into());
+        }
         let bytes = todo.iter().map(|entry| entry.size).sum();
         let meter = self.reporter.meter(Task { verb: "Hashing", unit: Unit::Bytes, total: Some(bytes) });
+        let (linked, mut own): (Vec<_>, Vec<_>) =
+            todo.into_iter().partition(|entry| entry.object_file().is_some());
+        self.hash_linked(linked, writer, &*meter)?;
         // A file by itself is the one entry of the folder that it is in.
-        let (output, folder) = (base, base.parent().filter(|_| todo[0].path.is_empty()));
+        let (output, folder) =
+            (base, base.parent().filter(|_| own.iter().any(|entry| entry.path.is_empty())));
         let files: Vec<(&str, FileKind)> = match folder {
-            Some(_) => vec![(base.file_name(), todo[0].stamp.kind)],
-            None => todo.iter().map(|entry| (&*entry.path, entry.stamp.kind)).collect(),
+            Some(_) => own.iter().map(|entry| (base.file_name(), entry.stamp.kind)).collect(),
+            None => own.iter().map(|entry| (&*entry.path, entry.stamp.kind)).collect(),
         };
         let base = folder.as_ref().unwrap_or(base);
-        let threads = par::threads(self.repo.file_jobs()?);
-        let results = match writer {
-            Some(writer) => writer.ingest_all(self.repo.dir(), base, &files, threads, &*meter)?,
-            None => store::hash_all(self.repo.dir(), base, &files, threads, &*meter)?,
-        };
+        let results = self.read_all((self.repo.dir(), base), &files, writer, &*meter)?;
         let mut gone: HashSet<Box<str>> = HashSet::new();
-        for (entry, result) in todo.iter_mut().zip(results) {
+        for (entry, result) in own.iter_mut().zip(results) {
             match result {
                 Ok(read) => entry.take(&read),
                 // Others come and go in the folder, as with a save under another name and a rename.
@@ -361,6 +211,38 @@ impl<'a> Scanner<'a> {
         }
         present.forget(&gone);
         Ok(())
+    }
+
+    /// The same for symlinks into the cache: what they lead to is read, which may have been written to.
+    fn hash_linked(
+        &self,
+        mut linked: Vec<&mut Scanned>,
+        writer: Option<&CacheWriter<'_>>,
+        meter: &dyn Meter,
+    ) -> Result<(), OpError> {
+        let Some(dir) = self.repo.cache()?.dir().filter(|_| !linked.is_empty()) else { return Ok(()) };
+        let files = linked.iter().filter_map(|entry| entry.object_file());
+        let files: Vec<(&str, FileKind)> = files.map(|(path, _)| (path.as_str(), FileKind::File)).collect();
+        let results = self.read_all((dir, &RepoPath::root()), &files, writer, meter)?;
+        for (entry, result) in linked.iter_mut().zip(results) {
+            entry.take(&result?);
+        }
+        Ok(())
+    }
+
+    fn read_all(
+        &self,
+        (dir, base): (&Dir, &RepoPath),
+        files: &[(&str, FileKind)],
+        writer: Option<&CacheWriter<'_>>,
+        meter: &dyn Meter,
+    ) -> Result<Vec<Result<Ingested, store::Error>>, OpError> {
+        let threads = par::threads(self.repo.file_jobs()?);
+        Ok(match writer {
+            _ if files.is_empty() => Vec::new(),
+            Some(writer) => writer.ingest_all(dir, base, files, threads, meter)?,
+            None => store::hash_all(dir, base, files, threads, meter)?,
+        })
     }
 
     /// Whether the error is of the entry's own file: what was not found may be the cache's. No look tells:

@@ -78,6 +78,7 @@ pub fn examine(
     scanner.hash(output, &mut present, None)?;
     // After the walk, whose memory is free by now.
     let recorded = trees::read_if_here(repo, info, output)?;
+    present.forget_unreadable(recorded.as_deref().unwrap_or_default());
     let verdict = match (&present, info.id) {
         (Present::Absent, id) => {
             // A part of which nothing is recorded any more says nothing of the rest.

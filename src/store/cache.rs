@@ -107,7 +107,7 @@ impl Cache {
     }
 
     /// The cache's folder, if it was made, perhaps by another process and just now.
-    pub(super) fn dir(&self) -> Option<&Arc<Dir>> {
+    pub fn dir(&self) -> Option<&Arc<Dir>> {
         if self.opened.get().is_none() {
             self.look().ok()?;
         }
@@ -340,16 +340,6 @@ impl Cache {
         let Opened { dir, trust } = self.created()?;
         dir.create_dir_all_with(&RepoPath::own(layout::STAGE), trust.dir_mode())?;
         Ok(Staging::create(dir.open_dir(&RepoPath::own(layout::STAGE))?)?)
-    }
-
-    /// The object that a symlink into the cache stands for, from the symlink's target text.
-    pub fn linked_object(&self, target: &str) -> Option<ObjectId> {
-        let root = std::path::absolute(&self.root).ok()?;
-        let below = Path::new(target).strip_prefix(root).ok()?.to_str()?;
-        let hex = below.strip_prefix("objects/")?.replacen('/', "", 1);
-        let id: ObjectId = hex.parse().ok()?;
-        let key = RecordKey { hash: id.digest(), kind: RecordKind::File };
-        (loose_path(key).as_str() == below).then_some(id)
     }
 
     /// Hashes of records that were damaged and taken out of use, now or before; some may be here again.

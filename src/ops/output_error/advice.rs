@@ -29,6 +29,7 @@ impl OutputError {
             | OutputError::NotRecorded { path, .. }
             | OutputError::BadEntryName { path }
             | OutputError::SymlinkOutput { path }
+            | OutputError::BrokenLink { path }
             | OutputError::SymlinkTarget { path, .. }
             | OutputError::NotADirectory { path }
             | OutputError::BadOutput { path, .. }
@@ -177,6 +178,7 @@ impl OutputError {
             OutputError::TreeNotDownloaded { path, .. } | OutputError::NotDownloaded { path } => {
                 format!("mlv fetch {}", hint_path(path))
             }
+            OutputError::BrokenLink { path } => format!("mlv checkout {}", hint_path(path)),
             OutputError::NowhereToPush { in_work_tree: true, .. } => {
                 "`mlv commit` stores what is here".to_owned()
             }
@@ -252,7 +254,8 @@ impl Advice for OutputError {
             OutputError::KeptByGit { .. }
             | OutputError::IsFolder { .. }
             | OutputError::BehindTheEnd { .. } => ErrorKind::Usage,
-            OutputError::TreeNotDownloaded { .. }
+            OutputError::BrokenLink { .. }
+            | OutputError::TreeNotDownloaded { .. }
             | OutputError::LostTree { .. }
             | OutputError::NeverMade { .. }
             | OutputError::NotDownloaded { .. }

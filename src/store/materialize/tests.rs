@@ -329,8 +329,8 @@ fn loose_objects_are_linked_as_configured_and_executables_copied() {
         assert_eq!(os::symlink_metadata(project.path("x")).unwrap().nlink(), 1);
         if mode == LinkMode::Symlink {
             let target = os::read_link(project.path("f")).unwrap();
-            let id = project.cache.linked_object(target.to_str().unwrap()).unwrap();
-            assert_eq!(id.digest(), Digest::of(&bytes));
+            let object = project.cache.linked_object(target.to_str().unwrap()).unwrap();
+            assert_eq!(object.id.digest(), Digest::of(&bytes));
             assert_eq!(project.cache.linked_object("/etc/passwd"), None);
         }
     }

@@ -5,6 +5,7 @@ use std::io::Write;
 
 use crate::error::{Advice, ErrorKind};
 use crate::fs;
+use crate::fs::dir::stamp_of;
 use crate::fs::link::LinkMode;
 use crate::fs::place::{Draft, Placer, Spot};
 use crate::fs::stamp::FileStamp;
@@ -158,6 +159,8 @@ impl<'m, 'a> Worker<'m, 'a> {
     }
 
     /// A loose object: linked where that works, else copied; hashed in any case.
+    ///
+    /// Of a symlink the stamp is the object's: it tells whether somebody writes through the link.
     fn put_loose(
         &mut self,
         (index, item): (usize, &Item),
@@ -165,13 +168,17 @@ impl<'m, 'a> Worker<'m, 'a> {
         source: &File,
     ) -> Result<FileStamp, Error> {
         let (link, spot) = (self.owner.link_of(item.kind, source), self.folders.spot(index, item));
+        let is_symlink = link == LinkMode::Symlink;
+        // Before it is hashed: what is written after that changes it.
+        let of_object = if is_symlink { stamp_of(source).ok() } else { None };
         let draft = match link {
             LinkMode::Reflink | LinkMode::Copy => {
                 self.copy((spot, item), key, source, link == LinkMode::Reflink)?
             }
             LinkMode::Hardlink | LinkMode::Symlink => self.link(spot, key, source, link)?,
         };
-        self.place(draft, item)
+        let placed = self.place(draft, item)?;
+        Ok(of_object.unwrap_or(placed))
     }
 
     fn copy(

@@ -40,6 +40,7 @@ mod ls;
 mod merge_driver;
 mod metrics;
 mod other_file_system;
+mod own_links;
 mod partial_inputs;
 mod pipelines;
 mod places;
