@@ -30,8 +30,10 @@ pub enum Change {
     Modified,
     /// The last run did not have it.
     New,
-    /// The stage does not have it any more, or it is not there.
+    /// The stage does not have it any more, or it is not there any more.
     Gone,
+    /// It is not there, and the last run did not have it.
+    Missing,
     /// Nobody can tell: it is not here, and neither is what would tell.
     Unknown,
 }
@@ -201,6 +203,8 @@ fn params(
             }
             CurrentParams::Missing | CurrentParams::Unknown => Value::Null.into(),
         };
+        let prefix = format!("{}:", wanted.file);
+        let begin = inputs.len();
         let now = match &wanted.keys {
             ParamKeys::All => plan::param_values(wanted, &root).unwrap_or_default(),
             ParamKeys::Named(keys) => {
@@ -210,8 +214,15 @@ fn params(
                 keys.iter().filter_map(find).collect()
             }
         };
-        let prefix = format!("{}:", wanted.file);
         compare("param", &prefix, before.remove(&wanted.file).unwrap_or_default(), now, inputs);
+        // What is neither there nor recorded is an input all the same.
+        let named = match &wanted.keys {
+            ParamKeys::All => Vec::new(),
+            ParamKeys::Named(keys) => keys.iter().map(|key| format!("{prefix}{}", key.as_str())).collect(),
+        };
+        let is_told = |name: &String| inputs[begin..].iter().any(|input| input.name == *name);
+        let lacking: Vec<String> = named.into_iter().filter(|name| !is_told(name)).collect();
+        inputs.extend(lacking.into_iter().map(|name| input("param", name, None, None)));
     }
     for (file, values) in before {
         compare("param", &format!("{file}:"), values, Entries::new(), inputs);
@@ -237,7 +248,8 @@ fn input(kind: &'static str, name: String, recorded: Option<Value>, current: Opt
         (Some(old), Some(new)) if old.same(new) => Change::Same,
         (Some(_), Some(_)) => Change::Modified,
         (None, Some(_)) => Change::New,
-        (_, None) => Change::Gone,
+        (Some(_), None) => Change::Gone,
+        (None, None) => Change::Missing,
     };
     Input { kind, name, recorded: json!(recorded), current: json!(current), change }
 }

@@ -2,6 +2,7 @@
 //! each looked at once.
 
 mod absent;
+mod answers;
 mod found;
 mod matches;
 
@@ -12,19 +13,15 @@ use std::sync::Arc;
 use crate::error::{Advice, ErrorKind};
 use crate::fs::stamp::FileStamp;
 use crate::model::digest::Digest;
-use crate::model::lockfile::StageLock;
 use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
-use crate::model::pattern::PathPattern;
-use crate::model::stage::Stage;
 use crate::model::tree::TreeEntry;
-use crate::model::values;
 use crate::ops::repro::Bring;
 use crate::ops::scan::{Present, Scanned, Scanner};
 use crate::ops::state::{self, Verdict};
 use crate::ops::tracked::{Source, Tracked, TrackedOut};
-use crate::ops::{OpError, OutputError, held, links, run_cache, trees};
-use crate::pipeline::plan::{Current, CurrentParams, Matched, State};
+use crate::ops::{OpError, OutputError, held, links, trees};
+use crate::pipeline::plan::CurrentParams;
 use crate::repo::Repo;
 use crate::report::{Event, Reporter};
 use crate::store::Presence;
@@ -383,70 +380,5 @@ impl<'a> WorkTreeState<'a> {
         let presence = Arc::new(self.repo.cache()?.snapshot());
         *self.presence.borrow_mut() = Some(presence.clone());
         Ok(presence)
-    }
-}
-
-impl State for WorkTreeState<'_> {
-    type Error = OpError;
-
-    fn content(&self, path: &RepoPath) -> Result<Current, OpError> {
-        match self.found(path) {
-            Ok(found) => Ok(found.map_or(Current::Missing, |found| Current::Present(found.info))),
-            Err(error) if error.is_not_downloaded() && self.allows_missing => Ok(Current::Unlisted),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn matched(&self, pattern: &PathPattern) -> Result<Matched, OpError> {
-        match self.matches(pattern) {
-            Ok(paths) => Ok(Matched::Paths(paths)),
-            Err(error) if error.is_not_downloaded() && self.allows_missing => Ok(Matched::Unlisted),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn recorded(&self, path: &RepoPath) -> Result<Current, OpError> {
-        let Some((out, inside)) = self.tracked.containing(path) else { return Ok(Current::Missing) };
-        let Some(info) = &out.content else { return Ok(Current::Missing) };
-        if inside.is_empty() { Ok(Current::Present(*info)) } else { self.part(&out.path, info, inside) }
-    }
-
-    fn part(&self, out: &RepoPath, content: &ContentInfo, inside: &str) -> Result<Current, OpError> {
-        trees::part_of(self.repo, out, content, inside)
-    }
-
-    fn params(&self, file: &RepoPath) -> Result<CurrentParams, OpError> {
-        if let Some(known) = self.params.borrow().get(file) {
-            return Ok(known.clone());
-        }
-        let current = match self.repo.dir().read_file(file, MAX_PARAMS) {
-            Ok(bytes) => CurrentParams::Values(Arc::new(values::read(file, &bytes).map_err(Box::new)?)),
-            Err(error) if error.is_not_found() && self.may_be_missing(file)? => CurrentParams::NotHere,
-            Err(error) if error.is_not_found() => CurrentParams::Missing,
-            Err(error) => return Err(error.into()),
-        };
-        self.params.borrow_mut().insert(file.clone(), current.clone());
-        Ok(current)
-    }
-
-    fn past_run(&self, stage: &Stage, inputs: &StageLock) -> Result<Option<StageLock>, OpError> {
-        run_cache::find(self.repo, stage, inputs, |out| {
-            // Metrics that came with git are in place. What cannot be looked at cannot be had.
-            let is_in_place = !out.cache
-                && matches!(self.content(&out.path), Ok(Current::Present(now)) if now.id == out.content.id);
-            is_in_place || self.has_all(&out.content).unwrap_or(false)
-        })
-    }
-
-    fn variable(&self, name: &str) -> Option<String> {
-        std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
-    }
-
-    fn is_cached(&self, content: &ContentInfo) -> Result<bool, OpError> {
-        if self.absent == Absent::AsRecorded {
-            // Not downloaded is no difference.
-            return Ok(true);
-        }
-        self.has_all(content)
     }
 }

@@ -11,7 +11,7 @@ use crate::model::value::Value;
 use crate::ops::OpError;
 use crate::ops::present::WorkTreeState;
 use crate::ops::repro::StageError;
-use crate::pipeline::plan::{self, CurrentParams, MissingInput, State};
+use crate::pipeline::plan::{self, CurrentParams, State};
 
 fn by_path(deps: &[LockDep]) -> BTreeMap<&RepoPath, ContentId> {
     deps.iter().map(|dep| (&dep.path, dep.content.id)).collect()
@@ -41,11 +41,7 @@ impl Inputs {
     pub fn read(stage: &Stage, target: &str, state: &WorkTreeState<'_>) -> Result<Inputs, OpError> {
         let missing = plan::missing_inputs(stage, state)?;
         if !missing.is_empty() {
-            let remedy = missing.iter().find_map(|input| match input {
-                MissingInput::File { path } => state.bring(path),
-                MissingInput::Match { .. } | MissingInput::Param { .. } => None,
-            });
-            return Err(StageError::MissingInputs { stage: target.into(), missing, remedy }.into());
+            return Err(StageError::lacks((target, stage), missing, |path| state.bring(path)).into());
         }
         let mut inputs = Inputs { deps: Vec::new(), params: Vec::new(), traces: Vec::new() };
         for path in &state.deps_of(stage)? {

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::model::lockfile::StageLock;
 use crate::ops::OpError;
 use crate::ops::present::{Absent, WorkTreeState};
+use crate::ops::repro::{self, ReproOptions, add_reason, lacking};
 use crate::ops::scan::Scanner;
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::Tracked;
@@ -27,13 +29,37 @@ pub fn run(
     scanner: Scanner<'_>,
 ) -> Result<BTreeMap<String, Vec<Value>>, OpError> {
     let state = WorkTreeState::new(repo, tracked, scanner, Absent::AsRecorded);
+    let Some(graph) = graph(tracked)? else { return Ok(BTreeMap::new()) };
     let mut report = BTreeMap::new();
-    for (address, verdict) in verdicts(repo, tracked, targets, &state)? {
+    for (address, verdict) in verdicts_in(&graph, repo, tracked, targets, &state)? {
         if let Some(changes) = changes(&verdict) {
             report.insert(address.to_string(), changes);
         }
     }
+    // What is recorded and not here is no difference.
+    let options = ReproOptions { pull: true, ..ReproOptions::default() };
+    let all: Vec<StageIndex> = graph.order().collect();
+    for (index, error) in lacking(&graph, &all, lock_of(&graph, tracked), &state, &options) {
+        if let Some(reasons) = report.get_mut(&graph.address(index).to_string()) {
+            add_reason(&error, reasons);
+        }
+    }
     Ok(report)
+}
+
+/// The graph of all stages, if there are any.
+fn graph(tracked: &Tracked) -> Result<Option<Graph>, OpError> {
+    let has_stages = tracked.pipelines().iter().any(|one| !one.pipeline.stages.is_empty());
+    has_stages.then(|| repro::graph(tracked)).transpose()
+}
+
+/// The lock entries of the stages of `graph`.
+fn lock_of<'t>(graph: &Graph, tracked: &'t Tracked) -> impl Fn(StageIndex) -> Option<&'t StageLock> {
+    |index: StageIndex| {
+        let address = graph.address(index);
+        let pipeline = tracked.pipelines().iter().find(|one| one.pipeline.file == address.file)?;
+        pipeline.lock.stages.get(&address.name)
+    }
 }
 
 /// What `repro` would do, in the state `state`, with the stages that the targets mean: in the order of
@@ -44,22 +70,23 @@ pub fn verdicts<S: State<Error = OpError>>(
     targets: &TargetOptions,
     state: &S,
 ) -> Result<Vec<(StageAddress, Verdict)>, OpError> {
-    let pipelines: Vec<_> = tracked.pipelines().iter().map(|one| (*one.pipeline).clone()).collect();
-    if pipelines.iter().all(|pipeline| pipeline.stages.is_empty()) {
-        return Ok(Vec::new());
-    }
-    let graph = Graph::build(pipelines)?;
+    let Some(graph) = graph(tracked)? else { return Ok(Vec::new()) };
+    verdicts_in(&graph, repo, tracked, targets, state)
+}
+
+fn verdicts_in<S: State<Error = OpError>>(
+    graph: &Graph,
+    repo: &Repo,
+    tracked: &Tracked,
+    targets: &TargetOptions,
+    state: &S,
+) -> Result<Vec<(StageAddress, Verdict)>, OpError> {
     let chosen = targets::stages_among(repo, tracked, targets)?;
     let order: Vec<StageIndex> = graph
         .order()
         .filter(|index| targets.targets.is_empty() || chosen.contains(graph.address(*index)))
         .collect();
-    let lock_of = |index: StageIndex| {
-        let address = graph.address(index);
-        let pipeline = tracked.pipelines().iter().find(|one| one.pipeline.file == address.file)?;
-        pipeline.lock.stages.get(&address.name)
-    };
-    let actions = plan::plan(&graph, &order, lock_of, state, PlanOptions::default())?;
+    let actions = plan::plan(graph, &order, lock_of(graph, tracked), state, PlanOptions::default())?;
     Ok(actions.into_iter().map(|action| (graph.address(action.stage).clone(), action.verdict)).collect())
 }
 

@@ -21,10 +21,12 @@ use crate::pipeline::plan::ahead::Ahead;
 
 mod ahead;
 mod inputs;
+mod lacking;
 mod reuse;
 mod verdict;
 
 pub use crate::pipeline::plan::inputs::{MissingInput, missing_inputs, param_values, present_deps};
+pub use crate::pipeline::plan::lacking::lacking;
 pub use crate::pipeline::plan::reuse::present_inputs;
 pub use crate::pipeline::plan::verdict::{
     InputChange, OutChange, Reason, Repair, SkipReason, StageAction, Verdict,
@@ -74,6 +76,10 @@ pub trait State {
     /// The contents of a file or directory of the work tree; of one that is only partly here,
     /// those that its pointer names.
     fn content(&self, path: &RepoPath) -> Result<Current, Self::Error>;
+    /// Whether [`State::content`] tells of anything: often known without looking into it.
+    fn is_there(&self, path: &RepoPath) -> Result<bool, Self::Error> {
+        Ok(self.content(path)? != Current::Missing)
+    }
     /// What a pattern of dependencies matches.
     fn matched(&self, pattern: &PathPattern) -> Result<Matched, Self::Error>;
     /// What a pointer or a lock records at a path; `Missing` if nothing does.

@@ -142,6 +142,16 @@ impl Schedule {
         }
     }
 
+    /// Takes a stage into the caller's hands that cannot be begun at all, to be [failed](Self::failed).
+    pub fn seize(&mut self, stage: StageIndex) {
+        let Some(place) = self.places[stage.0] else { return };
+        if self.stages[place].phase == Phase::Ahead {
+            self.stages[place].phase = Phase::InHand;
+            self.in_hand += 1;
+            self.ready.remove(&place);
+        }
+    }
+
     /// The stage was not done after all: it is to be begun again, and so is what was done on top of it.
     pub fn again(&mut self, stage: StageIndex) {
         let Some(place) = self.places[stage.0] else { return };

@@ -79,6 +79,7 @@ fn verdict(action: Action) -> &'static str {
         Action::WouldRun => "would run",
         Action::MayRun => "may run, by what comes out above it",
         Action::WouldRestore => "would bring its outputs back",
+        Action::Failed | Action::NotRun => "cannot run",
         _ => "up to date",
     }
 }
@@ -89,6 +90,7 @@ fn change(change: Change) -> &'static str {
         Change::Modified => "modified",
         Change::New => "new",
         Change::Gone => "gone",
+        Change::Missing => "missing",
         Change::Unknown => "unknown",
     }
 }

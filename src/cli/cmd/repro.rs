@@ -153,7 +153,7 @@ impl Report for ReproReport {
                 Action::WouldRun => "would run",
                 Action::MayRun => "may run",
                 Action::WouldRestore => "would restore",
-                Action::Failed => "cannot run",
+                Action::Failed | Action::NotRun => "cannot run",
                 _ => "up to date",
             };
             out.put(format!("{verb:13} ")).name(&stage.stage);

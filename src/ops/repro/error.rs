@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use crate::error::{Advice, ErrorKind, Hint, hint_path};
 use crate::model::path::RepoPath;
+use crate::model::place::{Excerpt, Place};
+use crate::model::stage::Stage;
 use crate::model::units::Span;
 use crate::model::words;
 use crate::ops::OpError;
@@ -45,8 +47,13 @@ pub enum StageError {
         log: String,
     },
     /// What it reads is not there. Nothing was touched.
-    #[error("stage `{stage}` cannot run without {}", listed(missing))]
+    #[error("{place}: stage `{stage}` cannot run without {}", listed(missing))]
     MissingInputs {
+        /// Where the first of them is named.
+        place: Place,
+        /// The line.
+        #[source]
+        excerpt: Option<Excerpt>,
         /// The stage.
         stage: Box<str>,
         /// What is missing, at least one.
@@ -166,6 +173,27 @@ fn name(input: &MissingInput) -> String {
 }
 
 impl StageError {
+    /// That `stage`, the target `target`, cannot run without `missing`, at least one input. `bring` says how one
+    /// that is recorded comes here.
+    pub(in crate::ops) fn lacks(
+        (target, stage): (&str, &Stage),
+        missing: Vec<MissingInput>,
+        bring: impl Fn(&RepoPath) -> Option<Bring>,
+    ) -> StageError {
+        let remedy = missing.iter().filter_map(MissingInput::file).find_map(bring);
+        let mut place = missing.first().map_or_else(
+            || stage.places.of_stage(),
+            |first| match first {
+                MissingInput::File { path } | MissingInput::Match { pattern: path } => {
+                    stage.places.of_input(path)
+                }
+                MissingInput::Param { file, key } => stage.places.of_param(file, key),
+            },
+        );
+        let excerpt = place.excerpt.take();
+        StageError::MissingInputs { place, excerpt, stage: target.into(), missing, remedy }
+    }
+
     /// The exit code of the command, if it had one.
     pub fn exit_code(&self) -> Option<i32> {
         match self {
@@ -225,6 +253,12 @@ impl Advice for StageError {
                  with a leading dot, mlv's and git's own files, or what .mlvignore leaves out"
                     .to_owned()
             }
+            StageError::MissingInputs { missing, .. } => match missing.first() {
+                Some(MissingInput::Param { file, key }) => {
+                    format!("set `{key}` in `{}`, or take it out of `params`", hint_path(file))
+                }
+                _ => "write it, or correct its path; what a stage makes, name in its `outs`".to_owned(),
+            },
             StageError::SymlinkInput { path, link, .. } if path == link => {
                 "name what the link leads to as the dependency".to_owned()
             }

@@ -7,7 +7,9 @@
 
 mod aside;
 mod decide;
+mod dry;
 mod error;
+mod lacking;
 mod last;
 mod locks;
 mod pull;
@@ -26,18 +28,19 @@ use crate::ops::OpError;
 use crate::ops::git_files::GitFiles;
 use crate::ops::present::{Absent, WorkTreeState};
 use crate::ops::scan::Scanner;
-use crate::ops::stage_status::form_here;
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{Problem, Source, Tracked, TrackedPipeline};
 use crate::par;
 use crate::pipeline::critical_path::critical_path;
 use crate::pipeline::graph::{Graph, Selection, StageIndex};
-use crate::pipeline::plan::{self, PlanOptions, Verdict};
+use crate::pipeline::plan::PlanOptions;
 use crate::repo::Repo;
 use crate::report::{Event, Reporter};
 
 pub use crate::pipeline::schedule::OnFailure;
+pub use dry::dry_run;
 pub use error::{Bring, StageError};
+pub(in crate::ops) use lacking::{add_reason, lacking};
 pub use last::{Done, LastRepro};
 pub(in crate::ops) use resources::grant_alone;
 pub use resources::{Provided, Provision};
@@ -46,7 +49,6 @@ pub(in crate::ops) use run::{check_end, failed_folder};
 
 use locks::Locks;
 use session::Session;
-use times::Times;
 
 /// Which stages, and how.
 #[derive(Clone, Debug, Default)]
@@ -211,54 +213,39 @@ impl ReproReport {
 ///
 /// A stage that fails is in the report; an error is what keeps all of it from being done.
 pub fn run(repo: &Repo, options: &ReproOptions, reporter: &dyn Reporter) -> Result<ReproReport, OpError> {
-    let (tracked, graph, order) = chosen(repo, options, reporter)?;
-    let index = repo.stat_index();
-    let scanner = Scanner::new(repo, &index, reporter);
-    let state = WorkTreeState::new(repo, &tracked, scanner, Absent::OutputsMissing)
-        .allowing_missing(options.allow_missing);
-    let locks = Locks::new(repo, &tracked)?;
-    resources::check_all(&graph, &order, &locks, &state, options)?;
-    Session::new((repo, reporter), options, (&graph, &order), (&tracked, state, locks)).all()
+    prepared(repo, options, options.allow_missing, reporter, |all| {
+        let Prepared { tracked, graph, order, state, locks } = all;
+        // Here, and not in a dry run: that may be of what another machine is to do.
+        resources::check_all(graph, order, &locks, &state, options)?;
+        Session::new((repo, reporter), options, (graph, order), (tracked, state, locks)).all()
+    })
 }
 
-/// Says what [`run()`] would do, and does nothing.
-pub fn dry_run(repo: &Repo, options: &ReproOptions, reporter: &dyn Reporter) -> Result<ReproReport, OpError> {
+/// What a run goes by, and a dry run as well.
+struct Prepared<'a> {
+    tracked: &'a Tracked,
+    graph: &'a Graph,
+    /// The stages that are meant, in the graph's order.
+    order: &'a [StageIndex],
+    state: WorkTreeState<'a>,
+    locks: Locks<'a>,
+}
+
+/// Does `act` with what `options` mean.
+fn prepared(
+    repo: &Repo,
+    options: &ReproOptions,
+    allows_missing: bool,
+    reporter: &dyn Reporter,
+    act: impl FnOnce(Prepared<'_>) -> Result<ReproReport, OpError>,
+) -> Result<ReproReport, OpError> {
     let (tracked, graph, order) = chosen(repo, options, reporter)?;
     let index = repo.stat_index();
     let scanner = Scanner::new(repo, &index, reporter);
-    let state = WorkTreeState::new(repo, &tracked, scanner, Absent::OutputsMissing).allowing_missing(true);
+    let state =
+        WorkTreeState::new(repo, &tracked, scanner, Absent::OutputsMissing).allowing_missing(allows_missing);
     let locks = Locks::new(repo, &tracked)?;
-    let entry = |index: StageIndex| locks.entry(graph.address(index));
-    let times = Times::load(repo);
-    let mut report = ReproReport { dry_run: true, ..ReproReport::default() };
-    let mut known = Vec::new();
-    let plan_options = PlanOptions { pull: options.pull, ..options.plan() };
-    let actions = plan::plan(&graph, &order, entry, &state, plan_options)?;
-    state.warn_of_other_commits(reporter);
-    for action in actions {
-        let gets_entry = matches!(action.verdict, Verdict::Run { .. } | Verdict::Reuse { .. });
-        let (what, reasons) = match action.verdict {
-            Verdict::Run { reasons } => (Action::WouldRun, form_here(&reasons, &state)?),
-            Verdict::Restore { .. } => (Action::WouldRestore, Vec::new()),
-            Verdict::Reuse { reasons, .. } => (Action::WouldRestore, form_here(&reasons, &state)?),
-            Verdict::Skip { why } => (Action::Skipped, vec![why.as_str().into()]),
-            Verdict::Waits { inputs } => {
-                (Action::MayRun, inputs.iter().map(|path| path.as_str().into()).collect())
-            }
-        };
-        let mut line = StageReport::new(graph.address(action.stage).to_string(), what);
-        line.reasons = reasons;
-        if let (true, Err(error)) = (gets_entry, locks.check_writable(graph.address(action.stage))) {
-            line.action = Action::Failed;
-            report.failed.push((line.stage.clone(), error));
-        }
-        let time = times.of(&line.stage).filter(|_| matches!(what, Action::WouldRun | Action::MayRun));
-        line.last_seconds = time.map(|time| time.as_secs_f64());
-        known.extend(time.map(|time| (action.stage, time)));
-        report.stages.push(line);
-    }
-    report.estimate = Estimate::of(&graph, &known);
-    Ok(report)
+    act(Prepared { tracked: &tracked, graph: &graph, order: &order, state, locks })
 }
 
 /// What is tracked. A pointer or a part of a lock that cannot be used is told; pipelines and the rest of locks

@@ -18,6 +18,7 @@ use crate::ops::lock_entries::Record;
 use crate::ops::present::WorkTreeState;
 use crate::ops::record::Recording;
 use crate::ops::repro::decide::{Pending, Taken};
+use crate::ops::repro::lacking::lacking;
 use crate::ops::repro::locks::Locks;
 use crate::ops::repro::run::Run;
 use crate::ops::repro::times::Times;
@@ -132,6 +133,7 @@ impl<'a> Session<'a> {
 
     /// Goes through all stages, as far as failures allow, and writes what came of it.
     pub(super) fn all(mut self) -> Result<ReproReport, OpError> {
+        self.fail_lacking();
         let is_given_up = AtomicBool::new(false);
         let urgency = || if is_given_up.load(Ordering::Relaxed) { Urgency::Kill } else { urgency() };
         std::thread::scope(|scope| {
@@ -152,6 +154,16 @@ impl<'a> Session<'a> {
         }
         self.warn_of_unrecorded();
         self.into_report()
+    }
+
+    /// Fails, before anything runs, the stages that cannot run whatever the others make.
+    fn fail_lacking(&mut self) {
+        let entry = |index: StageIndex| self.locks.entry(self.graph.address(index));
+        let lacking = lacking(self.graph, self.order, entry, &self.state, self.options);
+        for (index, error) in lacking {
+            self.schedule.seize(index);
+            self.fail(index, error.into());
+        }
     }
 
     fn work(&mut self, workers: &mut Workers<'_, '_>) -> Result<(), OpError> {

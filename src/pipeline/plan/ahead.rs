@@ -41,6 +41,10 @@ impl<S: State> State for Ahead<'_, S> {
         if self.is_open(path) { Ok(Current::Unknown) } else { self.state.content(path) }
     }
 
+    fn is_there(&self, path: &RepoPath) -> Result<bool, S::Error> {
+        if self.is_open(path) { Ok(true) } else { self.state.is_there(path) }
+    }
+
     fn matched(&self, pattern: &PathPattern) -> Result<Matched, S::Error> {
         let is_open = self.open.iter().any(|(out, ())| pattern.touches(out));
         // What is in a folder that will be brought back is not looked up before.

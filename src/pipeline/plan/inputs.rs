@@ -7,7 +7,7 @@ use crate::model::path::RepoPath;
 use crate::model::pattern::PathPattern;
 use crate::model::stage::{ParamDep, ParamKeys, Stage};
 use crate::model::value::{Entries, KeyPath, Value};
-use crate::pipeline::plan::{Current, CurrentParams, Matched, State};
+use crate::pipeline::plan::{CurrentParams, Matched, State};
 
 /// The key under which a file is recorded whose values are no map, if a stage reads all of it.
 const WHOLE: &str = ".";
@@ -68,6 +68,16 @@ pub enum MissingInput {
     },
 }
 
+impl MissingInput {
+    /// The file or directory, if that is what is missing.
+    pub fn file(&self) -> Option<&RepoPath> {
+        match self {
+            MissingInput::File { path } => Some(path),
+            MissingInput::Match { .. } | MissingInput::Param { .. } => None,
+        }
+    }
+}
+
 /// The dependencies of a stage now: those that are named, and what its patterns match.
 #[derive(Debug, Default)]
 pub struct PresentDeps<'a> {
@@ -109,7 +119,7 @@ pub fn missing_inputs<S: State>(stage: &Stage, state: &S) -> Result<Vec<MissingI
     let none = |pattern: &&PathPattern| MissingInput::Match { pattern: pattern.as_path().clone() };
     let mut missing: Vec<MissingInput> = deps.empty.iter().map(none).collect();
     for path in deps.paths {
-        if state.content(&path)? == Current::Missing {
+        if !state.is_there(&path)? {
             missing.push(MissingInput::File { path });
         }
     }

@@ -121,6 +121,20 @@ fn a_stage_that_fails_after_it_was_done_drops_what_was_ready() {
 }
 
 #[test]
+fn what_cannot_be_begun_fails_like_what_was_begun() {
+    let left: [(OnFailure, &[usize]); 3] =
+        [(OnFailure::Stop, &[]), (OnFailure::KeepGoing, &[2]), (OnFailure::Ignore, &[1, 2])];
+    for (on_failure, left) in left {
+        let (_, mut schedule) = schedule(&joined(), on_failure);
+        schedule.seize(StageIndex(0));
+        schedule.failed(StageIndex(0));
+        assert_eq!(take_all(&mut schedule), at(left), "{on_failure:?}");
+        left.iter().for_each(|stage| schedule.done(StageIndex(*stage)));
+        assert_eq!(schedule.is_finished(), on_failure == OnFailure::Stop, "{on_failure:?}");
+    }
+}
+
+#[test]
 fn stages_that_are_not_selected_are_not_waited_for() {
     let graph = graph(&joined());
     let mut schedule = Schedule::new(&graph, &at(&[1, 4]), OnFailure::Stop);

@@ -34,6 +34,7 @@ mod init;
 mod jobs;
 mod json;
 mod keep_failed;
+mod lacking_inputs;
 mod logs;
 mod losses;
 mod ls;

@@ -1,0 +1,91 @@
+//! What a run would do, without doing it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+
+use super::times::Times;
+use super::{
+    Action, Estimate, Prepared, ReproOptions, ReproReport, StageReport, add_reason, lacking, prepared,
+};
+use crate::ops::OpError;
+use crate::ops::present::WorkTreeState;
+use crate::ops::stage_status::form_here;
+use crate::pipeline::graph::{Graph, StageIndex};
+use crate::pipeline::plan::{self, PlanOptions, StageAction, Verdict};
+use crate::repo::Repo;
+use crate::report::Reporter;
+
+/// Says what [`run`](super::run) would do, and does nothing.
+pub fn dry_run(repo: &Repo, options: &ReproOptions, reporter: &dyn Reporter) -> Result<ReproReport, OpError> {
+    prepared(repo, options, true, reporter, |all| {
+        let report = planned(repo, options, &all)?;
+        all.state.warn_of_other_commits(reporter);
+        Ok(report)
+    })
+}
+
+fn planned(repo: &Repo, options: &ReproOptions, all: &Prepared<'_>) -> Result<ReproReport, OpError> {
+    let Prepared { graph, order, state, locks, .. } = all;
+    let entry = |index: StageIndex| locks.entry(graph.address(index));
+    let plan_options = PlanOptions { pull: options.pull, ..options.plan() };
+    let actions = plan::plan(graph, order, entry, state, plan_options)?;
+    let mut lacks: BTreeMap<_, _> = lacking(graph, order, entry, state, options).into_iter().collect();
+    let times = Times::load(repo);
+    let mut report = ReproReport { dry_run: true, ..ReproReport::default() };
+    let (mut known, mut blocked) = (Vec::new(), BTreeSet::new());
+    for action in actions {
+        let (index, address) = (action.stage, graph.address(action.stage));
+        let gets_entry = matches!(action.verdict, Verdict::Run { .. } | Verdict::Reuse { .. });
+        let mut line = line(graph, action, state)?;
+        let unwritable = || locks.check_writable(address).err().filter(|_| gets_entry);
+        if let Some(error) = lacks.remove(&index) {
+            line.action = Action::Failed;
+            add_reason(&error, &mut line.reasons);
+            report.failed.push((line.stage.clone(), error.into()));
+        } else if let Some(error) = unwritable() {
+            line.action = Action::Failed;
+            report.failed.push((line.stage.clone(), error));
+        } else if line.action != Action::Skipped {
+            leave_blocked(graph, index, &blocked, &mut line);
+        }
+        if matches!(line.action, Action::Failed | Action::NotRun) {
+            blocked.insert(index);
+        }
+        if matches!(line.action, Action::WouldRun | Action::MayRun) {
+            let time = times.of(&line.stage);
+            line.last_seconds = time.map(|time| time.as_secs_f64());
+            known.extend(time.map(|time| (index, time)));
+        }
+        report.stages.push(line);
+    }
+    report.estimate = Estimate::of(graph, &known);
+    Ok(report)
+}
+
+/// What the plan says of a stage.
+fn line(graph: &Graph, action: StageAction, state: &WorkTreeState<'_>) -> Result<StageReport, OpError> {
+    let (what, reasons) = match action.verdict {
+        Verdict::Run { reasons } => (Action::WouldRun, form_here(&reasons, state)?),
+        Verdict::Restore { .. } => (Action::WouldRestore, Vec::new()),
+        Verdict::Reuse { reasons, .. } => (Action::WouldRestore, form_here(&reasons, state)?),
+        Verdict::Skip { why } => (Action::Skipped, vec![why.as_str().into()]),
+        Verdict::Waits { inputs } => {
+            (Action::MayRun, inputs.iter().map(|path| path.as_str().into()).collect())
+        }
+    };
+    let mut line = StageReport::new(graph.address(action.stage).to_string(), what);
+    line.reasons = reasons;
+    Ok(line)
+}
+
+/// Notes a stage that will not be looked at, because it builds on `blocked` ones that cannot run.
+fn leave_blocked(graph: &Graph, index: StageIndex, blocked: &BTreeSet<StageIndex>, line: &mut StageReport) {
+    let above = graph.upstream(index).filter(|above| blocked.contains(above));
+    let names: serde_json::Map<_, _> =
+        above.map(|above| (graph.address(above).to_string(), json!("cannot run"))).collect();
+    if !names.is_empty() {
+        line.action = Action::NotRun;
+        line.reasons = vec![json!({ "builds on": names })];
+    }
+}

@@ -1,0 +1,46 @@
+//! Stages that cannot run for want of an input that neither is there nor is made by a stage: `repro` refuses
+//! them before anything runs, a dry run, `explain` and `status` name them.
+
+use serde_json::{Value, json};
+
+use crate::model::lockfile::StageLock;
+use crate::ops::present::WorkTreeState;
+use crate::ops::repro::ReproOptions;
+use crate::ops::repro::error::StageError;
+use crate::pipeline::graph::{Graph, StageIndex};
+use crate::pipeline::plan::{self, MissingInput, PlanOptions};
+
+/// The stages of `order` that have to run and cannot, each with why. With `--pull` nothing lacks that is
+/// recorded: it comes, or is told when it does not.
+pub(in crate::ops) fn lacking<'a>(
+    graph: &Graph,
+    order: &[StageIndex],
+    entry: impl Fn(StageIndex) -> Option<&'a StageLock>,
+    state: &WorkTreeState<'_>,
+    options: &ReproOptions,
+) -> Vec<(StageIndex, StageError)> {
+    let plan_options = PlanOptions { pull: options.pull, ..options.plan() };
+    let mut found = Vec::new();
+    for (index, mut missing) in plan::lacking(graph, order, entry, state, plan_options) {
+        if options.pull {
+            missing.retain(|input| input.file().and_then(|path| state.bring(path)).is_none());
+        }
+        if !missing.is_empty() {
+            let (target, stage) = (graph.address(index).to_string(), graph.stage(index));
+            found.push((index, StageError::lacks((&target, stage), missing, |path| state.bring(path))));
+        }
+    }
+    found
+}
+
+/// Adds to why a stage would run what keeps it from that.
+pub(in crate::ops) fn add_reason(error: &StageError, reasons: &mut Vec<Value>) {
+    let StageError::MissingInputs { missing, .. } = error else { return };
+    let names = missing.iter().map(|input| match input {
+        MissingInput::File { path } => (path.to_string(), json!("missing")),
+        MissingInput::Match { pattern } => (pattern.to_string(), json!("matches nothing")),
+        MissingInput::Param { file, key } => (format!("{file}:{key}"), json!("missing")),
+    });
+    let missing: serde_json::Map<_, _> = names.collect();
+    reasons.insert(0, json!({ "missing": missing }));
+}
