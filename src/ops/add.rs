@@ -184,6 +184,7 @@ fn classify(
         Err(_) if there.is_none() => return Err(vanished().into()),
         pointer => pointer?,
     };
+    targets::check_undisputed(tracked, path.as_str(), path)?;
     // What lies in a directory whose pointer cannot be used is no output of its own.
     if repo.dir().stat(&pointer)?.is_none() {
         targets::check_usable(tracked, path.as_str(), path)?;

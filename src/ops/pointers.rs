@@ -19,6 +19,9 @@ use crate::store::here::Here;
 /// Largest pointer that is read, in bytes.
 pub(super) const MAX_POINTER: u64 = 1 << 20;
 
+/// Processes that write one pointer at once come to an end long before.
+const TRIES: u32 = 100;
+
 /// The pointer of the output `path`.
 ///
 /// Fails for names that no output may have.
@@ -86,14 +89,15 @@ pub fn write(
 }
 
 /// Does it again until nobody changed a pointer between its being read and being written: each time
-/// that it is done again, somebody else is done.
+/// that it is done again, somebody else is done. More than [`TRIES`] nobody needs.
 pub fn undisturbed<T>(mut work: impl FnMut() -> Result<T, OpError>) -> Result<T, OpError> {
-    loop {
+    for _ in 1..TRIES {
         match work() {
             Err(OpError::Output(error)) if matches!(*error, OutputError::MadeMeanwhile { .. }) => {}
             done => return done,
         }
     }
+    work()
 }
 
 /// Makes mlv's lines in the ignore files of the folders of `outputs` what they should be: git ignores each

@@ -59,7 +59,8 @@ pub fn run(repo: &Repo, options: &RemoveOptions, reporter: &dyn Reporter) -> Res
 fn once(repo: &Repo, options: &RemoveOptions, reporter: &dyn Reporter) -> Result<RemoveReport, OpError> {
     let tracked = Tracked::load(repo)?;
     stages::refuse_pipelines(repo, &tracked, &options.targets)?;
-    let (selected, named) = targets::outputs_and_stages(repo, &tracked, &options.targets)?;
+    let (targets, disputed) = without_disputed(repo, &tracked, &options.targets);
+    let (selected, named) = targets::outputs_and_stages(repo, &tracked, &targets)?;
     let mut outputs: Vec<(RepoPath, RepoPath)> = Vec::new();
     let mut parts = Vec::new();
     for one in selected {
@@ -81,7 +82,7 @@ fn once(repo: &Repo, options: &RemoveOptions, reporter: &dyn Reporter) -> Result
         }
     }
     let mut report = RemoveReport {
-        outputs: outputs.iter().map(|(output, _)| output.to_string()).collect(),
+        outputs: outputs.iter().chain(&disputed).map(|(output, _)| output.to_string()).collect(),
         entries: parts.iter().flat_map(entries::Part::paths).map(|path| path.to_string()).collect(),
         stages: named.iter().map(ToString::to_string).collect(),
         dry_run: options.dry_run,
@@ -106,7 +107,7 @@ fn once(repo: &Repo, options: &RemoveOptions, reporter: &dyn Reporter) -> Result
         surroundings::update_here(repo, reporter, |here| gone.iter().for_each(|output| here.forget(output)))?;
     }
     let mut changed = entries::remove(repo, (&parts, &tracked), reporter, &mut report)?;
-    changed.extend(untrack(repo, &outputs, reporter)?);
+    changed.extend(untrack(repo, &outputs, &disputed, reporter)?);
     changed.extend(stages::remove(repo, &tracked, &edits, reporter)?);
     if options.outs {
         take_away(repo, &gone, reporter, &mut report)?;
@@ -116,15 +117,35 @@ fn once(repo: &Repo, options: &RemoveOptions, reporter: &dyn Reporter) -> Result
     Ok(report)
 }
 
-/// Removes the pointers, then the ignore lines: a kill between the two leaves data that git ignores.
+/// Takes the pointers out of the targets whose outputs others declare as well: output and pointer. What
+/// settles that cannot ask for it to be settled; the data and its ignore line stay for the others.
+fn without_disputed(
+    repo: &Repo,
+    tracked: &Tracked,
+    options: &TargetOptions,
+) -> (TargetOptions, Vec<(RepoPath, RepoPath)>) {
+    let mut found = Vec::new();
+    let mut rest = options.clone();
+    rest.targets.retain(|target| {
+        let Ok(file) = targets::path(repo, target) else { return true };
+        let out = tracked.disputed().iter().find(|out| out.source.pointer() == Some(&file));
+        found.extend(out.map(|out| (out.path.clone(), file)));
+        out.is_none()
+    });
+    (rest, found)
+}
+
+/// Removes the pointers, then the ignore lines: a kill between the two leaves data that git ignores. Those of
+/// disputed outputs stay.
 fn untrack(
     repo: &Repo,
     outputs: &[(RepoPath, RepoPath)],
+    disputed: &[(RepoPath, RepoPath)],
     reporter: &dyn Reporter,
 ) -> Result<BTreeSet<RepoPath>, OpError> {
     let held = surroundings::lock(repo, reporter)?;
     let mut changed = BTreeSet::new();
-    for (_, pointer) in outputs {
+    for (_, pointer) in outputs.iter().chain(disputed) {
         repo.dir().remove_file(pointer)?;
         changed.insert(pointer.clone());
     }

@@ -21,7 +21,7 @@ use crate::model::path::RepoPath;
 use crate::model::resolve::{ResolveError, resolve};
 use crate::model::stage::Stage;
 use crate::ops::OpError;
-use crate::ops::tracked::{PIPELINE_FILE, Source, Tracked, TrackedOut, TrackedPipeline, tracks};
+use crate::ops::tracked::{PIPELINE_FILE, Problem, Source, Tracked, TrackedOut, TrackedPipeline, tracks};
 use crate::pipeline::graph::StageAddress;
 use crate::repo::Repo;
 
@@ -144,9 +144,10 @@ fn stages_of(
 }
 
 /// Takes out what cannot be used of what was asked for: without targets all of it, else what lies
-/// in a folder that is a target, or matches a pattern. Ask after [`outputs`], which refuses a target
-/// that cannot be used itself.
+/// in a folder that is a target, or matches a pattern, and the lock that does not tell what a target holds.
+/// Ask after [`outputs`], which refuses a target that cannot be used itself.
 pub fn problems(repo: &Repo, tracked: &mut Tracked, options: &TargetOptions) -> Vec<(RepoPath, OpError)> {
+    let untold = untold(repo, tracked, options);
     let asks_for = |file: &RepoPath, target: &String| {
         if options.glob {
             let pattern =
@@ -157,9 +158,19 @@ pub fn problems(repo: &Repo, tracked: &mut Tracked, options: &TargetOptions) -> 
     };
     let mut problems = tracked.take_problems();
     if !options.targets.is_empty() {
-        problems.retain(|problem| options.targets.iter().any(|target| asks_for(&problem.file, target)));
+        problems.retain(|problem| {
+            untold.contains(&problem.file)
+                || options.targets.iter().any(|target| asks_for(&problem.file, target))
+        });
     }
     problems.into_iter().map(|problem| (problem.file, problem.error)).collect()
+}
+
+/// The files that should say what targets hold, and do not.
+fn untold(repo: &Repo, tracked: &Tracked, options: &TargetOptions) -> BTreeSet<RepoPath> {
+    let selected = outputs(repo, tracked, options).unwrap_or_default();
+    let untold = selected.iter().filter(|one| one.out.content.is_none());
+    untold.map(|one| tracked.recorded_in(&one.out.source).clone()).collect()
 }
 
 /// The path that a user's text names, relative to the root: relative to the current folder, or
@@ -375,6 +386,17 @@ impl<'t> Resolver<'_, 't> {
     }
 
     fn unknown(&self, target: &str) -> OpError {
+        // What a pipeline that cannot be read declares is not "unknown".
+        let is_unread = |known: &&Problem| {
+            known.file.file_name() == PIPELINE_FILE
+                && !self.tracked.pipelines().iter().any(|pipeline| pipeline.pipeline.file == known.file)
+        };
+        let mut unread = self.tracked.problems().iter().filter(is_unread);
+        if let Some(problem) =
+            unread.clone().find(|known| known.file == self.pipeline_here()).or(unread.next())
+        {
+            return unusable(target, problem);
+        }
         let there = path(self.repo, target).and_then(|path| Ok(self.repo.dir().stat(&path)?));
         if matches!(there, Ok(Some(_))) {
             return OpError::NotTracked { target: target.to_owned() };
@@ -397,15 +419,25 @@ pub fn no_such(target: &str, names: impl Iterator<Item = String>) -> OpError {
 
 /// A file that is there and cannot be used is not "unknown", nor is what it tracks.
 pub fn check_usable(tracked: &Tracked, target: &str, path: &RepoPath) -> Result<(), OpError> {
-    let problem = tracked.problems().iter().find(|known| known.file == *path || tracks(&known.file, path));
-    match problem {
-        None => Ok(()),
-        Some(problem) => Err(OpError::UnusableTarget {
-            target: target.to_owned(),
-            reason: problem.error.to_string().into(),
-            kind: problem.error.kind(),
-            hints: problem.error.hints(),
-        }),
+    let is_its = |known: &&Problem| known.file == *path || tracks(&known.file, path);
+    let problem = tracked.problems().iter().find(is_its);
+    problem.map_or_else(|| check_undisputed(tracked, target, path), |problem| Err(unusable(target, problem)))
+}
+
+/// Fails for what belongs to an output that contradicts another one: which of the two is meant, nobody knows.
+pub fn check_undisputed(tracked: &Tracked, target: &str, path: &RepoPath) -> Result<(), OpError> {
+    let is_its = |out: &&TrackedOut| path.starts_with(&out.path) || out.source.pointer() == Some(path);
+    let Some(out) = tracked.disputed().iter().find(is_its) else { return Ok(()) };
+    let problem = tracked.problems().iter().find(|known| known.outputs.contains(&out.path));
+    problem.map_or(Ok(()), |problem| Err(unusable(target, problem)))
+}
+
+fn unusable(target: &str, problem: &Problem) -> OpError {
+    OpError::UnusableTarget {
+        target: target.to_owned(),
+        reason: problem.error.to_string().into(),
+        kind: problem.error.kind(),
+        hints: problem.error.hints(),
     }
 }
 

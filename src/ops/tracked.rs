@@ -60,6 +60,14 @@ pub enum Source {
 }
 
 impl Source {
+    /// The pointer file, if it is one.
+    pub fn pointer(&self) -> Option<&RepoPath> {
+        match self {
+            Source::Pointer { file } => Some(file),
+            Source::Stage { .. } => None,
+        }
+    }
+
     /// The pointer or pipeline file.
     pub fn file(&self) -> &RepoPath {
         match self {
@@ -130,12 +138,15 @@ pub struct Problem {
     pub file: RepoPath,
     /// What is wrong.
     pub error: OpError,
+    /// The outputs that contradict each other.
+    pub outputs: Vec<RepoPath>,
 }
 
 /// All that mlv owns in a work tree or at a revision.
 #[derive(Debug, Default)]
 pub struct Tracked {
     outs: Vec<TrackedOut>,
+    disputed: Vec<TrackedOut>,
     pipelines: Vec<TrackedPipeline>,
     problems: Vec<Problem>,
 }
@@ -150,6 +161,11 @@ impl Tracked {
     /// The outputs, sorted by path, none in another.
     pub fn outs(&self) -> &[TrackedOut] {
         &self.outs
+    }
+
+    /// The outputs that contradict each other, sorted by path: none of them is used.
+    pub fn disputed(&self) -> &[TrackedOut] {
+        &self.disputed
     }
 
     /// The pipelines, sorted by file.
@@ -269,7 +285,7 @@ struct Collector {
 
 impl Collector {
     fn problem(&mut self, file: &RepoPath, error: impl Into<OpError>) {
-        self.problems.push(Problem { file: file.clone(), error: error.into() });
+        self.problems.push(Problem { file: file.clone(), error: error.into(), outputs: Vec::new() });
     }
 
     /// Puts pipelines and locks together and checks the outputs against each other.
@@ -290,10 +306,10 @@ impl Collector {
                 self.outs.extend(read::outs_of_lock(&read::within(&folder, PIPELINE_FILE), &lock));
             }
         }
-        let (outs, found) = conflicts::settle(self.outs, &pipelines);
-        self.problems.extend(found);
+        let settled = conflicts::settle(self.outs, &pipelines);
+        self.problems.extend(settled.problems);
         self.problems.sort_by(|a, b| a.file.cmp(&b.file));
-        Tracked { outs, pipelines, problems: self.problems }
+        Tracked { outs: settled.outs, disputed: settled.disputed, pipelines, problems: self.problems }
     }
 
     fn report_refused(&mut self, folder: &RepoPath, lock: &Lockfile) {

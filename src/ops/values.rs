@@ -183,7 +183,7 @@ impl<'a> Side<'a> {
         let mut tracked = Tracked::load(repo)?;
         let problems = tracked.take_problems();
         let side = Side::of(repo, kind, at, tracked);
-        for Problem { file, error } in problems {
+        for Problem { file, error, .. } in problems {
             let is_apart = FileKind::of(file.file_name()) == Some(FileKind::Pointer)
                 && !side.files.iter().any(|read| tracks(&file, read));
             if !is_apart && !side.tracked.is_read_in_conflict(&file) {

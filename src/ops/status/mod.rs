@@ -420,10 +420,13 @@ fn against_head(
         .filter(|out| is_unreadable(tracked.recorded_in(&out.source)))
         .map(|out| &out.path)
         .collect();
+    let disputed: BTreeSet<&RepoPath> = tracked.disputed().iter().map(|out| &out.path).collect();
     for path in &chosen {
         let (before, after) = (content(&old, path), content(tracked, path));
         // R9: a file that cannot be read says nothing, also not that anything went.
-        if after.is_none() && (unreadable.contains(path) || is_left_out(git, &old, path)?) {
+        if after.is_none()
+            && (unreadable.contains(path) || disputed.contains(path) || is_left_out(git, &old, path)?)
+        {
             continue;
         }
         let committed = &mut report.data.committed;

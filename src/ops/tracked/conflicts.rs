@@ -10,24 +10,32 @@ use super::{Problem, TrackedOut, TrackedPipeline};
 use crate::model::path::fold;
 use crate::ops::clash::Clash;
 
-/// The outputs that stand in no contradiction, sorted by path, and the contradictions; `pipelines` tell where
-/// these stand.
-pub(super) fn settle(
-    mut outs: Vec<TrackedOut>,
-    pipelines: &[TrackedPipeline],
-) -> (Vec<TrackedOut>, Vec<Problem>) {
+/// Outputs by whether they contradict others.
+pub(super) struct Settled {
+    /// Those that do not, sorted by path.
+    pub(super) outs: Vec<TrackedOut>,
+    /// Those that do, sorted by path.
+    pub(super) disputed: Vec<TrackedOut>,
+    /// The contradictions.
+    pub(super) problems: Vec<Problem>,
+}
+
+/// Checks the outputs against each other; `pipelines` tell where contradictions stand.
+pub(super) fn settle(mut outs: Vec<TrackedOut>, pipelines: &[TrackedPipeline]) -> Settled {
     outs.sort_by(|a, b| a.path.cmp(&b.path).then_with(|| a.source.cmp(&b.source)));
     let (clashes, is_bad) = contradictions(&outs);
     let located = |clash: Clash| {
-        let [_, (_, source)] = clash.outputs();
-        let file = source.file().clone();
+        let [(one, _), (other, source)] = clash.outputs();
+        let (file, outputs) = (source.file().clone(), vec![one.clone(), other.clone()]);
         let place = |path: &_, source: &_| pipelines.iter().find_map(|one| one.place_of(path, source));
-        Problem { file, error: clash.located(place).into() }
+        Problem { file, error: clash.located(place).into(), outputs }
     };
     let problems = clashes.into_iter().map(located).collect();
-    let mut bad = is_bad.into_iter();
-    outs.retain(|_| !bad.next().unwrap_or_default());
-    (outs, problems)
+    let (mut fine, mut disputed) = (Vec::with_capacity(outs.len()), Vec::new());
+    for (out, is_bad) in outs.into_iter().zip(is_bad) {
+        if is_bad { disputed.push(out) } else { fine.push(out) }
+    }
+    Settled { outs: fine, disputed, problems }
 }
 
 /// All contradictions, and for each output whether it stands in one.

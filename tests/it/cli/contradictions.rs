@@ -74,3 +74,76 @@ fn a_stage_that_is_refused_before_it_is_written_stands_on_no_line() {
     hint: set it in `params.yaml` or `vars`; for the shell's own variable write `\${`
     ");
 }
+
+/// `f` and `d` by pointers that are committed, and a pipeline that declares `out` as well.
+fn declared_twice(out: &str) -> TestEnv {
+    let env = TestEnv::ready();
+    env.write("f", "f");
+    env.write("d/1", "1");
+    env.mlv(&["add", "f", "d"]).success();
+    env.commit("one");
+    env.write("mlv.yaml", format!("stages: {{a: {{cmd: 'echo > {out}', outs: [{out}]}}}}\n"));
+    env.write("f", "changed");
+    env.write("d/new", "new");
+    env
+}
+
+// It went on for ever: what it was to write was made of nothing, and something was there.
+#[test]
+fn what_is_declared_twice_is_not_recorded_and_not_called_deleted() {
+    for (out, targets) in [("f", &["f"][..]), ("d/new", &["d", "d/new", "d/1"]), ("D", &["d"])] {
+        let env = declared_twice(out);
+        let before = env.snapshot();
+        for target in targets {
+            for command in ["add", "commit", "checkout", "push", "remove"] {
+                let (kind, document) = env.json_error(&[command, target], 4);
+                assert_eq!(kind, "invalid_pipeline", "{command} {target}: {document}");
+            }
+        }
+        assert_eq!(env.snapshot(), before);
+        let status = env.run(env.mlv_command().args(["--json", "status"])).code(4).json();
+        assert!(status["data"]["committed"].get("deleted").is_none(), "{status}");
+    }
+}
+
+#[test]
+fn removing_the_pointer_settles_what_is_declared_twice() {
+    let env = declared_twice("f");
+    let said = env.mlv(&["add", "f"]).code(4).stderr();
+    assert!(said.contains("hint: mlv remove f.mlv"), "{said}");
+    env.mlv(&["remove", "f.mlv"]).success();
+    assert!(env.git_ignores("f") && env.read("f") == b"changed");
+    env.mlv(&["repro"]).success();
+}
+
+// R9, R14: whoever names an output asks for what its lock says.
+#[test]
+fn naming_what_an_unreadable_file_records_is_no_success() {
+    let env = TestEnv::shared();
+    env.write("mlv.yaml", "stages: {a: {cmd: 'echo 1 > o', outs: [o]}, b: {cmd: 'echo 2 > p', outs: [p]}}\n");
+    env.mlv(&["repro"]).success();
+    env.commit("two stages");
+    env.mlv(&["push"]).success();
+    let other = env.clone_to("other");
+    let lock = other.read("mlv.lock");
+    let cut = &lock[..lock.len() / 4];
+    for text in [&b"["[..], b"", cut] {
+        other.write("mlv.lock", text);
+        for command in ["pull", "fetch", "checkout", "push"] {
+            for target in ["o", "a"] {
+                let outcome = other.mlv(&[command, target]);
+                assert_eq!(outcome.exit_code(), 4, "{command} {target}: {outcome}");
+                assert!(outcome.stderr().contains("mlv.lock"), "{command} {target}: {outcome}");
+            }
+        }
+    }
+    other.write("mlv.lock", lock);
+    other.mlv(&["pull", "o"]).success();
+    other.write("mlv.yaml", "stages: [");
+    for args in [["remove", "a"], ["checkout", "a"], ["push", "a"], ["pull", "t@x"], ["repro", "a"]] {
+        let said = other.mlv(&args).code(4).stderr();
+        assert!(said.contains("mlv.yaml:1:"), "{args:?}: {said}");
+    }
+    // What the lock says is known all the same.
+    other.mlv(&["checkout", "o"]).code(0);
+}

@@ -20,16 +20,16 @@ fn linked_by_symlinks() -> TestEnv {
     env.commit("one");
     env.mlv(&["checkout", "--relink"]).success();
     env.mlv(&["push"]).success();
-    let is_link = |path: &str| fs::symlink_metadata(env.path().join(path)).unwrap().is_symlink();
+    let is_link = |path: &str| fs::symlink_metadata(env.path().join(path)).expect("a file").is_symlink();
     assert!(is_link("f") && is_link("d/1"));
     env
 }
 
 /// Writes through a link, as root or an editor does that lifts the write protection.
 fn write_through(env: &TestEnv, path: &str, bytes: &str) {
-    let object = env.path().join(path).canonicalize().unwrap();
-    fs::set_permissions(&object, fs::Permissions::from_mode(0o644)).unwrap();
-    fs::write(&object, bytes).unwrap();
+    let object = env.path().join(path).canonicalize().expect("a file");
+    fs::set_permissions(&object, fs::Permissions::from_mode(0o644)).expect("a file");
+    fs::write(&object, bytes).expect("a file");
 }
 
 // R4, R8: what was written through a link is read, and recorded as what it is.

@@ -129,7 +129,7 @@ fn a_stage_that_another_needs_stays_and_the_other_is_named() {
         let (kind, document) = env.json_error(args, 2);
         assert_eq!(
             (kind.as_str(), &document["error"]["message"]),
-            ("usage", &"mlv.yaml:4: the stage `n` needs `p`".into())
+            ("usage", &"mlv.yaml:6: the stage `n` needs `p`".into())
         );
         let hints = document["error"]["hints"].to_string();
         assert!(hints.contains("take `p` out of the `needs` of `n` in `mlv.yaml`"), "{hints}");
