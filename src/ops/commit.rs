@@ -89,7 +89,7 @@ fn once(
     let mut report = CommitReport { dry_run, ..CommitReport::default() };
     let (mut items, mut kept) = (Vec::new(), Vec::new());
     for one in targets::outputs(repo, &tracked, targets)? {
-        if one.out.cache && one.out.content.is_some() {
+        if !one.out.cache || one.out.content.is_some() {
             kept.push(one.out.path.clone());
         }
         let (Source::Pointer { file }, Some(known)) = (&one.out.source, one.out.content) else { continue };

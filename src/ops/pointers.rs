@@ -101,8 +101,9 @@ pub fn undisturbed<T>(mut work: impl FnMut() -> Result<T, OpError>) -> Result<T,
 }
 
 /// Makes mlv's lines in the ignore files of the folders of `outputs` what they should be: git ignores each
-/// output there, also those whose line a merge or a user took away, and the line of what is tracked no more
-/// goes. Returns the ignore files that changed.
+/// output there, also those whose line a merge or a user took away, and the line of what is tracked no more,
+/// or is left to git, goes. Returns what changed for git: the ignore files, and what is left to git and was
+/// ignored so far.
 pub fn tend_ignore_files(
     repo: &Repo,
     outputs: &[&RepoPath],
@@ -112,8 +113,12 @@ pub fn tend_ignore_files(
     let Some(git) = repo.git() else { return Ok(Vec::new()) };
     // By name, whether a line must be there; that of a stage which never ran may.
     let mut folders: BTreeMap<RepoPath, BTreeMap<&str, bool>> = BTreeMap::new();
+    let is_left_to_git = |path: &RepoPath| tracked.out(path).is_some_and(|out| !out.cache);
     for output in outputs {
-        folders.entry(folder_of(output)).or_default().insert(output.file_name(), true);
+        let names = folders.entry(folder_of(output)).or_default();
+        if !is_left_to_git(output) {
+            names.insert(output.file_name(), true);
+        }
     }
     for out in tracked.outs().iter().filter(|out| out.cache) {
         if let Some(names) = folders.get_mut(&folder_of(&out.path)) {
@@ -134,7 +139,11 @@ pub fn tend_ignore_files(
         }
         let mut stale = Vec::new();
         for name in block.iter().filter(|name| !names.contains_key(**name)) {
-            if tracked.problems().is_empty() && is_given_up(repo, git, &folder.join_entry(name))? {
+            let output = folder.join_entry(name);
+            if is_left_to_git(&output) {
+                stale.push(*name);
+                changed.push(output);
+            } else if tracked.problems().is_empty() && is_given_up(repo, git, &output)? {
                 stale.push(*name);
             }
         }
@@ -187,6 +196,28 @@ pub fn ignored_by_nobody(repo: &Repo, tracked: &Tracked) -> Result<Vec<RepoPath>
     }
     found.sort();
     Ok(found)
+}
+
+/// Those of `outputs` that a line of mlv's makes git ignore.
+pub fn ignored_by_mlv<'o>(
+    repo: &Repo,
+    outputs: impl Iterator<Item = &'o RepoPath>,
+) -> Result<Vec<&'o RepoPath>, OpError> {
+    if repo.git().is_none() {
+        return Ok(Vec::new());
+    }
+    let mut blocks: BTreeMap<RepoPath, Vec<String>> = BTreeMap::new();
+    let mut ignored = Vec::new();
+    for output in outputs {
+        let folder = folder_of(output);
+        if !blocks.contains_key(&folder) {
+            blocks.insert(folder.clone(), read_names(repo.dir(), &folder)?);
+        }
+        if blocks[&folder].iter().any(|name| name == output.file_name()) {
+            ignored.push(output);
+        }
+    }
+    Ok(ignored)
 }
 
 fn is_folder(repo: &Repo, output: &RepoPath) -> Result<bool, OpError> {

@@ -88,6 +88,9 @@ pub(crate) fn data(report: &StatusReport, view: &Viewpoint, out: &mut Text) {
     section(title, "mlv commit PATH", "not ignored", &data.not_ignored);
     let title = "Ignored by a line of mlv's, tracked by nothing";
     section(title, "mlv add, or take the line out of `.gitignore`", "ignored", &data.only_ignored);
+    section("Left to git, which does not have it", "git add PATH", "not in git", &data.not_in_git);
+    let title = "Left to git, ignored by a line from when mlv kept it";
+    section(title, "mlv commit PATH", "ignored", &data.still_ignored);
     section("Recorded, not on the remote", "mlv push", "not in remote", &data.not_in_remote);
     if !data.unchanged.is_empty() {
         out.strong("Unchanged").put(":").end();

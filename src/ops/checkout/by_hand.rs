@@ -39,5 +39,5 @@ pub(super) fn stays(
             Action::Remove(_) => false,
         }),
     };
-    is_lacking && tracked.out(path).is_some_and(|out| out.path == *path && is_unasked(out, options))
+    is_lacking && tracked.out(path).is_some_and(|out| is_unasked(out, options))
 }

@@ -19,7 +19,7 @@ use crate::ops::scan::Scanner;
 use crate::ops::stage_inputs::Inputs;
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{Source, Tracked, TrackedOut, TrackedPipeline};
-use crate::ops::{OpError, git_files, leases, pointers, repro, run_cache, surroundings};
+use crate::ops::{OpError, add, git_files, leases, pointers, repro, run_cache, surroundings};
 use crate::pipeline::graph::StageAddress;
 use crate::pipeline::plan::{self, PlanOptions, State, Verdict};
 use crate::repo::Repo;
@@ -204,12 +204,19 @@ impl<'a> Accepted<'a> {
             let request = Request { output: &out.path, known, inside: &[], store, take_back: true };
             outs.push(LockOut::new(out, recording.output(request)?.info));
         }
-        let entry = inputs.map(|read| {
-            let entry = StageLock::new(stage.command.clone(), read.deps, read.params, outs);
-            entry.with_settings(stage.settings(|name| self.state.variable(name)))
-        });
+        let entry = match inputs {
+            Some(read) => {
+                let entry = StageLock::new(stage.command.clone(), read.deps, read.params, outs);
+                Some(entry.with_settings(stage.settings(|name| self.state.variable(name))))
+            }
+            // Who keeps an output, and where, may have changed nevertheless.
+            None => lock.as_ref().and_then(|lock| lock.with_flags_of(stage)),
+        };
         let entry = entry.filter(|entry| lock.as_ref() != Some(entry));
         if let Some(entry) = &entry {
+            for out in stage.outs.iter().filter(|out| out.cache) {
+                add::check_not_in_git(self.repo, &out.path)?;
+            }
             self.remember(stage, entry, recording);
             self.kept_by_git.extend(git_files::kept_by_git(self.repo, (lock.as_ref(), entry))?);
         }

@@ -232,6 +232,7 @@ impl Session<'_> {
         let changed = self.locks.entry(address).and_then(|lock| lock.with_flags_of(self.graph.stage(index)));
         if let Some(entry) = changed {
             self.locks.put(address, entry);
+            self.reflagged.insert(index);
         }
     }
 

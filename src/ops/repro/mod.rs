@@ -16,6 +16,7 @@ mod pull;
 mod resources;
 mod run;
 mod session;
+mod tend;
 mod times;
 mod workers;
 

@@ -83,6 +83,8 @@ pub(super) struct Session<'a> {
     pub(super) unrecorded: BTreeSet<RepoPath>,
     /// Files for git, in no order.
     pub(super) changed: Vec<RepoPath>,
+    /// Stages of which the lock says by now who keeps their outputs, and said otherwise.
+    pub(super) reflagged: BTreeSet<StageIndex>,
     /// Stages whose outputs git ignores.
     prepared: BTreeSet<StageIndex>,
     pub(super) has_warned_of_pipes: bool,
@@ -125,6 +127,7 @@ impl<'a> Session<'a> {
             rescued: BTreeMap::new(),
             unrecorded: BTreeSet::new(),
             changed: Vec::new(),
+            reflagged: BTreeSet::new(),
             prepared: BTreeSet::new(),
             has_warned_of_pipes: false,
             written: Instant::now(),
@@ -152,6 +155,7 @@ impl<'a> Session<'a> {
             // Every run has settled what it moved; whatever lies there nevertheless is the user's.
             journal.end(&Rescue::new(Arc::clone(self.repo.mlv()), "mlv repro"))?;
         }
+        self.tend_ignore_lines()?;
         self.warn_of_unrecorded();
         self.into_report()
     }
@@ -246,6 +250,11 @@ impl<'a> Session<'a> {
         let graph = self.graph;
         let new = || StageReport::new(graph.address(index).to_string(), Action::NotRun);
         self.lines.entry(index).or_insert_with(new)
+    }
+
+    /// What became of a stage so far.
+    pub(super) fn action(&self, index: StageIndex) -> Option<Action> {
+        self.lines.get(&index).map(|line| line.action)
     }
 
     /// Notes what went to rescue because of a stage.

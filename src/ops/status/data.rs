@@ -207,6 +207,12 @@ pub struct DataStatus {
     /// Data that nothing tracks and that git ignores by a line which mlv wrote: neither sees it. No difference.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub only_ignored: Vec<String>,
+    /// Outputs of stages that are left to git (`cache: false`) and that git does not track.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_in_git: Vec<String>,
+    /// Those that a line of mlv's still makes git ignore, from when mlv kept them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub still_ignored: Vec<String>,
     /// Recorded data that others cannot get, because the remote lacks it; only where asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_in_remote: Vec<String>,

@@ -1,6 +1,7 @@
 //! `status`: one answer to what changed, what is stale and what is missing.
 
 mod data;
+mod in_git;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -10,7 +11,7 @@ use crate::model::path::RepoPath;
 use crate::model::pointer::Pointer;
 use crate::ops::clash::{Clash, OutputClash};
 use crate::ops::remote_status::{Unequal, Whereabouts};
-use crate::ops::scan::{Present, Scanner};
+use crate::ops::scan::Scanner;
 use crate::ops::state::{self, OutputState, Verdict};
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{History, POINTER_SUFFIX, Source, Tracked, TrackedOut};
@@ -265,14 +266,10 @@ impl Look<'_> {
             data.edited.add_edit(&out.path, (info, &out.source), &own, true);
         }
         if !out.cache {
-            return Ok(());
+            return self.left_to_git((out, info), &state.present, data);
         }
         let path = data::shown(&out.path, info.id);
-        let in_git = self.in_git(out, info)?;
-        if in_git.is_empty() && self.is_open_to_git(out, &state.present)? {
-            data.not_ignored.push(path.clone());
-        }
-        data.in_git.extend(in_git);
+        self.beside_git((out, info), &state.present, data)?;
         let (complete, is_saved) = self.is_cached(info, &state);
         if out.pull_manual && !(complete && state.verdict != Verdict::NotHere) {
             report.by_hand.insert(path.clone());
@@ -305,23 +302,6 @@ impl Look<'_> {
         let stamp = if out.cache || info.id.is_tree() { None } else { self.repo.dir().stat(&out.path)? };
         let executable = stamp.map_or(info.executable, |stamp| stamp.mode_x);
         Ok(ContentInfo { executable, ..*info })
-    }
-
-    /// What git tracks of the output.
-    fn in_git(&self, out: &TrackedOut, info: &ContentInfo) -> Result<Vec<String>, OpError> {
-        let Some(git) = self.repo.git() else { return Ok(Vec::new()) };
-        let limit = if self.options.granular { usize::MAX } else { 2 };
-        let files = git.tracked_below(&out.path, limit)?;
-        if files.len() > 1 && !self.options.granular {
-            return Ok(vec![data::shown(&out.path, info.id)]);
-        }
-        Ok(files.iter().map(ToString::to_string).collect())
-    }
-
-    /// Whether `git add .` would take what is present of the output.
-    fn is_open_to_git(&self, out: &TrackedOut, present: &Present) -> Result<bool, OpError> {
-        let Some(git) = self.repo.git().filter(|_| !present.is_absent()) else { return Ok(false) };
-        Ok(!git.is_ignored(&out.path, matches!(present, Present::Directory(_)))?)
     }
 
     /// Whether the cache has everything that is recorded, and whether it has all of that which is

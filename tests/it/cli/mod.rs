@@ -35,6 +35,7 @@ mod jobs;
 mod json;
 mod keep_failed;
 mod lacking_inputs;
+mod left_to_git;
 mod logs;
 mod losses;
 mod ls;
