@@ -38,8 +38,7 @@ fn newer_version_stays_away_until_it_is_named() {
     assert_eq!(env.json(&["pull"])["checked_out"]["by_hand"], serde_json::json!(["d"]));
     assert!(!env.exists("d/2"));
     let said = env.mlv(&["status"]).success().stdout();
-    assert!(said.contains("unknown: d/ (pull: manual, mlv pull d)"), "{said}");
-    assert!(said.contains("not checked out: d/ (pull: manual, mlv pull d)"), "{said}");
+    assert!(said.contains("not downloaded: d/ (pull: manual, mlv pull d)"), "{said}");
     env.mlv(&["pull", "d"]).success();
     assert_eq!(env.read_text("d/2"), "two");
     env.assert_clean();
