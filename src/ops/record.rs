@@ -216,7 +216,12 @@ impl<'a> Recording<'a> {
     /// A whole directory: what is here, and what is kept of the recorded tree.
     fn directory(&mut self, request: Request<'_>, present: Vec<TreeEntry>) -> Result<Recorded, OpError> {
         let output = request.output;
-        let known = request.known.filter(|info| !held::is_all_here(&self.here, output, info.id));
+        let mut known = request.known.filter(|info| !held::is_all_here(&self.here, output, info.id));
+        if let Some(info) = known
+            && lists::is_unlisted_and_whole(self.repo, info, output, &present)?
+        {
+            known = None;
+        }
         let old = match known {
             Some(info) => Some(lists::recorded(self.repo, info, output, self.reporter)?),
             None => None,

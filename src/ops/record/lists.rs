@@ -31,6 +31,18 @@ pub(super) fn recorded(
     }
 }
 
+/// Whether what is `present` is all that `info` names, whose list of files is not in the cache: its name tells
+/// it without the list.
+pub(super) fn is_unlisted_and_whole(
+    repo: &Repo,
+    info: &ContentInfo,
+    output: &RepoPath,
+    present: &[TreeEntry],
+) -> Result<bool, OpError> {
+    let ContentId::Tree(id) = info.id else { return Ok(false) };
+    Ok(trees::read_if_here(repo, info, output)?.is_none() && trees::build(output, present, None)?.id == id)
+}
+
 /// The recorded entries of a directory that has files which `.mlvignore` leaves out: those of them that are
 /// tracked stay so.
 ///

@@ -116,3 +116,23 @@ fn stage_that_lacks_what_a_remote_has_fails_as_the_remote_does() {
     // Without the flag nobody asked it.
     assert_eq!(clone.json_error(&["repro", "a"], 5).0, "not_downloaded");
 }
+
+// The name of a directory tells whether all of it is here, also without the list that nobody has.
+#[test]
+fn directory_that_is_here_as_a_whole_is_taken_in_without_its_list() {
+    for command in ["commit", "add"] {
+        let env = TestEnv::ready();
+        for name in ["1", "sub/2"] {
+            env.write(format!("d/{name}"), name);
+        }
+        env.mlv(&["add", "d"]).success();
+        env.commit("one");
+        let clone = env.clone_to(command);
+        clone.write("d/1", "1");
+        // A file less may be deleted here or may never have come: that only the list tells.
+        assert_eq!(clone.json_error(&[command, "d"], 5).0, "not_downloaded");
+        clone.write("d/sub/2", "sub/2");
+        clone.mlv(&[command, "d"]).success();
+        clone.assert_clean();
+    }
+}
