@@ -101,7 +101,10 @@ pub fn run(
     let from = sources.of(one.out)?;
     match read_slice(&mut from.remote, &Slice { id, size, range }, out, reporter)? {
         SliceOutcome::Done => Ok(report),
-        SliceOutcome::Missing => Err(OutputError::MissingThere { path, remote: from.name.clone() }.into()),
+        SliceOutcome::Missing => {
+            let missing = OutputError::MissingThere { path, remote: from.name.clone() };
+            Err(recorded::lacking(one.out, missing.into()))
+        }
         SliceOutcome::Gone => Err(OutputError::GoneThere { path, remote: from.name.clone() }.into()),
         SliceOutcome::Damaged => Err(OutputError::DamagedThere { path, remote: from.name.clone() }.into()),
     }

@@ -95,15 +95,15 @@ pub(super) fn run_with(
     });
     // Those that are pulled by hand only come by name.
     let everything = options.selection.targets.targets.is_empty();
-    let not_shared = if everything { Vec::new() } else { gathered.not_shared(options.remote.as_deref()) };
+    let in_vain = if everything { Vec::new() } else { gathered.in_vain(options.remote.as_deref()) };
     let private = gathered.private.into_iter().map(|(path, _)| path).collect();
     let mut report = FetchReport { failed: gathered.failed, private, ..FetchReport::default() };
     let items = gathered.items.into_iter().filter(|item| !(everything && item.pull_manual));
     let items = items.map(|item| (item.remote, item.wish)).collect();
     let groups = by_remote(items, options.remote.as_deref());
-    // R14: nothing of what was named can come.
-    if !not_shared.is_empty() && groups.iter().all(|(_, wishes)| wishes.is_empty()) {
-        report.failed.extend(not_shared);
+    let is_nothing = !in_vain.is_empty() && groups.iter().all(|(_, wishes)| wishes.is_empty());
+    report.failed.extend(in_vain);
+    if is_nothing {
         return Ok(report);
     }
     let is_only = groups.len() == 1;

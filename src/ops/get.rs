@@ -110,7 +110,8 @@ fn bring(
     let wish = Wish { output: one.out.path.clone(), info, inside: one.inside.clone() };
     let brought = bring::bring_listed(repo, sources.of(one.out)?, &[wish], reporter)?;
     report.fetched_bytes += brought.bytes;
-    report.failed.extend(brought.failed);
+    let failed = brought.failed.into_iter();
+    report.failed.extend(failed.map(|(path, error)| (path, recorded::lacking(one.out, error))));
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use crate::model::run::RunRecord;
 use crate::model::tree;
 use crate::ops::fetch::by_remote;
 use crate::ops::share::bring::{self, Wish};
-use crate::ops::share::gather::{Item, Selection, gather};
+use crate::ops::share::gather::{self, Item, Selection, gather};
 use crate::ops::share::{self, Access, FromCache, NamedRemote};
 use crate::ops::targets::{Filter, FilterOptions};
 use crate::ops::{OpError, OutputError, surroundings, trees};
@@ -94,16 +94,16 @@ pub fn run(repo: &Repo, options: &PushOptions, reporter: &dyn Reporter) -> Resul
     warn_of_unrecorded(repo, &gathered.unrecorded, reporter);
     let filter = Filter::new(repo, &options.filter)?;
     let named = !options.selection.targets.targets.is_empty();
-    let not_shared = if named { gathered.not_shared(options.remote.as_deref()) } else { Vec::new() };
+    let in_vain = if named { gathered.in_vain(options.remote.as_deref()) } else { Vec::new() };
     let taken = gathered.items.into_iter().filter(|item| filter.takes(&item.wish.output));
     let items = taken.map(|item| (item.remote, item.wish)).collect();
     filter.check_met()?;
     let groups = by_remote(items, options.remote.as_deref());
-    // R14: nothing of what was named is sent.
-    if !not_shared.is_empty() && groups.iter().all(|(_, wishes)| wishes.is_empty()) {
-        report.failed.extend(not_shared);
+    if !in_vain.is_empty() && groups.iter().all(|(_, wishes)| wishes.is_empty()) {
+        report.failed.extend(in_vain);
         return Ok(report);
     }
+    gather::warn_of(&in_vain, reporter);
     let is_only = groups.len() == 1;
     let runs = gathered.runs.into_iter().filter(|_| !options.no_run_cache);
     let runs = by_remote(runs.map(|run| (run.remote, run.key)).collect(), options.remote.as_deref());

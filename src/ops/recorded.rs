@@ -37,6 +37,16 @@ pub fn content(out: &TrackedOut) -> Result<ContentInfo, OpError> {
     }
 }
 
+/// What it means that a remote lacks `out`: what is not shared was never to be there.
+pub fn lacking(out: &TrackedOut, error: OpError) -> OpError {
+    match &error {
+        OpError::Output(reason) if !out.push && matches!(**reason, OutputError::MissingThere { .. }) => {
+            OutputError::NotShared { path: out.path.clone() }.into()
+        }
+        _ => error,
+    }
+}
+
 /// The remotes that are asked for what the cache lacks, each opened when it is first needed.
 pub struct Sources<'r> {
     repo: &'r Repo,
@@ -86,7 +96,8 @@ impl<'r> Sources<'r> {
         }
         let wish = Wish { output: output.clone(), info, inside: inside.clone() };
         let (repo, reporter) = (self.repo, self.reporter);
-        bring::bring_part_of_tree(repo, self.of(chosen.out)?, &wish, reporter)?;
+        let brought = bring::bring_part_of_tree(repo, self.of(chosen.out)?, &wish, reporter);
+        brought.map_err(|error| lacking(chosen.out, error))?;
         trees::check_recorded(repo, &info, output, inside)?;
         trees::read_part(repo, &info, output, inside)
     }

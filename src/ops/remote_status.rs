@@ -8,7 +8,7 @@ use crate::model::path::RepoPath;
 use crate::model::tree;
 use crate::ops::fetch::by_remote;
 use crate::ops::share::bring::{self, Wish};
-use crate::ops::share::gather::{Item, Selection, gather};
+use crate::ops::share::gather::{self, Item, Selection, gather};
 use crate::ops::share::{self, Access, NamedRemote};
 use crate::ops::targets::TargetOptions;
 use crate::ops::{OpError, OutputError, trees};
@@ -61,9 +61,16 @@ pub fn run(
 ) -> Result<RemoteStatus, OpError> {
     let selection = Selection { targets: targets.clone(), ..Selection::default() };
     let gathered = gather(repo, &selection, reporter)?;
+    let in_vain = if targets.targets.is_empty() { Vec::new() } else { gathered.in_vain(named) };
     let items = gathered.items.into_iter().map(|Item { wish, remote, .. }| (remote, wish)).collect();
+    let groups = by_remote(items, named);
     let mut status = RemoteStatus { failed: gathered.failed, ..RemoteStatus::default() };
-    for (name, wishes) in by_remote(items, named) {
+    if !in_vain.is_empty() && groups.iter().all(|(_, wishes)| wishes.is_empty()) {
+        status.failed.extend(in_vain);
+        return Ok(status);
+    }
+    gather::warn_of(&in_vain, reporter);
+    for (name, wishes) in groups {
         let mut from = open(repo, name.as_deref(), reporter)?;
         let has_data = from.remote.exists() || from.remote.has_lost_format();
         if has_data {

@@ -22,7 +22,8 @@ pub(crate) fn status(report: &StatusReport, view: &Viewpoint, out: &mut Text) {
     let lacking = report.cache.iter().filter(|partial| !report.data.not_checked_out.contains(&partial.path));
     for (at, partial) in lacking.enumerate() {
         if at == 0 {
-            out.strong("Not here").put(" (mlv pull):").end();
+            let can_come = report.cache.iter().any(|partial| partial.cached || !partial.private);
+            out.strong("Not here").put(if can_come { " (mlv pull):" } else { ":" }).end();
         }
         let by = by_name(report, &partial.path, view);
         not_here(partial, &by, out.put("  ").name(view.path(&partial.path)));
@@ -146,7 +147,7 @@ fn by_name(report: &StatusReport, path: &str, view: &Viewpoint) -> String {
 }
 
 fn not_here(partial: &Partial, by_name: &str, out: &mut Text) {
-    let Partial { here, total, cached, .. } = partial;
+    let Partial { here, total, cached, private, .. } = partial;
     let (here, total) = (thousands(*here), thousands(*total));
     match (here.as_str(), cached) {
         ("0", true) if !by_name.is_empty() => out.put(": not checked out, in the cache"),
@@ -155,6 +156,9 @@ fn not_here(partial: &Partial, by_name: &str, out: &mut Text) {
         (_, true) => out.put(format!(": partial: {here} of {total} files here, the rest in the cache")),
         (_, false) => out.put(format!(": partial: {here} of {total} files here")),
     };
+    if *private && !cached {
+        out.put(", and not shared (push: false)");
+    }
     out.put(by_name).end();
 }
 

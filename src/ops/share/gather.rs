@@ -59,6 +59,8 @@ pub struct Gathered {
     pub failed: Vec<(RepoPath, OpError)>,
     /// Outputs that were meant and are not shared, with their contents.
     pub private: Vec<(RepoPath, ContentInfo)>,
+    /// What was named, as far as it is a path.
+    named: Vec<RepoPath>,
     seen: HashSet<(RepoPath, ContentId, Option<Box<str>>)>,
     warned: HashSet<String>,
 }
@@ -68,7 +70,8 @@ pub struct Gathered {
 /// What cannot be read at a commit is a warning, said once: it may be decades old. Fails with
 /// `NoSuchTarget` for a target that is nowhere, and with `NeedsGit` for commits in a project without git.
 pub fn gather(repo: &Repo, selection: &Selection, reporter: &dyn Reporter) -> Result<Gathered, OpError> {
-    let mut gathered = Gathered::default();
+    let named = selection.targets.targets.iter().filter_map(|target| targets::path(repo, target).ok());
+    let mut gathered = Gathered { named: named.collect(), ..Gathered::default() };
     let mut tracked = Tracked::load(repo)?;
     let here = gathered.add(repo, &tracked, &selection.targets);
     // What cannot be looked at is told by who needs it.
@@ -106,17 +109,38 @@ fn known_run(stage: &Stage, lock: &StageLock) -> Option<KnownRun> {
     RunInputs::of(stage, lock).map(|inputs| KnownRun { key: inputs.key(), remote })
 }
 
+/// Tells what was named in vain beside something else.
+pub fn warn_of(in_vain: &[(RepoPath, OpError)], reporter: &dyn Reporter) {
+    for (_, error) in in_vain {
+        reporter.event(&Event::Warning { message: error.to_string() });
+    }
+}
+
+/// Whether its output names another remote than the one that was `named`.
+fn is_elsewhere(item: &Item, named: Option<&str>) -> bool {
+    item.remote.as_deref().zip(named).is_some_and(|(own, named)| own != named)
+}
+
 impl Gathered {
-    /// What is wrong with outputs that were named, as they are not shared, or not by the remote `named`.
-    pub fn not_shared(&self, named: Option<&str>) -> Vec<(RepoPath, OpError)> {
+    /// What was named in vain: outputs that are not shared, or not by the remote that was `named` (R14).
+    ///
+    /// A folder or a stage is named in vain only where nothing of it is shared.
+    pub fn in_vain(&self, named: Option<&str>) -> Vec<(RepoPath, OpError)> {
+        let mut all = self.not_shared(named);
+        let is_met = self.items.iter().any(|item| !is_elsewhere(item, named));
+        all.retain(|(path, _)| !is_met || self.named.iter().any(|target| target.starts_with(path)));
+        all
+    }
+
+    fn not_shared(&self, named: Option<&str>) -> Vec<(RepoPath, OpError)> {
         let private = self.private.iter().map(|(path, _)| {
             let path = path.clone();
             (path.clone(), OutputError::NotShared { path }.into())
         });
-        let elsewhere = self.items.iter().filter_map(|item| {
+        let elsewhere = self.items.iter().filter(|item| is_elsewhere(item, named)).filter_map(|item| {
             let (own, named) = (item.remote.as_deref()?.to_owned(), named?.to_owned());
             let path = item.wish.output.clone();
-            (own != named).then(|| (path.clone(), OutputError::OtherRemote { path, own, named }.into()))
+            Some((path.clone(), OutputError::OtherRemote { path, own, named }.into()))
         });
         private.chain(elsewhere).collect()
     }

@@ -77,6 +77,9 @@ pub struct Partial {
     pub total: u64,
     /// Whether the cache has the rest, so that `mlv checkout` brings it.
     pub cached: bool,
+    /// Whether it stays with who made it (`push: false`), so that `mlv pull` brings nothing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub private: bool,
 }
 
 /// The answer. Empty parts are left out of the JSON form.
@@ -283,7 +286,7 @@ impl Look<'_> {
         }
         if let Some(total) = missing_here(info, &state) {
             let here = total.saturating_sub(recorded_and_absent(&state));
-            report.cache.push(Partial { path, here, total, cached: complete });
+            report.cache.push(Partial { path, here, total, cached: complete, private: !out.push });
         }
         Ok(())
     }

@@ -290,5 +290,28 @@ fn outputs_that_are_not_shared_are_told_as_such() {
     }
     // Whoever made it has it: nothing to do is no failure.
     env.mlv(&["pull"]).success();
-    env.mlv(&["push", "a", "own"]).success();
+    let beside = env.mlv(&["push", "a", "own"]).success();
+    assert!(beside.stderr().contains("warning: `own` is not shared"), "{beside}");
+    // Named with others, it is missed where it is not.
+    clone.write("a", "edited");
+    let told = clone.mlv(&["pull", "own", "other"]).code(5).stderr();
+    assert!(told.contains("`own` is not shared") && !told.contains("mlv fetch"), "{told}");
+    for args in [&["status", "-c", "own"][..], &["status", "-c", "-r", "storage", "other"]] {
+        let told = env.mlv(args);
+        assert!([2, 5].contains(&told.exit_code()) && !told.stderr().contains("up to date"), "{told}");
+    }
+    let told = env.mlv(&["status", "-c", "own", "a"]).success();
+    assert!(told.stderr().contains("warning: `own` is not shared"), "{told}");
+    // What looks into it says the same, and what lists what is not here.
+    env.write("dir/1", "one");
+    env.mlv(&["add", "dir"]).success();
+    env.write("dir.mlv", env.read_text("dir.mlv") + "  push: false\n");
+    env.commit("more");
+    clone.git(&["pull", "-q"]);
+    for args in [&["cat", "own"][..], &["cat", "dir/1"], &["ls", "dir"], &["get", "own", "-o", "copy"]] {
+        let told = clone.mlv(args).code(5).stderr();
+        assert!(told.contains("is not shared: it has `push: false`"), "{args:?}: {told}");
+    }
+    let status = clone.mlv(&["status"]).success().stdout();
+    assert!(status.contains("own: not downloaded, and not shared (push: false)"), "{status}");
 }
