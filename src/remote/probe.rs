@@ -288,9 +288,11 @@ fn written(backend: &dyn Backend, key: &Key, bytes: &[u8], probe: &mut Probe) {
 /// Tries checksums and pages out with a second object, which is returned.
 fn beside(backend: &dyn Backend, trials: &dyn Trials, key: &Key, probe: &mut Probe) -> Key {
     let second = Key::parse(&format!("{key}-2")).expect("a plain name");
-    trials::check_checksums(trials, &second, SECOND, probe);
     match backend::write(backend, &second, SECOND) {
-        Ok(()) => trials::check_pages(backend, trials, key.as_str(), probe),
+        Ok(()) => {
+            trials::check_pages(backend, trials, key.as_str(), probe);
+            trials::check_checksums(backend, trials, (&second, SECOND), probe);
+        }
         Err(error) => probe.fail("list_pages", error),
     }
     second

@@ -13,7 +13,6 @@ pub trait Trials: Send + Sync {
         each: &mut ListSink<'_>,
     ) -> Result<usize, BackendError>;
 
-    /// Sends `bytes` as `key` with one bit changed after they were signed, as a bad line would do it;
-    /// tells whether the store took them.
-    fn put_changed(&self, key: &Key, bytes: &[u8]) -> Result<bool, BackendError>;
+    /// Sends `bytes` as `key` with one bit changed after they were signed, as a bad line would do it.
+    fn put_changed(&self, key: &Key, bytes: &[u8]) -> Result<(), BackendError>;
 }

@@ -4,27 +4,36 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use super::{Outcome, Probe};
-use crate::remote::backend::{Action, Backend, BackendError, Key, ListSink, Situation, Trials};
+use crate::remote::backend::{Action, Backend, BackendError, Key, ListSink, Situation, Trials, read};
 
 /// How many lines of a listing are looked at: each is a request.
 const LINES: usize = 3;
 /// A page that holds all of them.
 const WHOLE: usize = 100;
 
-/// Whether an upload that changes on the way is refused; `key` may hold what was sent.
-pub(super) fn check_checksums(trials: &dyn Trials, key: &Key, bytes: &[u8], probe: &mut Probe) {
-    match trials.put_changed(key, bytes) {
-        Ok(false) => {
+/// Whether an upload that changes on the way is refused, and leaves the `bytes` at `key` as they are.
+///
+/// Amazon's word for it is 400, and others have other ones, up to an internal error.
+pub(super) fn check_checksums(
+    backend: &dyn Backend,
+    trials: &dyn Trials,
+    (key, bytes): (&Key, &[u8]),
+    probe: &mut Probe,
+) {
+    let put = trials.put_changed(key, bytes);
+    match (put, read(backend, key, bytes.len() as u64)) {
+        (Err(error), _) if error.situation == Situation::Interrupted => probe.fail("checksum", error),
+        (_, Err(error)) => probe.fail("checksum", error),
+        (Err(_), Ok(there)) if there == bytes => {
             probe.note("checksum", Outcome::Ok, "an upload that changes on the way is refused");
         }
-        Ok(true) => {
+        (_, Ok(_)) => {
             probe.note("checksum", Outcome::No, "the store takes an upload that changed on the way");
             probe.advise(
                 "reach it by https, which lets nothing change on the way; `mlv fsck --remote --read-data` finds \
                  what is damaged",
             );
         }
-        Err(error) => probe.fail("checksum", error),
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::http::{Request, forward, serve};
-use crate::support::servers::{Keys, Moto, S3rver, s3rver};
+use crate::support::servers::{Keys, Moto, S3rver, S3sFs, s3rver, s3sfs};
 use crate::support::{Rng, TestEnv, seed};
 
 #[test]
@@ -109,7 +109,7 @@ fn remote_test_tells_what_a_user_may_do() {
     };
     let all = ["read ok", "write ok", "clock ok", "list ok", "read_after_write ok", "range ok"];
     // This server, like others in the lab, compares no checksum.
-    let beside = ["checksum no", "list_pages ok"];
+    let beside = ["list_pages ok", "checksum no"];
     let more = [&["list_after_write ok", "write_again ok", "create_if_absent ok"][..], &beside].concat();
     assert_eq!(results(0), [&all[..], &more, &["delete ok"]].concat());
     assert_eq!(results(1), [&all[..], &more, &["delete no"]].concat());
@@ -122,6 +122,23 @@ fn remote_test_tells_what_a_user_may_do() {
     moto.log_in(&env, &Keys { id: moto.users[0].id.clone(), secret: "CANARY".to_owned() });
     let refused = env.mlv(&["remote", "test"]).code(7);
     assert!(!refused.to_string().contains("CANARY"), "{refused}");
+}
+
+// This one compares what came with what was signed.
+#[test]
+fn remote_test_tells_a_store_that_checks_what_arrives() {
+    let Some(server) = S3sFs::start() else { return };
+    let env = TestEnv::ready();
+    env.mlv(&["remote", "add", "-d", "s3", "s3://data/x"]).success();
+    let url = server.url();
+    let options = [("endpointurl", &*url), ("access_key_id", s3sfs::KEY), ("secret_access_key", s3sfs::KEY)];
+    for (option, value) in options {
+        env.mlv(&["remote", "modify", "--local", "s3", option, value]).success();
+    }
+    let tested = env.mlv(&["remote", "test"]).success();
+    for line in ["ok\tchecksum\t", "ok\tlist_pages\t", "ok\tdelete\t"] {
+        assert!(tested.stdout().contains(line), "{tested}");
+    }
 }
 
 /// What a clone pushes and another pulls, through a front that sees each request.
