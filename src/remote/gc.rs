@@ -143,6 +143,8 @@ pub struct GcReport {
     pub packs: u64,
     /// Their lengths in bytes.
     pub bytes: u64,
+    /// Packs that nobody looked into, being younger than those that may be marked.
+    pub young: u64,
     /// What clones and commits need: outputs and runs, each once.
     pub roots: u64,
     /// Outputs of commits that were never pushed to this remote; nothing is kept for them.

@@ -8,7 +8,7 @@ use crate::cli::render::count;
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::model::units::{ByteSize, Span};
-use crate::ops::gc::{self, GcOptions, GcReport, Kept, OtherProject, Scope};
+use crate::ops::gc::{self, Fate, GcOptions, GcReport, Kept, OtherProject, Scope};
 
 /// Delete from a remote what nobody needs any more
 ///
@@ -59,7 +59,7 @@ pub(crate) struct GcArgs {
     #[arg(long)]
     skip_failed: bool,
     /// Keep what clones pushed in the last SPAN, instead of 30d; what each pushed last stays 90 days
-    #[arg(long, value_name = "SPAN")]
+    #[arg(long, value_name = "SPAN", allow_hyphen_values = true)]
     keep: Option<Span>,
     /// Delete at once what is marked, however young
     #[arg(long)]
@@ -119,8 +119,10 @@ impl Report for GcReport {
 
     fn summary(&self, took: Duration, out: &mut Text) {
         let done = &self.collected;
-        let bytes = |fates: &[crate::ops::gc::Fate]| ByteSize(fates.iter().map(|fate| fate.bytes).sum());
-        let (deleted, marked) = (done.deleted.len() as u64, done.marked.len() as u64);
+        let bytes = |fates: &[Fate]| ByteSize(fates.iter().map(|fate| fate.bytes).sum());
+        let is_gone = |fate: &&Fate| done.deleted.iter().any(|gone| gone.pack == fate.pack);
+        let left: Vec<Fate> = done.marked.iter().filter(|fate| !is_gone(fate)).cloned().collect();
+        let (deleted, marked) = (done.deleted.len() as u64, left.len() as u64);
         if !done.kept.is_empty() {
             let packs = count(done.kept.len() as u64, "marked pack");
             out.put(format!("Somebody needs a part of {packs} after all: it was copied.")).end();
@@ -147,15 +149,23 @@ impl Report for GcReport {
             out.put(format!("{verb} {segments} anew: most of what they named is gone.")).end();
         }
         if deleted + marked == 0 {
+            let (young, waiting) = (done.young, done.waiting);
+            let needed = done.packs.saturating_sub(young + waiting);
             let packs = count(done.packs, "pack");
             out.put("Nothing can go from `").name(&self.remote);
-            out.put(format!("`: {packs} ({}) are needed, young or marked already.", ByteSize(done.bytes)))
-                .end();
+            out.put(format!("`: of {packs} ({}) ", ByteSize(done.bytes)));
+            out.put(format!("{needed} needed, {young} too young, {waiting} marked already.")).end();
         } else {
             let verbs = if self.dry_run { ("Would delete", "mark") } else { ("Deleted", "marked") };
-            out.put(format!("{} {} ({}), ", verbs.0, count(deleted, "pack"), bytes(&done.deleted)));
-            out.put(format!("{} {} ({}) of {} on `", verbs.1, marked, bytes(&done.marked), done.packs));
-            out.name(&self.remote).put(format!("` in {}.", Span(took))).end();
+            out.put(format!("{} {} ({})", verbs.0, count(deleted, "pack"), bytes(&done.deleted)));
+            // Those that go in the same run are said once.
+            if marked > 0 {
+                out.put(format!(", {} {marked} ({})", verbs.1, bytes(&left)));
+            }
+            out.put(format!(" of {} on `", done.packs))
+                .name(&self.remote)
+                .put(format!("` in {}.", Span(took)))
+                .end();
         }
         if done.waiting > 0 {
             let packs = count(done.waiting, "marked pack");

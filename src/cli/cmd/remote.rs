@@ -109,7 +109,7 @@ struct ModifyArgs {
     /// The option: `url`, `jobs`, `profile`
     option: String,
     /// Its new value
-    #[arg(required_unless_present = "unset", conflicts_with = "unset")]
+    #[arg(required_unless_present = "unset", conflicts_with = "unset", allow_negative_numbers = true)]
     value: Option<String>,
     /// Take the option out
     #[arg(long, short)]

@@ -22,6 +22,8 @@ impl Run<'_> {
     /// Marks the packs that can go, after copying what is needed of those that are sparse.
     pub(super) fn mark(&mut self, look: &mut Look) -> Result<(), Error> {
         let old = self.old_packs(look);
+        let unmarked = look.packs.keys().filter(|id| !look.marked.contains(*id)).count();
+        self.report.young = unmarked.saturating_sub(old.len()) as u64;
         let needed = look.needed(self.remote, &|id| old.binary_search(id).is_ok());
         let mut doomed = look.marked.clone();
         let mut fates: Vec<(PackId, Reason)> = Vec::new();

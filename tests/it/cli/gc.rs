@@ -69,6 +69,10 @@ fn without_cloud_nothing_is_done() {
 fn what_a_commit_names_stays_and_what_none_names_goes() {
     let env = pushed_twice();
     let before = stored(&env, "pk").len();
+    let told = env.mlv(&["gc", "-c"]).success().stderr();
+    assert!(told.contains("0 needed, 2 too young, 0 marked already."), "{told}");
+    let wrong = env.mlv(&["gc", "-c", "--keep", "-1d"]).code(2).stderr();
+    assert!(!wrong.contains("unexpected argument"), "{wrong}");
     let report = env.json(AT_ONCE);
     assert_eq!((count(&report, "marked"), count(&report, "deleted")), (0, 0), "{report}");
     env.git(&["checkout", "--quiet", "HEAD~1"]);
