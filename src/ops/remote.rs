@@ -6,9 +6,11 @@ use std::path::Path;
 
 use crate::config::{self, Config, ConfigFile, Edit, Key, Level};
 use crate::model::resolve::resolve;
+use crate::ops::tracked::Tracked;
 use crate::ops::{OpError, surroundings::Surroundings};
 use crate::remote::registry::{RemoteSpec, SpecError};
 use crate::repo::Repo;
+use crate::report::Event;
 
 /// What to change. No `Debug`: a value may be a credential.
 #[derive(Clone, PartialEq, Eq)]
@@ -173,7 +175,27 @@ pub fn run(around: &Surroundings<'_>, options: &RemoteOptions) -> Result<RemoteR
     if !options.dry_run {
         around.patiently(|patience| config::apply(&changes, patience))?;
     }
+    if let RemoteAction::Remove { name } = &options.action {
+        warn_of_outputs(around, options, name)?;
+    }
     report(around, options, files)
+}
+
+/// Names the outputs that belong to the remote `name`, which nobody knows any more.
+fn warn_of_outputs(around: &Surroundings<'_>, options: &RemoteOptions, name: &str) -> Result<(), OpError> {
+    let Some(repo) = around.repo_if_any()? else { return Ok(()) };
+    if !options.dry_run && load(around)?.remote_names().contains(&name) {
+        return Ok(());
+    }
+    // What cannot be read does not keep a remote from going.
+    let Ok(tracked) = Tracked::load(&repo) else { return Ok(()) };
+    for out in tracked.outs().iter().filter(|out| out.remote.as_deref() == Some(name)) {
+        let (path, file) = (&out.path, out.source.file());
+        let message =
+            format!("`{path}` still belongs to the remote `{name}`: take `remote: {name}` out of `{file}`");
+        around.reporter.event(&Event::Warning { message });
+    }
+    Ok(())
 }
 
 /// What the configuration says after the change.

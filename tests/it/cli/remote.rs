@@ -44,6 +44,22 @@ fn remotes_are_added_listed_and_removed() {
 }
 
 #[test]
+fn outputs_that_belong_to_a_removed_remote_are_named() {
+    let env = TestEnv::shared();
+    env.mlv(&["remote", "add", "b2", "../b2"]).success();
+    env.write("a", "one");
+    env.mlv(&["add", "a"]).success();
+    env.write("a.mlv", env.read_text("a.mlv") + "  remote: b2\n");
+    let warning = "warning: `a` still belongs to the remote `b2`: take `remote: b2` out of `a.mlv`";
+    for args in [&["remote", "remove", "-n", "b2"][..], &["remote", "remove", "b2"]] {
+        let told = env.mlv(args).success();
+        assert!(told.stderr().contains(warning), "{told}");
+    }
+    let negative = env.mlv(&["remote", "modify", "--local", "storage", "jobs", "-3"]).code(2).stderr();
+    assert!(!negative.contains("unexpected argument"), "{negative}");
+}
+
+#[test]
 fn folder_of_a_remote_is_stored_relative_to_the_root() {
     let env = TestEnv::ready();
     env.at("a/b").mlv(&["remote", "add", "up", "../../../storage"]).success();
