@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::error::{Advice, ErrorKind};
 use crate::model::digest::TreeId;
 use crate::model::object::{ContentId, RecordKey, RecordKind};
 use crate::model::path::RepoPath;
@@ -70,38 +71,57 @@ pub fn run(
         return Ok(status);
     }
     gather::warn_of(&in_vain, reporter);
+    let is_only = groups.len() == 1;
     for (name, wishes) in groups {
-        let mut from = open(repo, name.as_deref(), reporter)?;
-        let has_data = from.remote.exists() || from.remote.has_lost_format();
-        if has_data {
-            bring::bring_lists(repo, &mut from, &wishes, reporter)?;
-        }
-        let mut question = Question { repo, wishes: &wishes, wants: WantList::new(), leaves: Vec::new() };
-        for (at, wish) in wishes.iter().enumerate() {
-            match question.add(at) {
-                Ok(()) => {}
-                // Nobody knows which files there are: none can be had.
-                Err(error) if error.is_not_downloaded() => {
-                    let total = wish.info.nfiles.unwrap_or(1);
-                    let whole = Unequal { whereabouts: Whereabouts::Missing, files: total, total };
-                    status.unequal.insert(format!("{}/", wish.output), whole);
-                }
-                Err(error) => status.failed.push((wish.output.clone(), error)),
+        match ask(repo, (name.as_deref(), &wishes), granular, &mut status, reporter) {
+            // One remote that cannot be used does not keep the others from being asked.
+            Err(error) if !is_only && error.kind() != ErrorKind::Interrupted => {
+                let path = wishes.first().map_or_else(RepoPath::root, |wish| wish.output.clone());
+                status.failed.push((path, error));
             }
+            other => other?,
         }
-        let present = if has_data {
-            find_present(&mut from.remote, &question.wants, reporter)?
-        } else {
-            vec![false; question.wants.len()]
-        };
-        question.answer(&present, granular, &mut status.unequal)?;
     }
     Ok(status)
 }
 
+/// Asks one remote for `wishes`.
+fn ask(
+    repo: &Repo,
+    (name, wishes): (Option<&str>, &[Wish]),
+    granular: bool,
+    status: &mut RemoteStatus,
+    reporter: &dyn Reporter,
+) -> Result<(), OpError> {
+    let mut from = open(repo, name, reporter)?;
+    let has_data = from.remote.exists() || from.remote.has_lost_format();
+    if has_data {
+        bring::bring_lists(repo, &mut from, wishes, reporter)?;
+    }
+    let mut question = Question { repo, wishes, wants: WantList::new(), leaves: Vec::new() };
+    for (at, wish) in wishes.iter().enumerate() {
+        match question.add(at) {
+            Ok(()) => {}
+            // Nobody knows which files there are: none can be had.
+            Err(error) if error.is_not_downloaded() => {
+                let total = wish.info.nfiles.unwrap_or(1);
+                let whole = Unequal { whereabouts: Whereabouts::Missing, files: total, total };
+                status.unequal.insert(format!("{}/", wish.output), whole);
+            }
+            Err(error) => status.failed.push((wish.output.clone(), error)),
+        }
+    }
+    let present = if has_data {
+        find_present(&mut from.remote, &question.wants, reporter)?
+    } else {
+        vec![false; question.wants.len()]
+    };
+    question.answer(&present, granular, &mut status.unequal)
+}
+
 /// Opens a remote to look at it; one that was never made has nothing.
 fn open(repo: &Repo, name: Option<&str>, reporter: &dyn Reporter) -> Result<NamedRemote, OpError> {
-    match share::open(repo, name, Access::Read, reporter) {
+    match share::open(repo, name, Access::Look, reporter) {
         Err(OpError::Remote(error)) if matches!(*error, remote::Error::NotARemote { .. }) => {
             // Tells one that this clone has seen and that is gone from one that is still to be made.
             share::open(repo, name, Access::Rehearse, reporter)

@@ -29,6 +29,8 @@ pub struct OpenOptions {
     pub fresh: bool,
     /// Whether a remote may be made where there was one before: else it is missed, not made.
     pub create: bool,
+    /// Whether nothing is written, not even what a reader mends.
+    pub only_looks: bool,
     /// Whether the first request is made once only, because another place can be asked instead.
     pub at_once: bool,
     /// How failed calls are repeated.
@@ -48,6 +50,7 @@ impl OpenOptions {
             operation,
             fresh: false,
             create: false,
+            only_looks: false,
             at_once: false,
             patience,
             jobs: None,
@@ -193,9 +196,10 @@ impl Remote {
         &self.line
     }
 
-    /// Whether this program knows all that a writer to this remote has to know.
+    /// Whether this program knows all that a writer to this remote has to know, and is to write.
     pub(crate) fn may_be_written(&self) -> bool {
-        self.format.as_ref().is_none_or(|format| format.permit(Operation::Write).is_ok())
+        !self.options.only_looks
+            && self.format.as_ref().is_none_or(|format| format.permit(Operation::Write).is_ok())
     }
 
     /// Brings the catalogue up to date; tells which segments are damaged.

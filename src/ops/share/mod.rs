@@ -55,6 +55,8 @@ impl NamedRemote {
 pub enum Access {
     /// To read what is known to be there.
     Read,
+    /// To tell what is there: nothing is written, not even what a reader mends.
+    Look,
     /// To look at all of it, with nothing believed that is remembered.
     Inspect,
     /// To see what a write would do, in the same way.
@@ -96,13 +98,14 @@ fn open_with(
     spec.check_folder(repo.root()).map_err(Box::new)?;
     let backend = spec.open(repo.root()).map_err(Box::new)?;
     let operation = match access {
-        Access::Read | Access::Inspect => Operation::Read,
+        Access::Read | Access::Look | Access::Inspect => Operation::Read,
         Access::Collect => Operation::Gc,
         Access::Rehearse | Access::Write | Access::Create => Operation::Write,
     };
     let mut options = OpenOptions::new(config.url(), Some(repo.cache()?.root()), operation);
     options.fresh = matches!(access, Access::Inspect | Access::Rehearse | Access::Collect);
     options.create = access == Access::Create;
+    options.only_looks = access == Access::Look;
     options.at_once = at_once;
     options.jobs = repo.transfer_jobs()?;
     let holder = format!("the remote `{}`", config.name);

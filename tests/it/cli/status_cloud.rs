@@ -115,6 +115,23 @@ fn what_is_not_pushed_by_choice_is_not_missed() {
     assert_eq!(cloud(&env, &[]), Value::Null);
 }
 
+#[test]
+fn remote_that_is_away_does_not_keep_the_others_from_being_asked() {
+    let env = pushed();
+    env.mlv(&["remote", "add", "second", "../second"]).success();
+    env.write("b", "other");
+    env.mlv(&["add", "b"]).success();
+    env.write("b.mlv", env.read_text("b.mlv") + "  remote: second\n");
+    env.mlv(&["push"]).success();
+    env.remove(env.root().join("second"));
+    env.write("new", "new");
+    env.mlv(&["add", "new"]).success();
+    let (kind, document) = env.json_error(&["status", "-c"], 5);
+    assert_eq!(kind, "not_found", "{document}");
+    assert_eq!(document["remote"], json!({"new": "new"}), "{document}");
+    assert!(document.to_string().contains("second"), "{document}");
+}
+
 // R9: a lost index makes answers slower, not wrong: who fetches looks into the packs.
 #[test]
 fn data_whose_index_is_lost_is_not_called_missing() {
@@ -131,6 +148,8 @@ fn data_whose_index_is_lost_is_not_called_missing() {
     let fresh = env.clone_to("fresh");
     let told = cloud(&fresh, &["large"]).to_string();
     assert!(!told.contains("missing") && !told.contains("new"), "{told}");
+    // The list of files comes, and what a fetch would mend on its way stays as it is.
+    assert_eq!(cloud(&fresh, &[]), json!({"large": "deleted", "d/": "deleted"}));
     let (_, checked) = fresh.json_error(&["fsck", "--remote"], 5);
     assert!(crate::support::texts(&checked["lost"]).is_empty(), "{checked}");
     assert!(fresh.mlv(&["fsck", "--remote"]).code(5).stderr().contains("without an index"), "{checked}");
