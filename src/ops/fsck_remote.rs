@@ -1,6 +1,6 @@
 //! `fsck --remote`: whether a remote holds all that it should, and mending it from this clone.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::fs::rescue::time;
 use crate::model::object::{ContentId, RecordKind};
@@ -12,7 +12,7 @@ use crate::ops::{OpError, OutputError};
 use crate::remote::check::{self, Lost, RemoteCheck};
 use crate::remote::error::Error as RemoteError;
 use crate::remote::mend;
-use crate::remote::names::{PACKS, RootRecordName};
+use crate::remote::names::{PACKS, RootRecordName, pack_key};
 use crate::remote::records::Root;
 use crate::remote::salvage::salvage;
 use crate::remote::transfer::plan::plan_push;
@@ -72,6 +72,8 @@ pub struct FsckRemoteReport {
     pub unknown_before: Vec<UnknownBefore>,
     /// Hashes of records that are damaged in some pack.
     pub bad: Vec<String>,
+    /// How many records are damaged in each pack, by its key.
+    pub bad_packs: BTreeMap<String, u64>,
     /// Packs that no index names.
     pub unindexed: u64,
     /// Outputs that cannot be fetched whole, by path or hash.
@@ -100,7 +102,8 @@ pub fn run(
     let (mut sent, mut copied) = (0, 0);
     // Whoever has the data sends it again with his next push.
     mend::note_damage(&to.remote, &found.bad);
-    if options.repair && !found.is_clean() {
+    // Nothing is written beside a mark that cannot be read: it may take any pack away.
+    if options.repair && !found.is_clean() && found.unreadable_marks.is_empty() {
         if found.needs_index {
             // The check has learnt what it is to write: anew, with what the remote's own index says.
             to = share::open(repo, name, Access::Inspect, reporter)?;
@@ -218,6 +221,11 @@ fn report(
     if elsewhere > 0 {
         let error = OutputError::LostThere { count: elsewhere, remote: remote.to_owned() };
         report.failed.push((RepoPath::root(), error.into()));
+    }
+    let marks = found.unreadable_marks.into_iter().map(|error| (RepoPath::root(), error.into()));
+    report.failed.extend(marks);
+    for (_, pack) in &found.bad {
+        *report.bad_packs.entry(pack_key(*pack).as_str().to_owned()).or_default() += 1;
     }
     report.damaged = found
         .damaged

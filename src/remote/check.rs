@@ -49,6 +49,8 @@ pub struct RemoteCheck {
     pub unindexed: Vec<PackId>,
     /// Whether something that is needed stands in these alone.
     pub needs_index: bool,
+    /// What is wrong with marks that cannot be read: which packs they take away is not known.
+    pub unreadable_marks: Vec<Error>,
     /// What is needed and good nowhere, by the root that needs it.
     pub lost: BTreeMap<Root, Vec<Lost>>,
 }
@@ -76,6 +78,7 @@ impl RemoteCheck {
     pub fn is_clean(&self) -> bool {
         !self.is_without_needs()
             && self.damaged.is_empty()
+            && self.unreadable_marks.is_empty()
             && self.bad.is_empty()
             && self.unindexed.is_empty()
             && self.lost.is_empty()
@@ -87,7 +90,7 @@ impl RemoteCheck {
 /// Fails where the remote cannot be asked; what is wrong with it is in the report.
 pub fn check(remote: &mut Remote, share: u8, reporter: &dyn Reporter) -> Result<RemoteCheck, Error> {
     let mut found = RemoteCheck::default();
-    remote.refresh_collection()?;
+    found.unreadable_marks = remote.refresh_readable_collection()?;
     remote.refresh(reporter)?;
     let unreadable = remote.unreadable.iter().map(|name| (segment_key(name), "it is no index".to_owned()));
     found.damaged.extend(unreadable);

@@ -47,6 +47,19 @@ impl Collection {
     ///
     /// A mark that cannot be read as such is an error: which packs it takes away is not known (R9).
     pub(crate) fn refresh(&mut self, backend: &dyn Backend, state: &State) -> Result<(), Error> {
+        match self.refresh_readable(backend, state)?.into_iter().next() {
+            None => Ok(()),
+            Some(unreadable) => Err(unreadable),
+        }
+    }
+
+    /// The same for who only tells what is there; returns what is wrong with marks that cannot be read.
+    pub(crate) fn refresh_readable(
+        &mut self,
+        backend: &dyn Backend,
+        state: &State,
+    ) -> Result<Vec<Error>, Error> {
+        let mut unreadable = Vec::new();
         let mut listed = HashSet::new();
         self.notes.clear();
         self.forgets.clear();
@@ -73,21 +86,27 @@ impl Collection {
                 continue;
             }
             match read(backend, &name.key(), MAX_MARK) {
-                Ok(bytes) => {
-                    let mark = Mark::decode_named(name, &bytes).map_err(|source| {
+                Ok(bytes) => match Mark::decode_named(name, &bytes) {
+                    Ok(mark) => {
+                        state.save_mark(name, &bytes);
+                        self.marks.insert(name, mark.packs);
+                    }
+                    Err(source) => {
                         let key = name.key().as_str().into();
-                        Error::UnreadableMark { place: backend.describe().into(), key, source }
-                    })?;
-                    state.save_mark(name, &bytes);
-                    self.marks.insert(name, mark.packs);
-                }
+                        unreadable.push(Error::UnreadableMark {
+                            place: backend.describe().into(),
+                            key,
+                            source,
+                        });
+                    }
+                },
                 // Purged since it was listed: its packs are gone, which the listing of packs will tell.
                 Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(error.into()),
             }
         }
         self.count();
-        Ok(())
+        Ok(unreadable)
     }
 
     /// The marks that the last look listed: their packs, and when they were put, by the store's clock.

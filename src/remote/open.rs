@@ -217,6 +217,11 @@ impl Remote {
         Ok(refreshed)
     }
 
+    /// Brings marks and notes up to date; returns what is wrong with marks that cannot be read.
+    pub(crate) fn refresh_readable_collection(&mut self) -> Result<Vec<Error>, Error> {
+        self.collection.refresh_readable(&self.line, &self.state)
+    }
+
     /// Brings marks and notes up to date.
     pub(crate) fn refresh_collection(&mut self) -> Result<(), Error> {
         self.collection.refresh(&self.line, &self.state)

@@ -172,14 +172,15 @@ impl RemoteReport {
         for object in &report.damaged {
             out.bad("damaged").put(" ").name(&object.key).put(": ").put(&object.why).end();
         }
-        for hash in &report.bad {
-            out.bad("damaged").put(" blake3:").put(hash).end();
+        for (pack, records) in &report.bad_packs {
+            out.bad("damaged").put(" ").name(pack);
+            out.put(format!(": {} of it", count(*records, "record"))).end();
         }
         for before in &report.unknown_before {
             out.put("What `").name(&before.key).put("` named is not known: ");
             out.put(format!("`mlv gc --cloud` deletes nothing until {}.", &before.until[..10])).end();
         }
-        let others = report.damaged.len() + report.bad.len() - report.unknown_before.len();
+        let others = report.damaged.len() + report.bad_packs.len() - report.unknown_before.len();
         if report.failed.is_empty() && others > 0 {
             out.put("What is damaged is not needed, or can be read elsewhere.").end();
             out.hint("`mlv gc --cloud` deletes it when nothing else in it is needed");

@@ -159,6 +159,9 @@ fn push_mends_what_a_check_found() {
     let fresh = env.clone_to("fresh");
     let told = fresh.mlv(&["fsck", "--remote", "--read-data"]).code(5).stderr();
     assert!(told.contains("hint: run `mlv push` in a clone that has the data"), "{told}");
+    // A line for the pack, not for each of its records.
+    let lines = told.lines().filter(|line| line.starts_with("damaged ")).count();
+    assert!(lines == 1 && told.contains(" records of it\n"), "{told}");
     assert!(env.json(&["push"])["chunks"].as_u64() > Some(200));
     env.mlv(&["fsck", "--remote", "--read-data"]).success();
     assert!(stored(&env, "gc").is_empty(), "notes that were answered");
@@ -315,6 +318,17 @@ fn damaged_mark_is_named_with_what_to_do() {
     fs::write(&path, "no mark").expect("it can be written");
     let refused = env.mlv(&["push"]).code(7).stderr();
     assert!(refused.contains(&name) && refused.contains("when no `mlv gc` runs"), "{refused}");
+    // A check names it beside what else is wrong, and writes nothing while it is there.
+    let pack = stored(&env, "pk").pop().expect("a pack");
+    let bytes = fs::read(&pack).expect("it is there");
+    fs::remove_file(&pack).expect("it can be removed");
+    let before = crate::support::snapshot(&env.root().join("remote"), &[]);
+    let checked = env.mlv(&["fsck", "--remote", "--repair"]);
+    let told = checked.stderr();
+    assert!(![0, 2].contains(&checked.exit_code()) && told.contains(&name), "{checked}");
+    assert!(told.contains("has lost the data of"), "{checked}");
+    assert_eq!(crate::support::snapshot(&env.root().join("remote"), &[]), before);
+    fs::write(&pack, bytes).expect("it can be written");
     fs::remove_file(&path).expect("it is there");
     env.mlv(&["push"]).success();
 }
