@@ -8,6 +8,7 @@ use crate::fs::rescue::time;
 use crate::model::object::RecordKey;
 use crate::remote::backend::BackendError;
 use crate::remote::records::RecordError;
+use crate::remote::registry::scheme_of;
 
 /// An error of the caller's source or sink, kept with its advice.
 #[derive(Debug)]
@@ -201,6 +202,15 @@ impl Doubt {
     }
 }
 
+/// What may be wrong where a place has nothing of mlv's.
+fn look_at(place: &str) -> &'static str {
+    match scheme_of(place) {
+        None => "if it is on a network share, check that it is mounted",
+        Some("ssh" | "http" | "https") => "check its URL: `mlv remote list`",
+        Some(_) => "check its URL and `endpointurl`: `mlv config --list`",
+    }
+}
+
 fn count_of(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
@@ -234,14 +244,12 @@ impl Advice for Error {
     fn hints(&self) -> Vec<Hint> {
         match self {
             Error::Backend(error) => error.hints(),
-            Error::NotARemote { .. } => vec![
-                Hint::new("if it is on a network share, check that it is mounted"),
-                Hint::new("run `mlv push` where the data is"),
-            ],
-            Error::Vanished { .. } => vec![
-                Hint::new("if it is on a network share, check that it is mounted"),
-                Hint::new("run `mlv push --create` to begin anew there"),
-            ],
+            Error::NotARemote { place } => {
+                vec![Hint::new(look_at(place)), Hint::new("run `mlv push` where the data is")]
+            }
+            Error::Vanished { place } => {
+                vec![Hint::new(look_at(place)), Hint::new("run `mlv push --create` to begin anew there")]
+            }
             Error::Record { source, .. } => source.hints(),
             Error::Missing { .. } => {
                 vec![Hint::new("run `mlv fetch` from a remote that has them, or `mlv push` where they are")]

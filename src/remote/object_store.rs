@@ -142,7 +142,7 @@ impl BucketBackend {
                 Err(situation) => return Err(self.error(situation, action, key)),
             };
             let since = Instant::now();
-            let error = failure::backend_error(self, failed, action, key);
+            let error = failure::backend_error(self, failed, (action, key), renewed);
             if renewed || error.situation != Situation::CredentialsExpired {
                 return Err(error);
             }
@@ -308,7 +308,7 @@ impl Backend for BucketBackend {
                 Ok(None) => break,
                 Ok(Some(Ok(piece))) => piece,
                 Ok(Some(Err(error))) => {
-                    return Err(failure::backend_error(self, error, Action::Read, key.as_str()));
+                    return Err(failure::backend_error(self, error, (Action::Read, key.as_str()), false));
                 }
                 Err(situation) => return Err(self.error(situation, Action::Read, key.as_str())),
             };

@@ -107,8 +107,13 @@ impl SftpBackend {
         work: impl FnOnce(&mut Files<'_>) -> Result<T, SftpError>,
     ) -> Result<T, BackendError> {
         let told = |error: SftpError| {
-            let remedy = error.remedy().map(Into::into);
-            BackendError { remedy, ..self.error(about, error.situation()) }.because(error)
+            let (mut remedy, mut situation) = (error.remedy(), error.situation());
+            if about.0 == Action::Write && situation == Situation::NotFound {
+                situation = Situation::Refused;
+                remedy = Some("the folder cannot be made there: check its path, `mlv remote list`");
+            }
+            let remedy = remedy.map(Into::into);
+            BackendError { remedy, ..self.error(about, situation) }.because(error)
         };
         let mut session = self.session().map_err(told)?;
         let done = work(&mut Files(&mut session));

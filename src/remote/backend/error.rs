@@ -45,7 +45,7 @@ pub enum Situation {
     #[error("the remote can only be read")]
     ReadOnly,
     /// The bucket or container that should hold it does not exist.
-    #[error("there is no such bucket")]
+    #[error("there is no such bucket or container")]
     NoBucket,
     /// Nothing says who is asking.
     #[error("no credentials were found")]
@@ -59,6 +59,9 @@ pub enum Situation {
     /// The server's certificate is not one that is trusted here.
     #[error("the server's certificate is not trusted")]
     Untrusted,
+    /// The server's own key is not known here, or is another than it was.
+    #[error("the host's key is not the one that is known")]
+    StrangeHost,
     /// The name was to be free and is not.
     #[error("the name is taken")]
     Taken,
@@ -167,7 +170,9 @@ impl Advice for BackendError {
             Situation::Denied | Situation::ReadOnly => ErrorKind::AccessDenied,
             Situation::CredentialsMissing => ErrorKind::CredentialsMissing,
             Situation::CredentialsExpired => ErrorKind::CredentialsExpired,
-            Situation::Unreachable | Situation::TimedOut | Situation::Untrusted => ErrorKind::Network,
+            Situation::Unreachable | Situation::TimedOut | Situation::Untrusted | Situation::StrangeHost => {
+                ErrorKind::Network
+            }
             Situation::Throttled => ErrorKind::Throttled,
             Situation::NoBucket => ErrorKind::NoRemote,
             Situation::NoSpace => ErrorKind::NoSpace,
@@ -188,7 +193,7 @@ impl Advice for BackendError {
             return vec![Hint::new(&**remedy)];
         }
         match self.situation {
-            Situation::NoBucket => vec![Hint::new("make the bucket, or correct the URL: `mlv remote list`")],
+            Situation::NoBucket => vec![Hint::new("make it, or correct the URL: `mlv remote list`")],
             Situation::ClockSkew => {
                 vec![Hint::new("set this machine's clock, then run the same command again")]
             }

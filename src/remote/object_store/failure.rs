@@ -4,17 +4,22 @@ use super::BucketBackend;
 use super::refusal::{Broken, broken_below};
 use crate::remote::backend::{Action, BackendError, Situation};
 
-/// What `error` means. Its own text is not kept: it may hold a signed URL.
+/// What `error` means, after credentials were `renewed` or not. Its own text is not kept: it may hold a signed URL.
 pub(super) fn backend_error(
     backend: &BucketBackend,
     error: object_store::Error,
-    action: Action,
-    key: &str,
+    (action, key): (Action, &str),
+    renewed: bool,
 ) -> BackendError {
     let Some(broken) = broken_below(&error) else {
         return backend.error(situation_of(&error, action), action, key);
     };
-    let mut told = backend.error(broken.situation(), action, key);
+    let situation = match &broken {
+        // The ones that were fetched for this call are as wrong.
+        Broken::Refused(refusal) if renewed && refusal.is_no_token() => Situation::Denied,
+        broken => broken.situation(),
+    };
+    let mut told = backend.error(situation, action, key);
     told.remedy = remedy(backend, &broken, told.situation).map(String::into_boxed_str);
     match broken {
         Broken::Refused(_) if matches!(told.situation, Situation::Denied | Situation::CredentialsExpired) => {

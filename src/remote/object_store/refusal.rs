@@ -15,6 +15,8 @@ pub(super) struct Refusal {
     /// The store's name for it: `AccessDenied`.
     code: String,
     message: String,
+    /// Whether it is a text for people, as no store writes it.
+    is_page: bool,
     /// The region that the bucket is in, where the answer names it.
     pub(super) region: Option<String>,
 }
@@ -37,6 +39,7 @@ impl Refusal {
             status,
             code: code.unwrap_or_default(),
             message: message.unwrap_or_default(),
+            is_page: is_web_page(&body),
             region: header("x-amz-bucket-region").or_else(|| element(&body, "Region")),
         }
     }
@@ -62,7 +65,6 @@ impl Refusal {
             "ExpiredToken"
             | "ExpiredTokenException"
             | "TokenRefreshRequired"
-            | "InvalidToken"
             | "AuthenticationRequired"
             | "invalid_token"
             | "InvalidAuthenticationInfo" => {
@@ -71,6 +73,8 @@ impl Refusal {
             "AuthenticationFailed" if self.message.contains("not valid in the specified time frame") => {
                 return Situation::CredentialsExpired;
             }
+            // No token of ours: new ones may be, and if not, it is not their age.
+            "InvalidToken" => return Situation::CredentialsExpired,
             "RequestTimeTooSkewed" => return Situation::ClockSkew,
             "SlowDown"
             | "RequestLimitExceeded"
@@ -82,6 +86,8 @@ impl Refusal {
             _ => {}
         }
         match self.status {
+            // R9: another server does not know what the store has.
+            404 if self.is_page => Situation::Refused,
             404 => Situation::NotFound,
             401 | 403 | 407 => Situation::Denied,
             408 => Situation::TimedOut,
@@ -97,7 +103,12 @@ impl Refusal {
     pub(super) fn is_wrong_key(&self) -> bool {
         let codes =
             ["InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthenticationFailed", "InvalidSecurity"];
-        codes.contains(&self.code.as_str())
+        self.is_no_token() || codes.contains(&self.code.as_str())
+    }
+
+    /// Whether it says that what was sent is no token at all, old or new.
+    pub(super) fn is_no_token(&self) -> bool {
+        self.code == "InvalidToken"
     }
 
     /// What to do about it, where more is known than its situation tells.
@@ -108,15 +119,24 @@ impl Refusal {
             }
             // No store sends elsewhere without saying where the bucket is; logins do.
             None if (300..400).contains(&self.status) => Some(ELSEWHERE.to_owned()),
+            None if self.is_page && self.situation() == Situation::Refused => Some(ELSEWHERE.to_owned()),
             _ => None,
         }
     }
 }
 
+/// Whether a text is HTML: stores write XML or JSON.
+fn is_web_page(body: &str) -> bool {
+    let start: String = body.trim_start().chars().take(9).collect();
+    let start = start.to_ascii_lowercase();
+    start.starts_with("<html") || start.starts_with("<!doctype")
+}
+
 /// The text of the first element `name`, without what could be markup or too long.
 fn element(body: &str, name: &str) -> Option<String> {
     let rest = body.split_once(&format!("<{name}>"))?.1;
-    Some(shortened(rest.split_once("</")?.0))
+    // Azure adds the request's id and time, a line each.
+    Some(shortened(rest.split_once("</")?.0.lines().next().unwrap_or_default()))
 }
 
 fn json(body: &str, name: &str) -> Option<String> {
@@ -186,4 +206,33 @@ pub(super) fn broken_below(error: &object_store::Error) -> Option<Broken> {
         at = inner.source();
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(status: u16, body: &str) -> Refusal {
+        Refusal::new(status, &http::HeaderMap::new(), body.as_bytes())
+    }
+
+    // R9: a web server that knows nothing of the bucket does not say that it is empty.
+    #[test]
+    fn only_stores_say_that_there_is_nothing() {
+        for page in ["<html><h1>404 Not Found</h1>", " <!DOCTYPE HTML>\n<title>Error</title>"] {
+            let refusal = refusal(404, page);
+            assert!(refusal.situation() == Situation::Refused && !refusal.is_plain(), "{refusal}");
+            assert_eq!(refusal.remedy("st").as_deref(), Some(ELSEWHERE));
+        }
+        for body in ["", "<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code></Error>"] {
+            assert!(refusal(404, body).is_plain(), "{body}");
+        }
+        assert_eq!(refusal(302, "").remedy("st").as_deref(), Some(ELSEWHERE));
+    }
+
+    #[test]
+    fn refusals_are_told_in_one_line() {
+        let azure = "<Error><Code>AuthorizationFailure</Code><Message>Not you.\nRequestId:7\nTime:now</Message></Error>";
+        assert_eq!(refusal(403, azure).to_string(), "the store answered 403: AuthorizationFailure: Not you.");
+    }
 }

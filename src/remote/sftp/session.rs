@@ -59,7 +59,7 @@ impl SftpError {
             SftpError::Closed { situation: Situation::Denied, .. } => Some(
                 "make `ssh` log in there without asking: load the key by `ssh-add`, or set the remote's `keyfile`",
             ),
-            SftpError::Closed { situation: Situation::Untrusted, .. } => Some(
+            SftpError::Closed { situation: Situation::StrangeHost, .. } => Some(
                 "log in there once by hand, with `ssh`, and accept the host's key if it is the right one",
             ),
             SftpError::Nonsense => {
@@ -190,7 +190,7 @@ impl Session {
         let last =
             said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("the connection is closed");
         let situation = match () {
-            () if said.contains("Host key verification failed") => Situation::Untrusted,
+            () if said.contains("Host key verification failed") => Situation::StrangeHost,
             () if last.contains("Permission denied") => Situation::Denied,
             () => Situation::Unreachable,
         };

@@ -106,6 +106,24 @@ fn refusals_name_the_source_and_never_the_value() {
 }
 
 // R11: what a repository says runs nothing.
+// A token that is none is fetched anew once, and then it is not its age.
+#[test]
+fn token_that_is_none_is_not_called_expired() {
+    let url = crate::support::http::serve(|_| {
+        let text = "<Error><Code>InvalidToken</Code><Message>The token is malformed.</Message></Error>";
+        crate::support::http::Answer::with("400 Bad Request", text)
+    });
+    let env = TestEnv::ready();
+    env.mlv(&["remote", "add", "-d", "s3", "s3://data/x"]).success();
+    for (option, value) in [("endpointurl", &*url), ("access_key_id", "a"), ("secret_access_key", "b")] {
+        env.mlv(&["remote", "modify", "--local", "s3", option, value]).success();
+    }
+    let refused = env.mlv(&["fetch"]).code(7);
+    let text = refused.stderr();
+    assert!(text.contains("InvalidToken") && !text.contains("expired"), "{refused}");
+    assert!(text.contains("hint: correct the credentials; they come from:"), "{refused}");
+}
+
 #[test]
 fn tracked_settings_name_no_file_of_profiles() {
     let env = TestEnv::ready();

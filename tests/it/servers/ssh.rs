@@ -53,4 +53,5 @@ fn server_that_nobody_vouches_for_is_refused() {
     let refused = env.mlv(&["push"]).code(7);
     assert!(refused.stderr().contains("Host key verification failed"), "{refused}");
     assert!(refused.stderr().contains("accept the host's key"), "{refused}");
+    assert!(!refused.stderr().contains("certificate"), "{refused}");
 }
