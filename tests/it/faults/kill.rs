@@ -56,7 +56,8 @@ fn check_sound(env: &TestEnv, scenario: &Scenario, place: &str) {
 
 fn finish(env: &TestEnv, scenario: &Scenario, unharmed: &Unharmed, place: &str) {
     let output = scenario.run(env, &[]);
-    let is_done = ["init", "rescue restore"].contains(&scenario.name) && output.exit_code() == 2;
+    let is_done =
+        ["init", "rescue restore", "remote rename"].contains(&scenario.name) && output.exit_code() == 2;
     assert!(output.exit_code() == 0 || is_done, "{place}: again: {output}");
     assert_eq!(unharmed.lost(env), Vec::<String>::new(), "{place}: again");
     assert_eq!(differences(&unharmed.after, &env.snapshot()), Vec::<String>::new(), "{place}: again");
@@ -64,6 +65,19 @@ fn finish(env: &TestEnv, scenario: &Scenario, unharmed: &Unharmed, place: &str) 
     if scenario.name == "gc" {
         // What was killed before its index was written is in nobody's way.
         env.mlv(&["fsck", "--remote", "--read-data", "--repair"]).success();
+    }
+    if scenario.name == "remote rename" {
+        let said = env.mlv(&["remote", "list"]).success().stdout();
+        assert!(said.starts_with("archive\t../keep\t(default)\n"), "{place}: {said}");
+        assert_eq!(env.mlv(&["config", "remote.archive.jobs"]).success().stdout().trim(), "2", "{place}");
+        let report = env.json(&["push"]);
+        assert_eq!(report["packs"].as_u64(), Some(0), "{place}: nothing is sent again: {report}");
+    }
+    if scenario.name == "fetch" {
+        // All is here: nothing is asked of the remote any more.
+        env.remove(env.root().join("remote"));
+        env.mlv(&["checkout", "--force"]).success();
+        assert_eq!(env.read_text("d/1"), "first, version 2", "{place}");
     }
     if ["push", "gc"].contains(&scenario.name) {
         let clone = env.clone_to("fresh");
@@ -130,6 +144,18 @@ fn push_killed_anywhere_is_finished_by_push() {
 #[test]
 fn gc_killed_anywhere_loses_nothing_and_is_finished_by_gc() {
     kill_at_every_step("gc", 10);
+}
+
+// K1, R1, R15
+#[test]
+fn fetch_killed_anywhere_is_finished_by_fetch() {
+    kill_at_every_step("fetch", 10);
+}
+
+// K1, R1, R15
+#[test]
+fn remote_rename_killed_anywhere_is_finished_by_remote_rename() {
+    kill_at_every_step("remote rename", 8);
 }
 
 // K1, R1, R2, R15

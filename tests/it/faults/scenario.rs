@@ -25,6 +25,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "rescue restore", args: &["rescue", "restore"], prepare: displaced },
     Scenario { name: "push", args: &["push"], prepare: unpushed },
     Scenario { name: "gc", args: &["gc", "-c", "-w", "--now", "--keep", "0d"], prepare: pushed_again },
+    Scenario { name: "fetch", args: &["fetch"], prepare: behind },
+    Scenario { name: "remote rename", args: &["remote", "rename", "keep", "archive"], prepare: kept_apart },
     Scenario { name: "pull", args: &["pull", "--force"], prepare: behind },
     Scenario { name: "repro", args: &["repro"], prepare: stale },
     Scenario { name: "repro of two", args: &["repro", "--jobs", "2"], prepare: stale_side_by_side },
@@ -168,6 +170,20 @@ fn behind() -> TestEnv {
     clone.git(&["checkout", "--quiet", "main"]);
     clone.write("d/1", "first, edited and never added");
     clone
+}
+
+/// A remote that a pointer and a stage name, with an option of this clone's own, and the default.
+fn kept_apart() -> TestEnv {
+    let env = base();
+    env.mlv(&["remote", "add", "-d", "keep", "../keep"]).success();
+    env.mlv(&["remote", "modify", "--local", "keep", "jobs", "2"]).success();
+    env.write("a.mlv", env.read_text("a.mlv") + "  remote: keep\n");
+    let stage = "# >>> of the user\nstages:\n  s: {cmd: cp a out, deps: [a], outs: [out: {remote: keep}]}\n";
+    env.write("mlv.yaml", stage);
+    env.mlv(&["repro"]).success();
+    env.mlv(&["push"]).success();
+    env.commit("kept apart");
+    env
 }
 
 fn stale() -> TestEnv {
