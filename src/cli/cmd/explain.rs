@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::help;
-use crate::cli::render::{columns, reasons};
+use crate::cli::render::{NOT_DOWNLOADED_HINT, columns, reasons};
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::ops::explain::{self, Change, Explained};
@@ -47,7 +47,8 @@ impl Report for ExplainReport {
             let verdict =
                 if stage.is_frozen() { "frozen, whatever its inputs are" } else { verdict(stage.action) };
             out.name(&stage.stage).put(": ").put(verdict);
-            if !stage.reasons.is_empty() && stage.action != Action::Skipped {
+            let says_why = !matches!(stage.action, Action::Skipped | Action::NotDownloaded);
+            if says_why && !stage.reasons.is_empty() {
                 out.put(": ").put(reasons(&stage.reasons));
             }
             out.end();
@@ -69,7 +70,7 @@ impl Report for ExplainReport {
             out.put("There are no stages.").end();
         }
         if self.stages.iter().any(Explained::is_not_downloaded) {
-            out.hint("what is not downloaded comes from the remote with `mlv repro --pull` or `mlv pull`");
+            out.hint(NOT_DOWNLOADED_HINT);
         }
     }
 }
@@ -79,6 +80,7 @@ fn verdict(action: Action) -> &'static str {
         Action::WouldRun => "would run",
         Action::MayRun => "may run, by what comes out above it",
         Action::WouldRestore => "would bring its outputs back",
+        Action::NotDownloaded => "as recorded, not downloaded",
         Action::Failed | Action::NotRun => "cannot run",
         _ => "up to date",
     }

@@ -5,7 +5,7 @@ use crate::cli::args::DryRun;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::help;
-use crate::cli::render::{Viewpoint, count, git_error, git_files, reasons, rescued};
+use crate::cli::render::{NOT_DOWNLOADED_HINT, Viewpoint, count, git_error, git_files, reasons, rescued};
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::error::{Advice, ErrorKind};
@@ -154,13 +154,15 @@ impl Report for ReproReport {
                 Action::MayRun => "may run",
                 Action::WouldRestore => "would restore",
                 Action::Failed | Action::NotRun => "cannot run",
+                Action::NotDownloaded => "not downloaded",
                 _ => "up to date",
             };
-            out.put(format!("{verb:13} ")).name(&stage.stage);
+            out.put(format!("{verb:14} ")).name(&stage.stage);
             if let Some(seconds) = stage.last_seconds {
                 out.put(format!(" (last time {})", Span(Duration::from_secs_f64(seconds))));
             }
-            if !stage.reasons.is_empty() && stage.action != Action::Skipped {
+            let says_why = !matches!(stage.action, Action::Skipped | Action::NotDownloaded);
+            if says_why && !stage.reasons.is_empty() {
                 out.put(": ").put(reasons(&stage.reasons));
             }
             out.end();
@@ -183,6 +185,9 @@ impl Report for ReproReport {
         if report.dry_run {
             if report.stages.is_empty() {
                 out.put("There are no stages.").end();
+            }
+            if report.stages.iter().any(|stage| stage.action == Action::NotDownloaded) {
+                out.hint(NOT_DOWNLOADED_HINT);
             }
             if let Some(estimate) = &report.estimate {
                 let span = |seconds| Span(Duration::from_secs_f64(seconds));

@@ -62,6 +62,10 @@ pub(crate) fn columns<R: AsRef<[String]>>(rows: &[R], out: &mut Text) {
     }
 }
 
+/// What to do about outputs that were never here.
+pub(crate) const NOT_DOWNLOADED_HINT: &str =
+    "`mlv repro --pull` or `mlv pull` brings what is not downloaded; `mlv repro` alone makes it again";
+
 /// Why a stage runs, as text: `changed deps: a, b, never run`.
 pub(crate) fn reasons(reasons: &[serde_json::Value]) -> String {
     reasons.iter().map(reason).collect::<Vec<_>>().join(", ")

@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::lacking::not_here;
 use super::times::Times;
 use super::{
     Action, Estimate, Prepared, ReproOptions, ReproReport, StageReport, add_reason, lacking, prepared,
 };
 use crate::ops::OpError;
 use crate::ops::present::WorkTreeState;
-use crate::ops::stage_status::form_here;
+use crate::ops::stage_status::{NOT_DOWNLOADED, form_here};
 use crate::pipeline::graph::{Graph, StageIndex};
-use crate::pipeline::plan::{self, PlanOptions, StageAction, Verdict};
+use crate::pipeline::plan::{self, PlanOptions, SkipReason, StageAction, Verdict};
 use crate::repo::Repo;
 use crate::report::Reporter;
 
@@ -31,13 +32,15 @@ fn planned(repo: &Repo, options: &ReproOptions, all: &Prepared<'_>) -> Result<Re
     let plan_options = PlanOptions { pull: options.pull, ..options.plan() };
     let actions = plan::plan(graph, order, entry, state, plan_options)?;
     let mut lacks: BTreeMap<_, _> = lacking(graph, order, entry, state, options).into_iter().collect();
+    let mut absent: BTreeMap<_, _> = not_here(all, options).into_iter().collect();
     let times = Times::load(repo);
     let mut report = ReproReport { dry_run: true, ..ReproReport::default() };
-    let (mut known, mut blocked) = (Vec::new(), BTreeSet::new());
+    let (mut known, mut blocked, mut done) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
     for action in actions {
         let (index, address) = (action.stage, graph.address(action.stage));
         let gets_entry = matches!(action.verdict, Verdict::Run { .. } | Verdict::Reuse { .. });
         let mut line = line(graph, action, state)?;
+        as_recorded(&mut line, graph.upstream(index).filter_map(|above| done.get(&above).copied()));
         let unwritable = || locks.check_writable(address).err().filter(|_| gets_entry);
         if let Some(error) = lacks.remove(&index) {
             line.action = Action::Failed;
@@ -46,12 +49,16 @@ fn planned(repo: &Repo, options: &ReproOptions, all: &Prepared<'_>) -> Result<Re
         } else if let Some(error) = unwritable() {
             line.action = Action::Failed;
             report.failed.push((line.stage.clone(), error));
-        } else if line.action != Action::Skipped {
+        } else if let Some(error) = absent.remove(&index).filter(|_| line.action == Action::WouldRun) {
+            line.action = Action::Failed;
+            report.failed.push((line.stage.clone(), error.into()));
+        } else if !matches!(line.action, Action::Skipped | Action::NotDownloaded) {
             leave_blocked(graph, index, &blocked, &mut line);
         }
         if matches!(line.action, Action::Failed | Action::NotRun) {
             blocked.insert(index);
         }
+        done.insert(index, line.action);
         if matches!(line.action, Action::WouldRun | Action::MayRun) {
             let time = times.of(&line.stage);
             line.last_seconds = time.map(|time| time.as_secs_f64());
@@ -77,6 +84,23 @@ fn line(graph: &Graph, action: StageAction, state: &WorkTreeState<'_>) -> Result
     let mut line = StageReport::new(graph.address(action.stage).to_string(), what);
     line.reasons = reasons;
     Ok(line)
+}
+
+/// Says of a stage that it is as recorded if nothing but outputs that were never here speak against it, its own
+/// or those of stages `above` it.
+fn as_recorded(line: &mut StageReport, mut above: impl Iterator<Item = Action>) {
+    let is_own = |reason: &Value| reason.get(NOT_DOWNLOADED).is_some();
+    if line.action == Action::WouldRun && line.reasons.iter().all(is_own) {
+        let settled = [Action::Skipped, Action::NotDownloaded, Action::WouldRestore];
+        if above.all(|action| settled.contains(&action)) {
+            line.action = Action::NotDownloaded;
+        }
+    } else if line.action == Action::MayRun
+        && above.all(|action| matches!(action, Action::Skipped | Action::NotDownloaded))
+    {
+        line.action = Action::Skipped;
+        line.reasons = vec![SkipReason::Unchanged.as_str().into()];
+    }
 }
 
 /// Notes a stage that will not be looked at, because it builds on `blocked` ones that cannot run.

@@ -4,9 +4,11 @@
 use serde_json::{Value, json};
 
 use crate::model::lockfile::StageLock;
+use crate::model::path::RepoPath;
 use crate::ops::present::WorkTreeState;
-use crate::ops::repro::ReproOptions;
 use crate::ops::repro::error::StageError;
+use crate::ops::repro::{Prepared, ReproOptions};
+use crate::ops::tracked::Source;
 use crate::pipeline::graph::{Graph, StageIndex};
 use crate::pipeline::plan::{self, MissingInput, PlanOptions};
 
@@ -28,6 +30,29 @@ pub(in crate::ops) fn lacking<'a>(
         if !missing.is_empty() {
             let (target, stage) = (graph.address(index).to_string(), graph.stage(index));
             found.push((index, StageError::lacks((&target, stage), missing, |path| state.bring(path))));
+        }
+    }
+    found
+}
+
+/// The stages that cannot run because they read data that users track and that is not, or only partly, here: if
+/// they have to run, which a plan tells. None with `--pull`, which brings it.
+pub(super) fn not_here(all: &Prepared<'_>, options: &ReproOptions) -> Vec<(StageIndex, StageError)> {
+    let is_data = |path: &RepoPath| {
+        let outs = all.tracked.at(path);
+        !outs.is_empty() && outs.iter().all(|(out, _)| matches!(out.source, Source::Pointer { .. }))
+    };
+    let is_absent = |path: &RepoPath| match all.state.found(path) {
+        Ok(found) => found.is_some_and(|found| found.is_partial),
+        Err(error) => error.is_not_downloaded(),
+    };
+    let mut found = Vec::new();
+    for &index in all.order.iter().filter(|_| !options.pull) {
+        let stage = all.graph.stage(index);
+        let deps = all.state.deps_of(stage).unwrap_or_else(|_| stage.deps.clone());
+        if let Some(path) = deps.into_iter().find(|path| is_data(path) && is_absent(path)) {
+            let target = all.graph.address(index).to_string().into();
+            found.push((index, StageError::PartialInput { stage: target, path }));
         }
     }
     found

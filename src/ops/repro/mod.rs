@@ -114,6 +114,8 @@ pub enum Action {
     WouldRun,
     /// Its outputs would be brought back.
     WouldRestore,
+    /// It is as recorded, but for outputs that were never here: `--pull` brings them, a run makes them again.
+    NotDownloaded,
     /// It would run if what is above it makes something else than before.
     MayRun,
 }

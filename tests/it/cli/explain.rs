@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::support::TestEnv;
+use crate::support::{TestEnv, stage_actions};
 
 const PIPELINE: &str = "\
 stages:
   one: {cmd: cat data/a > mid, deps: [data], outs: [mid], env: {A: x}}
-  two: {cmd: cat mid > out, deps: [mid], params: [scale], outs: [out]}
+  two: {cmd: cat mid mid > out, deps: [mid], params: [scale], outs: [out]}
 ";
 
 fn ran() -> TestEnv {
@@ -39,7 +39,7 @@ fn every_input_is_compared_with_the_lock() {
     assert_eq!(document["stages"][1]["action"], "skipped");
     assert!(document["stages"].as_array().is_some_and(|all| all.iter().all(|one| changes(one).is_empty())));
     env.write("params.yaml", "scale: 2\n");
-    env.write("mlv.yaml", PIPELINE.replace("A: x", "B: x").replace("cat mid >", "cat mid  >"));
+    env.write("mlv.yaml", PIPELINE.replace("A: x", "B: x").replace("cat mid mid", "cat mid  mid"));
     let document = env.json(&["explain", "two"]);
     assert_eq!(document["stages"].as_array().map(Vec::len), Some(1));
     let two = &document["stages"][0];
@@ -99,9 +99,12 @@ fn outputs_that_were_never_here_are_not_called_changed() {
         let stages = document["stages"].as_array().expect("a list");
         let two = stages.iter().find(|stage| stage["stage"] == "two").expect("the stage");
         assert_eq!(two["reasons"], json!([{"not downloaded": {"out": "not downloaded"}}]), "{document}");
+        assert!(stages.iter().all(|stage| stage["action"] == "not_downloaded"), "{document}");
+        let output = clone.mlv(args).success();
+        assert!(output.stderr().contains("hint: `mlv repro --pull` or `mlv pull` brings"), "{output}");
     }
     let output = clone.mlv(&["explain", "two"]).success();
-    assert!(output.stdout().starts_with("two: would run: not downloaded: out\n"), "{output}");
+    assert!(output.stdout().starts_with("two: as recorded, not downloaded\n"), "{output}");
     assert!(output.stderr().contains("`mlv repro --pull`"), "{output}");
     // What was here and is deleted is a change as before.
     clone.mlv(&["pull"]).success();
@@ -122,4 +125,35 @@ fn frozen_stage_is_called_frozen() {
     env.write("in", "2");
     let text = env.mlv(&["explain"]).success().stdout();
     assert!(text.starts_with("s: frozen, whatever its inputs are\n"), "{text}");
+}
+
+// One state, one answer: what is not downloaded is no reason to run, and what cannot be read lets nothing run.
+#[test]
+fn status_explain_and_dry_run_agree_on_a_clone_without_data() {
+    let env = ran();
+    let clone = env.clone_to("clone");
+    let states = |clone: &TestEnv| {
+        let changed = clone.json(&["status", "--only", "pipeline"])["stages"].clone();
+        let dry = clone.mlv(&["repro", "--dry-run", "--json"]);
+        let (code, dry) = (dry.exit_code(), dry.json());
+        let explained = clone.json(&["explain"]);
+        assert_eq!(stage_actions(&dry), stage_actions(&explained));
+        (changed, stage_actions(&dry).join(" "), code)
+    };
+    assert_eq!(states(&clone), (json!(null), "one not_downloaded two not_downloaded".into(), 0));
+    // `one` would have to run, and its data is not here: `repro` says the same.
+    clone.write("mlv.yaml", PIPELINE.replace("cat data", "cat  data"));
+    let (changed, actions, code) = states(&clone);
+    assert_eq!(
+        (changed, &*actions, code),
+        (json!({"one": ["changed command"]}), "one failed two not_run", 5)
+    );
+    let (kind, document) = clone.json_error(&["repro"], 5);
+    assert_eq!((&*kind, &document["error"]["path"]), ("not_downloaded", &json!("data")));
+    clone.write("mlv.yaml", PIPELINE);
+    // What is here of it is up to date, whatever else is not.
+    clone.mlv(&["pull", "out"]).success();
+    assert_eq!(states(&clone), (json!(null), "one not_downloaded two skipped".into(), 0));
+    clone.mlv(&["repro", "--pull"]).success();
+    assert_eq!(states(&clone), (json!(null), "one skipped two skipped".into(), 0));
 }

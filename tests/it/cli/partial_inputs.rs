@@ -105,7 +105,7 @@ fn fresh_clone_of_a_stage_that_reads_a_part() {
     assert!(status.get("stages").is_none(), "{status}");
     clone.mlv(&["status", "--only", "pipeline", "--exit-code"]).success();
     let planned = clone.json(&["repro", "--dry-run"]);
-    assert_eq!(planned["stages"][0]["action"], "would_run", "its output is not here: {planned}");
+    assert_eq!(planned["stages"][0]["action"], "not_downloaded", "{planned}");
     clone.mlv(&["repro", "--allow-missing"]).success();
     assert_eq!(clone.json_error(&["repro"], 5).0, "not_downloaded");
     let before = clone.read("mlv.lock");
