@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use gix::bstr::ByteSlice;
-use gix::index::entry::Mode;
+use gix::index::entry::{Flags, Mode};
 
 use super::Error;
 use super::repo::GitRepo;
@@ -12,13 +12,33 @@ use crate::fs::stamp::{FileKind, FileStamp};
 use crate::model::path::RepoPath;
 
 impl GitRepo {
-    /// git's index as it was when first asked for; empty if there is none yet.
+    /// git's index as it was when first asked for, with an entry for every file; empty if there is none yet.
     pub(super) fn tracked_entries(&self) -> Result<&gix::worktree::Index, Error> {
         if let Some(index) = self.index.get() {
             return Ok(index);
         }
-        let index = self.local().index_or_empty().map_err(Error::unreadable("index"))?;
+        let mut index = self.local().index_or_empty().map_err(Error::unreadable("index"))?;
+        if index.is_sparse() {
+            index = gix::fs::FileSnapshot::new(self.expand(&index)?).into();
+        }
         Ok(self.index.get_or_init(|| index))
+    }
+
+    /// A sparse index with the files of the folders of which it has one entry each: those that a sparse checkout
+    /// leaves out.
+    fn expand(&self, sparse: &gix::index::File) -> Result<gix::index::File, Error> {
+        let mut full = sparse.clone();
+        full.remove_entries(|_, _, entry| entry.mode.is_sparse());
+        for folder in sparse.entries().iter().filter(|entry| entry.mode.is_sparse()) {
+            let files = self.local().index_from_tree(&folder.id).map_err(Error::object(&folder.id))?;
+            for file in files.entries() {
+                let path = [folder.path(sparse).as_bytes(), file.path(&files).as_bytes()].concat();
+                let flags = file.flags | Flags::SKIP_WORKTREE;
+                full.dangerously_push_entry(file.stat, file.id, flags, file.mode, path.as_bstr());
+            }
+        }
+        full.sort_entries();
+        Ok(full)
     }
 
     /// Whether git tracks the file `path`, or anything below the folder `path`.
@@ -29,15 +49,8 @@ impl GitRepo {
         if key.is_empty() {
             return Ok(!index.entries().is_empty());
         }
-        // A sparse index holds one entry for a whole folder, with a slash at its end.
-        let in_sparse_folder = index.is_sparse()
-            && key.char_indices().filter(|(_, _, c)| *c == '/').any(|(at, _, _)| {
-                index.entry_by_path(key[..=at].as_bstr()).is_some_and(|entry| entry.mode.is_sparse())
-            });
         let below = folder_key(key);
-        Ok(in_sparse_folder
-            || index.entry_by_path(key).is_some()
-            || index.prefixed_entries_range(below.as_bstr()).is_some())
+        Ok(index.entry_by_path(key).is_some() || index.prefixed_entries_range(below.as_bstr()).is_some())
     }
 
     /// Whether git tracks the file `path` and leaves it out of the work tree (sparse checkout).
@@ -45,8 +58,7 @@ impl GitRepo {
         let index = self.tracked_entries()?;
         let full = self.full(path);
         let entry = index.entry_by_path(full.as_str().as_bytes().as_bstr());
-        let flag = gix::index::entry::Flags::SKIP_WORKTREE;
-        Ok(entry.is_some_and(|entry| entry.flags.contains(flag)))
+        Ok(entry.is_some_and(|entry| entry.flags.contains(Flags::SKIP_WORKTREE)))
     }
 
     /// Whether git's index has the file `path` with these bytes.
@@ -87,10 +99,8 @@ impl GitRepo {
     fn differs_from_index(&self, root: &Dir) -> Result<bool, Error> {
         let index = self.tracked_entries()?;
         let is_file = |mode: Mode| matches!(mode, Mode::FILE | Mode::FILE_EXECUTABLE | Mode::SYMLINK);
-        let flags = gix::index::entry::Flags::SKIP_WORKTREE;
-        for entry in
-            index.entries().iter().filter(|entry| is_file(entry.mode) && !entry.flags.contains(flags))
-        {
+        let is_here = |flags: Flags| !flags.contains(Flags::SKIP_WORKTREE);
+        for entry in index.entries().iter().filter(|entry| is_file(entry.mode) && is_here(entry.flags)) {
             let Some(path) = entry.path(index).to_str().ok().and_then(|path| RepoPath::parse(path).ok())
             else {
                 // A name that mlv does not look at: its own folder's, or one that it could not store.

@@ -92,18 +92,21 @@ fn deleted_output_is_told() {
 
 #[test]
 fn what_a_sparse_checkout_leaves_out_is_not_deleted() {
-    let env = TestEnv::tracked();
-    env.write("sub/p", "p");
-    env.mlv(&["add", "sub/p"]).success();
-    env.commit("in a folder");
-    env.git(&["sparse-checkout", "set"]);
-    let said = env.mlv(&["status"]).code(3).stderr();
-    assert!(said.contains("hint: git checkout -- .mlv\n"), "{said}");
-    assert!(said.contains("hint: in a sparse checkout: git sparse-checkout add .mlv\n"), "{said}");
-    env.git(&["sparse-checkout", "add", ".mlv"]);
-    assert!(!env.exists("sub/p.mlv"));
-    assert!(env.status()["data"]["committed"].is_null());
-    assert!(env.mlv(&["diff", "--exit-code"]).success().stdout().is_empty());
+    // A sparse index has one entry for all that a folder holds.
+    for index in ["--no-sparse-index", "--sparse-index"] {
+        let env = TestEnv::tracked();
+        env.write("sub/deep/p", "p");
+        env.mlv(&["add", "sub/deep/p"]).success();
+        env.commit("in a folder");
+        env.git(&["sparse-checkout", "set", index]);
+        let said = env.mlv(&["status"]).code(3).stderr();
+        assert!(said.contains("hint: git checkout -- .mlv\n"), "{said}");
+        assert!(said.contains("hint: in a sparse checkout: git sparse-checkout add .mlv\n"), "{said}");
+        env.git(&["sparse-checkout", "add", ".mlv"]);
+        assert!(!env.exists("sub"));
+        assert!(env.status()["data"]["committed"].is_null());
+        assert!(env.mlv(&["diff", "--exit-code"]).success().stdout().is_empty());
+    }
 }
 
 // DVC 2 F
