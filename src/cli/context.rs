@@ -97,9 +97,10 @@ impl Context {
         Ok(self.repo.get_or_init(|| repo))
     }
 
-    /// The folder that paths are shown relative to; the root if no repository was opened.
+    /// The folder that paths are shown relative to. If no repository was opened that is the root, or
+    /// where the user stands whose git runs this command.
     pub(crate) fn viewpoint(&self) -> Viewpoint {
-        self.repo.get().map_or_else(Viewpoint::at_root, Viewpoint::of)
+        self.repo.get().map_or_else(Viewpoint::of_git, Viewpoint::of)
     }
 
     /// What commands get that need no repository.

@@ -4,6 +4,7 @@ use std::time::Duration;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::help;
+use crate::cli::render::Viewpoint;
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::model::shell;
@@ -35,23 +36,30 @@ pub(crate) struct MergeDriverArgs {
 
 /// What was merged.
 #[derive(serde::Serialize)]
-pub(crate) struct MergeDriverReport(merge_driver::MergeDriverReport);
+pub(crate) struct MergeDriverReport {
+    #[serde(flatten)]
+    report: merge_driver::MergeDriverReport,
+    #[serde(skip)]
+    view: Viewpoint,
+}
 
 pub(crate) fn run(cx: &Context, args: MergeDriverArgs) -> Result<MergeDriverReport, CliError> {
     let MergeDriverArgs { base, ours, theirs, path } = args;
     let options = MergeDriverOptions { base, ours, theirs, path };
-    Ok(MergeDriverReport(merge_driver::run(&cx.around(), &options)?))
+    let report = merge_driver::run(&cx.around(), &options)?;
+    Ok(MergeDriverReport { report, view: cx.viewpoint() })
 }
 
 impl Report for MergeDriverReport {
     /// git says itself what it merges: only what is left to do is told.
     fn summary(&self, _took: Duration, out: &mut Text) {
-        for stage in &self.0.stale {
-            out.put("both sides changed stage `").name(stage).put("` of `").name(&self.0.path);
+        for stage in &self.report.stale {
+            out.put("both sides changed stage `").name(stage).put("` of `");
+            out.name(self.view.path(&self.report.path));
             out.put("`: it is to run").end();
         }
-        if !self.0.stale.is_empty() {
-            let stages: Vec<String> = self.0.stale.iter().map(|stage| shell::word(stage)).collect();
+        if !self.report.stale.is_empty() {
+            let stages: Vec<String> = self.report.stale.iter().map(|stage| shell::word(stage)).collect();
             out.hint(format!("after the merge: mlv repro {}", stages.join(" ")));
         }
     }

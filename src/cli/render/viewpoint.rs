@@ -24,6 +24,14 @@ impl Viewpoint {
         Viewpoint { folder: RepoPath::root(), root: None }
     }
 
+    /// The folder in which git was run that runs this command at the top of its work tree; the root
+    /// without git.
+    pub(crate) fn of_git() -> Viewpoint {
+        let prefix = std::env::var("GIT_PREFIX").unwrap_or_default();
+        let folder = RepoPath::parse(prefix.trim_end_matches('/')).unwrap_or_else(|_| RepoPath::root());
+        Viewpoint { folder, root: None }
+    }
+
     /// A folder of a repository.
     #[cfg(test)]
     pub(crate) fn in_folder(folder: &str) -> Viewpoint {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::remedies::paste;
 use crate::support::{Output, TestEnv};
 
 const DRIVER: &str = "mlv merge-driver %O %A %B %P";
@@ -186,6 +187,26 @@ fn stage_that_both_changed_is_stale_until_it_runs() {
     assert_eq!(env.read_text("sum"), "22");
     env.commit("run what was merged");
     env.assert_clean();
+}
+
+// git runs the driver at the top of its work tree; the user stands below it.
+#[test]
+fn conflict_is_told_from_where_the_user_stands() {
+    let data = |text: &'static str| {
+        move |env: &TestEnv| {
+            env.write("s/d/a", text);
+            env.mlv(&["add", "s/d"]).success();
+        }
+    };
+    let env = TestEnv::diverged(data("1"), data("2"), data("3"));
+    let below = env.at("s");
+    let said = below.git_and_mlv(&["merge", "--no-edit", "side"]).code(1).stderr();
+    assert!(
+        said.contains("failed: `d/a`: both sides changed it\nerror: both sides changed `d/a`\n"),
+        "{said}"
+    );
+    paste(&below, &said, "hint: `");
+    assert!(!env.read_text("s/d.mlv").contains("<<<<<<<"));
 }
 
 #[test]
