@@ -121,8 +121,8 @@ fn section(text: &mut String, command: &clap::Command, level: usize) {
     // Every command takes the global options: they stand once, under `mlv`.
     if level > 2 {
         shown = shown.mut_args(|arg| {
-            let is_global = arg.is_global_set() || arg.get_id() == "help";
-            arg.hide(is_global)
+            let is_hidden = arg.is_global_set() || arg.get_id() == "help" || arg.is_hide_set();
+            arg.hide(is_hidden)
         });
     }
     let help = shown.render_long_help().to_string();

@@ -33,6 +33,8 @@ pub struct GetOptions {
     pub rev: Option<String>,
     /// The remote that is asked instead of each output's own.
     pub remote: Option<String>,
+    /// Whether only a report is wanted; lists of files are fetched all the same.
+    pub dry_run: bool,
 }
 
 /// What was copied.
@@ -46,10 +48,12 @@ pub struct GetReport {
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Bytes that came from remotes, decompressed.
+    /// Bytes that came from remotes, decompressed; in a dry run what the cache lacks.
     pub fetched_bytes: u64,
     /// Requests to remotes.
     pub requests: u64,
+    /// Whether nothing was copied.
+    pub dry_run: bool,
     /// What could not be copied, and why; the rest is there.
     #[serde(skip)]
     pub failed: Vec<(RepoPath, OpError)>,
@@ -72,7 +76,9 @@ pub fn run(repo: &Repo, options: &GetOptions, reporter: &dyn Reporter) -> Result
     let mut sources = Sources::new(repo, options.remote.clone(), reporter);
     let mut entries = BTreeMap::new();
     for one in &chosen {
-        bring(repo, &mut sources, one, &mut report, reporter)?;
+        if !options.dry_run {
+            bring(repo, &mut sources, one, &mut report, reporter)?;
+        }
         for entry in sources.entries(one)? {
             let path = one.out.path.join_entry(entry.bare_path());
             entries.insert(path.strip_prefix(&base).unwrap_or(path.as_str()).to_owned(), entry);
@@ -84,8 +90,28 @@ pub fn run(repo: &Repo, options: &GetOptions, reporter: &dyn Reporter) -> Result
     if entries.is_empty() && !report.failed.is_empty() {
         return Ok(report);
     }
-    place.fill(repo, &base, &entries, &mut report, reporter)?;
+    if options.dry_run {
+        foresee(repo, &entries, &mut report)?;
+    } else {
+        place.fill(repo, &base, &entries, &mut report, reporter)?;
+    }
     Ok(report)
+}
+
+/// Counts what would be copied, and what of it would be fetched.
+fn foresee(
+    repo: &Repo,
+    entries: &BTreeMap<String, TreeEntry>,
+    report: &mut GetReport,
+) -> Result<(), OpError> {
+    let presence = repo.cache()?.snapshot();
+    for entry in entries.values().filter(|entry| entry.kind.has_object()) {
+        report.files += 1;
+        report.bytes += entry.size;
+        report.fetched_bytes += if presence.has_object(entry.hash) { 0 } else { entry.size };
+    }
+    report.dry_run = true;
+    Ok(())
 }
 
 /// Where the chosen part of an output lies.

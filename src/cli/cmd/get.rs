@@ -1,13 +1,15 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::cli::args::{JobsArgs, RemoteArgs, RevArgs};
+use crate::cli::args::{DryRun, JobsArgs, RemoteArgs, RevArgs};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::help;
 use crate::cli::render::count;
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
+use crate::error::ErrorKind;
+use crate::model::shell;
 use crate::model::units::{ByteSize, Span};
 use crate::ops::get::{self, GetOptions};
 
@@ -25,6 +27,9 @@ pub(crate) struct GetArgs {
     /// A file or folder
     #[arg(value_name = "PATH")]
     path: String,
+    /// What `dvc get REPOSITORY PATH` has here, for a hint
+    #[arg(hide = true)]
+    more: Option<String>,
     /// Where the copy goes: a new name, or a folder that is there; the current one if none
     #[arg(long, short, value_name = "PATH")]
     out: Option<PathBuf>,
@@ -34,6 +39,8 @@ pub(crate) struct GetArgs {
     remote: RemoteArgs,
     #[command(flatten)]
     jobs: JobsArgs,
+    #[command(flatten)]
+    dry_run: DryRun,
 }
 
 /// What was copied.
@@ -44,18 +51,38 @@ pub(crate) struct GetReport {
 }
 
 pub(crate) fn run(cx: &Context, args: GetArgs) -> Result<GetReport, CliError> {
-    let options =
-        GetOptions { path: args.path, out: args.out, rev: args.rev.rev, remote: args.remote.remote };
+    if let Some(more) = &args.more {
+        return Err(one_path(&args.path, more));
+    }
+    let (rev, remote, dry_run) = (args.rev.rev, args.remote.remote, args.dry_run.dry_run);
+    let options = GetOptions { path: args.path, out: args.out, rev, remote, dry_run };
     let mut report = get::run(cx.repo_with(args.jobs.number())?, &options, cx.reporter())?;
     report.out = cx.shown(&report.out);
     Ok(GetReport { report })
 }
 
+/// Says that nothing is fetched from other repositories, to who types it as for `dvc get`.
+fn one_path(first: &str, second: &str) -> CliError {
+    let (from, path) = (shell::path(first), shell::path(second));
+    let error = CliError::new(ErrorKind::Usage, "`mlv get` takes one path, of the repository it is run in");
+    if first == "." {
+        return error.hint(format!("mlv get {path}"));
+    }
+    if first.contains("://") || first.ends_with(".git") || Path::new(first).join(".git").exists() {
+        return error.hint(format!("in a clone of `{first}`: mlv get {path}"));
+    }
+    error.hint(format!("mlv get {from} -o {path}"))
+}
+
 impl Report for GetReport {
     fn summary(&self, took: Duration, out: &mut Text) {
         let report = &self.report;
-        if report.files > 0 || report.failed.is_empty() {
-            let files = count(report.files, "file");
+        let files = count(report.files, "file");
+        if report.dry_run {
+            let (bytes, fetched) = (ByteSize(report.bytes), ByteSize(report.fetched_bytes));
+            out.put(format!("Would copy {files} ({bytes}, {fetched} of it to be fetched) to `"));
+            out.name(&report.out).put("`.").end();
+        } else if report.files > 0 || report.failed.is_empty() {
             out.good("Copied").put(format!(" {files} ({}) to `", ByteSize(report.bytes)));
             out.name(&report.out).put(format!("` in {}.", Span(took))).end();
         }

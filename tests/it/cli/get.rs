@@ -140,3 +140,33 @@ fn killed_copy_leaves_all_or_nothing_and_can_be_made_again() {
     let names = fs::read_dir(clone.path()).expect("a folder").count();
     assert!(names <= left + 1, "what the dead left is gone");
 }
+
+#[test]
+fn dry_run_says_what_would_be_copied_and_copies_nothing() {
+    let env = pushed();
+    let clone = env.clone_to("clone");
+    let report = clone.json(&["get", "d", "-o", "copy", "--dry-run"]);
+    let counted = [&report["files"], &report["bytes"], &report["fetched_bytes"], &report["dry_run"]];
+    assert_eq!(counted, [&json!(3), &json!(12), &json!(12), &json!(true)]);
+    assert!(!clone.exists("copy"));
+    clone.mlv(&["fetch", "d"]).success();
+    let said = clone.mlv(&["get", "d", "-o", "copy", "-n"]).success().stderr();
+    assert_eq!(said, "Would copy 3 files (12 B, 0 B of it to be fetched) to `copy`.\n");
+    clone.mlv(&["get", "a", "-n", "-o", "d.mlv"]).code(2);
+    clone.mlv(&["get", "d", "-o", "copy"]).success();
+    assert_eq!(clone.snapshot_of("copy"), env.snapshot_of("d"));
+}
+
+// `dvc get REPOSITORY PATH`
+#[test]
+fn second_path_is_refused_with_what_is_meant() {
+    let env = pushed();
+    for (args, hint) in [
+        (["get", ".", "d"], "mlv get d"),
+        (["get", "d", "my copy"], "mlv get d -o 'my copy'"),
+        (["get", "https://host/x.git", "d"], "in a clone of `https://host/x.git`: mlv get d"),
+    ] {
+        let (kind, document) = env.json_error(&args, 2);
+        assert_eq!((&*kind, &document["error"]["hints"][0]), ("usage", &json!(hint)));
+    }
+}
