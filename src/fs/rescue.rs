@@ -387,7 +387,7 @@ pub fn drop_operation(mlv: &Dir, operation: &str) -> Result<(), Error> {
 
 /// `20261121T101500.250000Z`: with microseconds, so that names sort by time where a script runs
 /// several commands in a second.
-fn compact_time(now: SystemTime) -> String {
+pub fn compact_time(now: SystemTime) -> String {
     let micros = now.duration_since(UNIX_EPOCH).map_or(0, |age| age.subsec_micros());
     time(now).replace(['-', ':'], "").replace('Z', &format!(".{micros:06}Z"))
 }

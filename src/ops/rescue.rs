@@ -1,6 +1,7 @@
 //! `rescue`: lists what commands displaced, brings it back, and deletes it when told to.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::SystemTime;
 
 use crate::fs::place::{Examined, Placer};
 use crate::fs::rescue::{self, Rescue, RescueOperation, RescuedFile};
@@ -220,11 +221,22 @@ fn hash_of_file(scanner: &Scanner<'_>, path: &RepoPath, kind: FileKind) -> Resul
     Ok(present.entries().first().and_then(|entry| entry.hash))
 }
 
+/// What to delete of what lies in rescue.
+#[derive(Clone, Debug)]
+pub enum Dropped {
+    /// These operations.
+    Operations(Vec<String>),
+    /// Those before this time.
+    Before(SystemTime),
+    /// All.
+    All,
+}
+
 /// What was deleted.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, Default, serde::Serialize)]
 pub struct DropReport {
-    /// The operation.
-    pub operation: String,
+    /// The operations, oldest first.
+    pub operations: Vec<String>,
     /// Files that are gone for good.
     pub files: u64,
     /// Their bytes.
@@ -233,14 +245,34 @@ pub struct DropReport {
     pub dry_run: bool,
 }
 
-/// Deletes all that an operation displaced: the only way in which rescued bytes go.
-pub fn drop_operation(repo: &Repo, operation: &str, dry_run: bool) -> Result<DropReport, OpError> {
-    let found = find(repo, Some(operation))?;
-    if !dry_run {
-        rescue::drop_operation(repo.mlv(), &found.name)?;
+/// Deletes all that operations displaced: the only way in which rescued bytes go. Fails before anything
+/// goes if one that is named is not there.
+pub fn drop_operations(repo: &Repo, dropped: &Dropped, dry_run: bool) -> Result<DropReport, OpError> {
+    let mut found = operations(repo)?;
+    match dropped {
+        Dropped::Operations(names) => {
+            let lacks = |name: &&String| !found.iter().any(|one| one.name == **name);
+            if let Some(name) = names.iter().find(lacks) {
+                return Err(OpError::NoSuchOperation { name: name.clone() });
+            }
+            found.retain(|one| names.contains(&one.name));
+        }
+        Dropped::Before(time) => {
+            let first = rescue::compact_time(*time);
+            found.retain(|one| one.name < first);
+        }
+        Dropped::All => {}
     }
-    let bytes = found.files.iter().map(|file| file.size).sum();
-    Ok(DropReport { operation: found.name, files: found.files.len() as u64, bytes, dry_run })
+    let mut report = DropReport { dry_run, ..DropReport::default() };
+    for operation in found {
+        if !dry_run {
+            rescue::drop_operation(repo.mlv(), &operation.name)?;
+        }
+        report.files += operation.files.len() as u64;
+        report.bytes += operation.files.iter().map(|file| file.size).sum::<u64>();
+        report.operations.push(operation.name);
+    }
+    Ok(report)
 }
 
 fn find(repo: &Repo, name: Option<&str>) -> Result<RescueOperation, OpError> {

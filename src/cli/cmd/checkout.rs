@@ -4,7 +4,7 @@ use crate::cli::args::{DryRun, JobsArgs, TargetArgs};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::help;
-use crate::cli::render::{Viewpoint, count, rescued};
+use crate::cli::render::{LISTED, Viewpoint, count, rescued};
 use crate::cli::report::Report;
 use crate::cli::ui::Text;
 use crate::model::units::{ByteSize, Span};
@@ -77,8 +77,6 @@ pub(crate) fn run(cx: &Context, args: CheckoutArgs) -> Result<CheckoutReport, Cl
     Ok(CheckoutReport { report, view: Viewpoint::of(repo), counts_only })
 }
 
-/// More entries of one output than this are counted instead of listed.
-const LISTED: usize = 20;
 /// More outputs than this are not named in a remedy.
 const HINTED: usize = 5;
 

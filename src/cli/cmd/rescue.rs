@@ -1,14 +1,14 @@
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::cli::args::DryRun;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::help;
-use crate::cli::render::{Viewpoint, count, rescued};
+use crate::cli::render::{LISTED, Viewpoint, count, rescued};
 use crate::cli::report::{Report, finish};
 use crate::cli::ui::Text;
-use crate::model::units::ByteSize;
-use crate::ops::rescue::{self, RestoreOptions};
+use crate::model::units::{ByteSize, Span};
+use crate::ops::rescue::{self, Dropped, RestoreOptions};
 
 /// Look at what commands displaced, and bring it back
 ///
@@ -36,7 +36,7 @@ impl RescueArgs {
         match self.command {
             RescueCommand::List(_) => finish(cx, list(cx)),
             RescueCommand::Restore(args) => finish(cx, restore(cx, args)),
-            RescueCommand::Drop(args) => finish(cx, drop_operation(cx, &args)),
+            RescueCommand::Drop(args) => finish(cx, drop_operations(cx, args)),
         }
     }
 }
@@ -68,13 +68,24 @@ struct RestoreArgs {
     dry_run: DryRun,
 }
 
-/// Delete all that an operation displaced, for good
+/// Delete all that operations displaced, for good
 #[derive(clap::Args)]
-#[command(after_help = help::after(&[("mlv rescue drop 20261121T101500.250000Z-1a2b3c4d", "its bytes are gone")], &[2, 3]))]
+#[command(group = clap::ArgGroup::new("dropped").required(true))]
+#[command(after_help = help::after(&[
+    ("mlv rescue drop 20261121T101500.250000Z-1a2b3c4d", "its bytes are gone"),
+    ("mlv rescue drop --older-than 30d", "what nobody missed in a month"),
+    ("mlv rescue drop --all --dry-run", "how much that would be"),
+], &[2, 3]))]
 struct DropArgs {
-    /// The operation, as `mlv rescue list` names it
-    #[arg(value_name = "OPERATION")]
-    operation: String,
+    /// The operations, as `mlv rescue list` names them
+    #[arg(value_name = "OPERATION", group = "dropped")]
+    operations: Vec<String>,
+    /// All that were displaced longer ago than TIME: `90m`, `12h`, `30d`
+    #[arg(long, value_name = "TIME", group = "dropped")]
+    older_than: Option<Span>,
+    /// All
+    #[arg(long, group = "dropped")]
+    all: bool,
     #[command(flatten)]
     dry_run: DryRun,
 }
@@ -140,24 +151,40 @@ impl Report for RestoreReport {
 
     fn summary(&self, _took: Duration, out: &mut Text) {
         rescued(&self.report.rescued, &self.view, out);
-        for path in &self.report.restored {
-            out.good(if self.report.dry_run { "would restore" } else { "restored" })
-                .put(" `")
-                .name(self.view.path(path))
-                .put("`")
-                .end();
+        let restored = &self.report.restored;
+        let verb = if self.report.dry_run { "would restore" } else { "restored" };
+        for path in restored.iter().take(LISTED) {
+            out.good(verb).put(" `").name(self.view.path(path)).put("`").end();
+        }
+        if restored.len() > LISTED {
+            let more = count((restored.len() - LISTED) as u64, "more path");
+            out.good(verb).put(format!(" … and {more}")).end();
         }
     }
 }
 
-fn drop_operation(cx: &Context, args: &DropArgs) -> Result<rescue::DropReport, CliError> {
-    Ok(rescue::drop_operation(cx.repo()?, &args.operation, args.dry_run.dry_run)?)
+fn drop_operations(cx: &Context, args: DropArgs) -> Result<rescue::DropReport, CliError> {
+    let DropArgs { operations, older_than, all, dry_run: DryRun { dry_run } } = args;
+    let dropped = match older_than {
+        // Longer ago than time began lies nothing.
+        Some(Span(age)) => Dropped::Before(SystemTime::now().checked_sub(age).unwrap_or(UNIX_EPOCH)),
+        None if all => Dropped::All,
+        None => Dropped::Operations(operations),
+    };
+    Ok(rescue::drop_operations(cx.repo()?, &dropped, dry_run)?)
 }
 
 impl Report for rescue::DropReport {
     fn summary(&self, _took: Duration, out: &mut Text) {
-        let files = count(self.files, "file");
+        let of = match &self.operations[..] {
+            [] => {
+                out.put("Nothing of that is in rescue.").end();
+                return;
+            }
+            [one] => format!("`{one}`"),
+            many => count(many.len() as u64, "operation"),
+        };
         let verb = if self.dry_run { "Would delete" } else { "Deleted" };
-        out.put(format!("{verb} {files} ({}) of `{}`.", ByteSize(self.bytes), self.operation)).end();
+        out.put(format!("{verb} {} ({}) of {of}.", count(self.files, "file"), ByteSize(self.bytes))).end();
     }
 }

@@ -11,7 +11,7 @@ pub(crate) mod values;
 mod viewpoint;
 
 pub(crate) use git_files::{git_error, git_files};
-pub(crate) use rescued::rescued;
+pub(crate) use rescued::{LISTED, rescued};
 pub(crate) use viewpoint::Viewpoint;
 
 use crate::cli::escape::escape;

@@ -7,7 +7,7 @@ use crate::cli::ui::Text;
 use crate::ops::rescue::Kept;
 
 /// More paths than this are counted instead of listed.
-const LISTED: usize = 20;
+pub(crate) const LISTED: usize = 20;
 
 /// Writes a line for each path, and one for each operation: `repro` has one for every stage.
 pub(crate) fn rescued(kept: &[Kept], view: &Viewpoint, out: &mut Text) {

@@ -177,3 +177,51 @@ fn what_cannot_come_back_is_named_and_the_rest_is_back() {
     env.mlv(&["rescue", "restore", &operation]).success();
     assert!(here.iter().all(|(path, _, edit)| env.read_text(path) == *edit));
 }
+
+#[test]
+fn operations_are_dropped_by_name_by_age_or_all() {
+    let env = displaced();
+    for _ in 0..2 {
+        env.write("a", "edited again");
+        env.mlv(&["checkout", "--force", "a"]).success();
+    }
+    let names = || -> Vec<String> {
+        let operations = env.json(&["rescue", "list"])["operations"].clone();
+        let operations = operations.as_array().expect("a list");
+        operations.iter().map(|one| one["name"].as_str().expect("a name").to_owned()).collect()
+    };
+    let all = names();
+    assert_eq!(all.len(), 3);
+    env.mlv(&["rescue", "drop"]).code(2);
+    env.mlv(&["rescue", "drop", "--all", &all[0]]).code(2);
+    // One that is not there: none goes.
+    let (kind, _) = env.json_error(&["rescue", "drop", &all[0], "nosuch"], 2);
+    assert_eq!((&*kind, names().len()), ("no_such_target", 3));
+    let said = env.mlv(&["rescue", "drop", "--older-than", "1h"]).success().stderr();
+    assert_eq!(said, "Nothing of that is in rescue.\n");
+    let report = env.json(&["rescue", "drop", "--dry-run", "--older-than", "0s"]);
+    assert_eq!(texts(&report["operations"]), all);
+    assert_eq!((&report["files"], names().len()), (&4.into(), 3));
+    let said = env.mlv(&["rescue", "drop", &all[0], &all[2]]).success().stderr();
+    assert_eq!(said, "Deleted 3 files (28 B) of 2 operations.\n");
+    assert_eq!(names(), [all[1].clone()]);
+    env.mlv(&["rescue", "drop", "--all"]).success();
+    assert_eq!(names(), Vec::<String>::new());
+    // Its log goes with it.
+    let left = std::fs::read_dir(env.path().join(".mlv/rescue")).expect("a folder").count();
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn many_restored_files_are_counted() {
+    let env = TestEnv::ready();
+    let files: Vec<String> = (0..25).map(|at| format!("d/{at}")).collect();
+    files.iter().for_each(|path| env.write(path, "one"));
+    env.mlv(&["add", "d"]).success();
+    files.iter().for_each(|path| env.write(path, "edited"));
+    env.mlv(&["checkout", "--force"]).success();
+    let said = env.mlv(&["rescue", "restore"]).success().stderr();
+    assert_eq!(said.lines().filter(|line| line.starts_with("restored `")).count(), 20, "{said}");
+    assert!(said.contains("restored … and 5 more paths\n"), "{said}");
+    assert!(files.iter().all(|path| env.read_text(path) == "edited"));
+}
