@@ -64,6 +64,8 @@ struct DataStatusReport {
     view: Viewpoint,
     #[serde(skip)]
     tells_differences: bool,
+    #[serde(skip)]
+    is_quiet: bool,
 }
 
 fn run(cx: &Context, args: DataStatusArgs) -> Result<DataStatusReport, CliError> {
@@ -76,12 +78,16 @@ fn run(cx: &Context, args: DataStatusArgs) -> Result<DataStatusReport, CliError>
         remote: args.not_in_remote.question(false, args.remote),
     };
     let report = status::run(repo, &options, cx.reporter())?;
-    Ok(DataStatusReport { report, view: Viewpoint::of(repo), tells_differences: args.exit_code.exit_code })
+    let is_quiet = cx.ui().is_quiet();
+    let tells_differences = args.exit_code.exit_code || is_quiet;
+    Ok(DataStatusReport { report, view: Viewpoint::of(repo), tells_differences, is_quiet })
 }
 
 impl Report for DataStatusReport {
     fn text(&self, out: &mut Text) {
-        render::status::data(&self.report, &self.view, out);
+        if !self.is_quiet {
+            render::status::data(&self.report, &self.view, out);
+        }
     }
 
     fn summary(&self, _took: Duration, out: &mut Text) {

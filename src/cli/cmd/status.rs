@@ -15,7 +15,8 @@ use crate::ops::status::{self, Section, StatusOptions};
 /// Compares stages with the lock, the data in the work tree with pointers and lock, and these
 /// with HEAD. What was never downloaded is shown and is no difference. Contacts a remote only with `-c`,
 /// `--only remote` or `--not-in-remote`, and then looks for each file: `new` is in the cache and not on the
-/// remote, `deleted` on the remote and not in the cache (no difference), `missing` on neither.
+/// remote, `deleted` on the remote and not in the cache (no difference), `missing` on neither. With `-q` the
+/// exit code alone says whether anything differs, as with `--exit-code`.
 #[derive(clap::Args)]
 #[command(after_help = help::after(&[
     ("mlv status", "of the whole repository"),
@@ -70,6 +71,8 @@ pub(crate) struct StatusReport {
     #[serde(skip)]
     tells_differences: bool,
     #[serde(skip)]
+    is_quiet: bool,
+    #[serde(skip)]
     lacks_driver: bool,
 }
 
@@ -91,14 +94,17 @@ pub(crate) fn run(cx: &Context, args: StatusArgs) -> Result<StatusReport, CliErr
     };
     let report = status::run(repo, &options, cx.reporter())?;
     // `-q` has nothing else to say, as with DVC and git.
-    let tells_differences = args.exit_code.exit_code || cx.ui().is_quiet();
+    let is_quiet = cx.ui().is_quiet();
+    let tells_differences = args.exit_code.exit_code || is_quiet;
     let lacks_driver = install::is_missing(repo);
-    Ok(StatusReport { report, view: Viewpoint::of(repo), tells_differences, lacks_driver })
+    Ok(StatusReport { report, view: Viewpoint::of(repo), tells_differences, is_quiet, lacks_driver })
 }
 
 impl Report for StatusReport {
     fn text(&self, out: &mut Text) {
-        render::status::status(&self.report, &self.view, out);
+        if !self.is_quiet {
+            render::status::status(&self.report, &self.view, out);
+        }
     }
 
     fn summary(&self, _took: Duration, out: &mut Text) {

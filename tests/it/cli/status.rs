@@ -117,7 +117,8 @@ fn difference_is_exit_1_where_asked_for() {
     env.mlv(&["status"]).success();
     env.mlv(&["status", "--exit-code"]).code(1);
     env.mlv(&["data", "status", "--exit-code"]).code(1);
-    env.mlv(&["status", "-q"]).code(1);
+    assert_eq!(env.mlv(&["status", "-q"]).code(1).stdout(), "", "as with DVC");
+    assert_eq!(env.mlv(&["data", "status", "-q"]).code(1).stdout(), "");
 }
 
 // DVC 58 K
