@@ -282,6 +282,15 @@ pub fn fold(text: &str) -> Cow<'_, str> {
     Cow::Owned(caseless::default_case_fold_str(&composed).nfc().collect())
 }
 
+/// How two names are written that look the same, as composed and decomposed letters: ` (written `\u{e9}` and
+/// `e\u{301}`)`; nothing where they look different.
+pub fn written(one: &str, other: &str) -> String {
+    if one == other || !one.nfc().eq(other.nfc()) {
+        return String::new();
+    }
+    format!(" (written `{}` and `{}`)", one.escape_default(), other.escape_default())
+}
+
 /// The stricter rule for pointers and stage outputs: none of git's or mlv's own files, and portable.
 pub fn check_output_name(path: &RepoPath) -> Result<(), PathError> {
     let folded = visible_and_folded(path.file_name());

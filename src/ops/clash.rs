@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt;
 
 use crate::error::{Advice, ErrorKind, Hint, hint_path};
-use crate::model::path::RepoPath;
+use crate::model::path::{RepoPath, written};
 use crate::model::place::Place;
 use crate::ops::tracked::Source;
 
@@ -47,7 +47,7 @@ pub enum Clash {
     /// Two outputs that some file systems cannot tell apart.
     #[error(
         "`{one}`, an output of {first}, and `{other}`, an output of {second}, are one name where case or \
-         accents do not count"
+         accents do not count{}", written(one.as_str(), other.as_str())
     )]
     Twins {
         /// The first.

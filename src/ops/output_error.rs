@@ -5,7 +5,7 @@ mod of;
 mod words;
 
 use crate::model::digest::TreeId;
-use crate::model::path::RepoPath;
+use crate::model::path::{RepoPath, written};
 use crate::model::tree::{BuildError, TreeError};
 use crate::ops::OpError;
 use crate::store;
@@ -180,7 +180,7 @@ pub enum OutputError {
         pointer: Option<RepoPath>,
     },
     /// A name that equals another output's where case or accents do not count.
-    #[error("`{path}` and `{other}` are one name where case or accents do not count")]
+    #[error("`{path}` and `{other}` are one name where case or accents do not count{}", written(path.as_str(), other.as_str()))]
     Twin {
         /// The new output.
         path: RepoPath,

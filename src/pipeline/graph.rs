@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use crate::model::path::{RepoPath, fold};
+use crate::model::path::{RepoPath, fold, written};
 use crate::model::pattern::PathPattern;
 use crate::model::place::{Located, Place, Problem, ProblemClass};
 use crate::model::stage::{Pipeline, Stage};
@@ -71,7 +71,7 @@ pub enum GraphProblem {
         stages: Box<[StageAddress; 2]>,
     },
     /// Two outputs that some file systems take for one.
-    #[error("`{}` of stage `{}` and `{}` of stage `{}` are the same name on macOS and Windows", paths[0], stages[0], paths[1], stages[1])]
+    #[error("`{}` of stage `{}` and `{}` of stage `{}` are the same name on macOS and Windows{}", paths[0], stages[0], paths[1], stages[1], written(paths[0].as_str(), paths[1].as_str()))]
     Twins {
         /// The outputs.
         paths: Box<[RepoPath; 2]>,

@@ -342,3 +342,16 @@ fn own_files_are_no_data() {
         assert_eq!(env.snapshot(), before, "{name}");
     }
 }
+
+#[test]
+fn names_that_look_the_same_are_told_apart() {
+    let env = TestEnv::ready();
+    env.write("\u{e9}", "composed");
+    env.mlv(&["add", "\u{e9}"]).success();
+    env.write("e\u{301}", "decomposed");
+    let said = env.mlv(&["add", "e\u{301}"]).code(2).stderr();
+    assert!(said.contains("do not count (written `e\\u{301}` and `\\u{e9}`)\n"), "{said}");
+    env.write("E\u{301}", "looks different");
+    let said = env.mlv(&["add", "E\u{301}"]).code(2).stderr();
+    assert!(said.contains("do not count\n"), "{said}");
+}
