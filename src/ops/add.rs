@@ -78,6 +78,13 @@ pub struct AddedOutput {
     pub changes: Option<ChangeCounts>,
     /// Files and symlinks kept although they are not here.
     pub kept: u64,
+    /// Files and folders that stand there and are left out, as `.mlvignore` says.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub ignored: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What `add` did.
@@ -343,6 +350,7 @@ fn promise_copy(repo: &Repo, plan: &AddPlan, copy: &CopyIn) -> Result<AddReport,
         state: if item.known.is_some() { "updated" } else { "added" },
         changes: Some(ChangeCounts { added: nfiles.unwrap_or(1), ..ChangeCounts::default() }),
         kept: 0,
+        ignored: 0,
     };
     let outputs = plan.items.iter().map(output).collect();
     Ok(AddReport { outputs, stored, git: GitFiles::default(), dry_run: true })
@@ -360,6 +368,7 @@ impl AddedOutput {
             state: "updated",
             changes: recorded.changes,
             kept: recorded.kept,
+            ignored: recorded.ignored,
         }
     }
 }

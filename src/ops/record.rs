@@ -32,6 +32,8 @@ pub struct Recorded {
     pub changes: Option<ChangeCounts>,
     /// Files and symlinks kept although they are not here.
     pub kept: u64,
+    /// Files and folders here that `.mlvignore` leaves out.
+    pub ignored: u64,
 }
 
 /// What to record of an output.
@@ -59,6 +61,8 @@ pub struct Recording<'a> {
     claims: Vec<Claim>,
     /// Folders of version control inside of outputs.
     left_out: Vec<RepoPath>,
+    /// What `.mlvignore` left out of the present output.
+    ignored: u64,
     reporter: &'a dyn Reporter,
 }
 
@@ -133,6 +137,7 @@ impl<'a> Recording<'a> {
             update: StatIndexUpdate::new(),
             claims: Vec::new(),
             left_out: Vec::new(),
+            ignored: 0,
             reporter,
         })
     }
@@ -141,9 +146,12 @@ impl<'a> Recording<'a> {
     ///
     /// Absent is not deleted: entries that the recorded tree names and that never were here are kept.
     pub fn output(&mut self, request: Request<'_>) -> Result<Recorded, OpError> {
-        if !request.inside.is_empty() {
-            return self.part(request);
-        }
+        self.ignored = 0;
+        let recorded = if request.inside.is_empty() { self.whole(request) } else { self.part(request) };
+        recorded.map(|recorded| Recorded { ignored: self.ignored, ..recorded })
+    }
+
+    fn whole(&mut self, request: Request<'_>) -> Result<Recorded, OpError> {
         let output = request.output;
         let (repo, reporter) = (self.repo, self.reporter);
         let tracked = || lists::tracked(repo, request, reporter);
@@ -178,6 +186,7 @@ impl<'a> Recording<'a> {
         let scanner = Scanner::new(self.repo, &self.index, self.reporter);
         let mut present = scanner.look(path, tracked)?;
         self.left_out.extend(scanner.take_left_out());
+        self.ignored += scanner.take_ignored();
         let writer = self.to.writer().filter(|_| store);
         scanner.hash(path, &mut present, writer).map_err(|error| match error.kind() {
             ErrorKind::NoSpace => OutputError::NoRoom { path: path.clone(), source: Box::new(error) }.into(),
@@ -210,7 +219,7 @@ impl<'a> Recording<'a> {
         }
         self.claims.push(Claim { output: request.output.clone(), content: info.id, paths: None });
         let changes = lists::count(self.repo, request, None, (&info, entries), self.reporter);
-        Ok(Recorded { info, changes, kept: 0 })
+        Ok(Recorded { info, changes, kept: 0, ignored: 0 })
     }
 
     /// A whole directory: what is here, and what is kept of the recorded tree.
@@ -251,7 +260,7 @@ impl<'a> Recording<'a> {
         }
         self.claims.push(Claim { output: output.clone(), content: info.id, paths });
         let changes = lists::count(self.repo, request, old, (&info, &entries), self.reporter);
-        Ok(Recorded { info, changes, kept: count })
+        Ok(Recorded { info, changes, kept: count, ignored: 0 })
     }
 
     /// Some paths inside a directory: everything else of the recorded tree stays as it is.
@@ -336,7 +345,8 @@ impl<'a> Recording<'a> {
         here.extend(held::covering_paths(was_here, was_not.into_iter().map(TreeEntry::bare_path)));
         let paths = (!held::is_all_here(&self.here, output, known.id)).then_some(here);
         self.claims.push(Claim { output: output.clone(), content: info.id, paths });
-        Ok(Recorded { info, changes: Some(ChangeCounts::between(old, entries)), kept: 0 })
+        let changes = Some(ChangeCounts::between(old, entries));
+        Ok(Recorded { info, changes, kept: 0, ignored: 0 })
     }
 
     fn bring_put(&self, output: &RepoPath, known: &ContentInfo) -> Option<OpError> {

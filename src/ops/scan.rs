@@ -3,7 +3,7 @@
 
 mod scanned;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -32,17 +32,24 @@ pub struct Scanner<'a> {
     index: &'a StatIndex,
     reporter: &'a dyn Reporter,
     left_out: RefCell<Vec<RepoPath>>,
+    ignored: Cell<u64>,
 }
 
 impl<'a> Scanner<'a> {
     /// A scanner of `repo`'s work tree that trusts `index`.
     pub fn new(repo: &'a Repo, index: &'a StatIndex, reporter: &'a dyn Reporter) -> Scanner<'a> {
-        Scanner { repo, index, reporter, left_out: RefCell::default() }
+        Scanner { repo, index, reporter, left_out: RefCell::default(), ignored: Cell::default() }
     }
 
     /// Takes the folders of version control that were left out so far.
     pub fn take_left_out(&self) -> Vec<RepoPath> {
         self.left_out.take()
+    }
+
+    /// Takes the number of files and folders that `.mlvignore` left out so far; without folders of which a
+    /// part is tracked.
+    pub fn take_ignored(&self) -> u64 {
+        self.ignored.take()
     }
 
     /// What stands at `path`, with the hashes that the stat index knows.
@@ -106,7 +113,10 @@ impl<'a> Scanner<'a> {
         let mut entries: Vec<Scanned> =
             found.entries.into_iter().map(|entry| Scanned::of(entry.path, entry.stamp)).collect();
         if found.ignored > 0 {
+            let before = entries.len();
             self.add_tracked(path, &tracked()?, &mut entries)?;
+            let tracked = entries.len().saturating_sub(before) as u64;
+            self.ignored.update(|ignored| ignored + found.ignored.saturating_sub(tracked));
         }
         Ok(entries)
     }

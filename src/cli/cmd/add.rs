@@ -130,4 +130,7 @@ pub(crate) fn line(output: &AddedOutput, view: &Viewpoint, dry_run: bool, out: &
         let kept = thousands(output.kept);
         out.put(format!("kept {kept} {files} not downloaded; to delete: mlv rm PATH")).end();
     }
+    if output.ignored > 0 && output.state != "unchanged" {
+        out.put(format!("left out {}, as `.mlvignore` says", count(output.ignored, "path"))).end();
+    }
 }

@@ -147,3 +147,20 @@ fn file_that_is_ignored_later_stays_tracked_without_the_cache() {
     assert!(said.contains("warning: `d`: all that `.mlvignore` leaves out is left out"), "{said}");
     assert_eq!(env.pointer("d.mlv").nfiles, Some(1));
 }
+
+#[test]
+fn what_is_left_out_is_counted() {
+    let env = TestEnv::ready();
+    for path in ["a", "b.log", "sub/c", "sub/d.log", "__pycache__/e"] {
+        env.write(format!("d/{path}"), path);
+    }
+    env.write("d/.mlvignore", "*.log\n");
+    let said = env.mlv(&["add", "d"]).success().stderr();
+    assert!(said.contains("\nleft out 3 paths, as `.mlvignore` says\n"), "{said}");
+    let said = env.mlv(&["add", "d"]).success().stderr();
+    assert!(!said.contains("left out"), "nothing new is told: {said}");
+    env.write("d/sub/f", "f");
+    assert_eq!(env.json(&["add", "d/sub"])["outputs"][0]["ignored"], 1);
+    env.write("e/a", "a");
+    assert_eq!(env.json(&["add", "e"])["outputs"][0].get("ignored"), None);
+}
