@@ -27,6 +27,8 @@ mod freeze;
 mod fsck;
 mod fsck_remote;
 mod gc;
+mod gc_damage;
+mod gc_projects;
 mod get;
 mod ignore_lines;
 mod ignored;
