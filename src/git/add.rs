@@ -93,7 +93,7 @@ pub(super) fn says(output: &Output) -> String {
 }
 
 /// Runs the command with `input` on its stdin.
-fn feed(command: &mut Command, input: &[u8]) -> io::Result<Output> {
+pub(super) fn feed(command: &mut Command, input: &[u8]) -> io::Result<Output> {
     let mut child = command.spawn()?;
     // One that ends early says why on its stderr; git prints nothing before it has read all.
     let fed = child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(input));

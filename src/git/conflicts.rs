@@ -6,7 +6,7 @@ use gix::index::entry::Stage;
 
 use super::Error;
 use super::repo::GitRepo;
-use super::revision::{BlobId, read_blob};
+use super::revision::BlobId;
 use crate::model::path::RepoPath;
 
 /// A file in conflict, with the contents of each side that has it.
@@ -54,6 +54,6 @@ impl GitRepo {
 
     /// The contents that git knows by this name; `TooLarge` beyond `limit` bytes.
     pub fn read_blob(&self, id: BlobId, path: &RepoPath, limit: u64) -> Result<Vec<u8>, Error> {
-        read_blob(&self.local(), id.0, path.as_str(), limit)
+        self.blob(&self.local(), id.0, path.as_str(), limit)
     }
 }

@@ -156,6 +156,14 @@ pub enum Error {
         /// What git printed.
         says: String,
     },
+    /// Objects that a partial clone left with a git remote, which does not give them.
+    #[error("this is a partial clone, and git cannot bring what it left with `{remote}`: {says}")]
+    NotBrought {
+        /// The git remote.
+        remote: String,
+        /// What git printed.
+        says: String,
+    },
     /// The work tree cannot be read or written.
     #[error(transparent)]
     Fs(#[from] fs::Error),
@@ -182,7 +190,7 @@ impl Advice for Error {
             | Error::NotAdded { .. }
             | Error::Refused { .. } => ErrorKind::Io,
             Error::NoProgram | Error::Shallow | Error::NotFetched { .. } => ErrorKind::NotFound,
-            Error::NotAnswering { .. } => ErrorKind::Network,
+            Error::NotAnswering { .. } | Error::NotBrought { .. } => ErrorKind::Network,
             Error::IndexBusy { .. } => ErrorKind::Busy,
             Error::NoSuchRevision { .. } | Error::NotARevision { .. } => ErrorKind::NoSuchRevision,
             Error::Object { .. } => ErrorKind::Damaged,
@@ -213,6 +221,9 @@ impl Advice for Error {
             }
             Error::NotAnswering { remote, .. } => {
                 vec![Hint::new(format!("git ls-remote {}", quoted(remote)))]
+            }
+            Error::NotBrought { remote, .. } => {
+                vec![Hint::new(format!("git fetch --refetch --no-filter {}", quoted(remote)))]
             }
             Error::Fs(error) => error.hints(),
             _ => Vec::new(),

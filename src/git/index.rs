@@ -88,6 +88,7 @@ impl GitRepo {
         if index.tree().is_some_and(|known| known.num_entries.is_some() && known.id == tree) {
             return Ok(false);
         }
+        self.bring(&repo, [tree])?;
         let committed = repo.index_from_tree(&tree).map_err(Error::object(&tree))?;
         let entries = |index: &gix::index::File| -> Vec<_> {
             let of = |entry: &gix::index::Entry| (entry.path(index).to_owned(), entry.id, entry.mode);

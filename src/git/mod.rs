@@ -2,8 +2,8 @@
 //!
 //! The only importer of gix, whose interface changes with every release. Nothing here changes
 //! refs, the index, the object database or git's configuration (R20), and nothing runs a program (R11),
-//! but `add` and the registration of the merge driver, which the user has to ask for, and `reachable`,
-//! which asks git's own remotes. Paths are relative to the folder that the repository was
+//! but `add` and the registration of the merge driver, which the user has to ask for, `reachable`, which
+//! asks git's own remotes, and `promised`, which has git bring what a partial clone left with one. Paths are relative to the folder that the repository was
 //! discovered from, usually mlv's root, which may lie below git's.
 
 mod add;
@@ -13,6 +13,8 @@ mod error;
 pub mod ignore;
 pub mod index;
 pub mod merge_driver;
+mod objects;
+mod promised;
 mod reach;
 pub mod repo;
 pub mod revision;

@@ -1,6 +1,7 @@
 //! Everything that somebody may still want: what a collector of garbage must not take.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use super::Error;
@@ -94,6 +95,18 @@ impl GitRepo {
     }
 
     fn ls_remote(&self, remote: &str) -> Result<Vec<u8>, Error> {
+        let (program, mut command) = self.asking_remotes()?;
+        command.args(["ls-remote", "--quiet", "--refs", "--heads", "--tags", "--", remote]);
+        command.stdin(Stdio::null());
+        let output = command.output().map_err(|error| crate::fs::at(&program, "run")(error))?;
+        if !output.status.success() {
+            return Err(Error::NotAnswering { remote: remote.to_owned(), says: says(&output) });
+        }
+        Ok(output.stdout)
+    }
+
+    /// The user's `git`, to ask git's remotes: of this repository, and without its hooks (R11).
+    pub(super) fn asking_remotes(&self) -> Result<(PathBuf, Command), Error> {
         let work_dir = self.work_dir().unwrap_or_else(|| self.git_dir());
         let program = find_program(work_dir).ok_or(Error::NoProgram)?;
         let mut command = Command::new(&program);
@@ -103,13 +116,8 @@ impl GitRepo {
         command.current_dir(work_dir).env("GIT_TERMINAL_PROMPT", "0");
         command.arg("--git-dir").arg(self.git_dir());
         command.args(["-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never"]);
-        command.args(["ls-remote", "--quiet", "--refs", "--heads", "--tags", "--", remote]);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let output = command.output().map_err(|error| crate::fs::at(&program, "run")(error))?;
-        if !output.status.success() {
-            return Err(Error::NotAnswering { remote: remote.to_owned(), says: says(&output) });
-        }
-        Ok(output.stdout)
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Ok((program, command))
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::Error;
+use super::promised::Promisor;
 use crate::model::path::RepoPath;
 
 /// The name of a commit: SHA-1 or SHA-256, as the repository has it.
@@ -37,6 +38,8 @@ pub struct GitRepo {
     pub(super) index: OnceLock<gix::worktree::Index>,
     /// The rules read so far, with the handle that they are read through.
     pub(super) excludes: Mutex<Option<(gix::Repository, gix::worktree::Stack)>>,
+    /// Who has the objects that a partial clone lacks.
+    pub(super) promisor: Mutex<Promisor>,
 }
 
 impl fmt::Debug for GitRepo {
@@ -107,6 +110,7 @@ impl GitRepo {
             prefix,
             index: OnceLock::new(),
             excludes: Mutex::new(None),
+            promisor: Mutex::default(),
         })
     }
 

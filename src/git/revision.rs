@@ -7,6 +7,7 @@ use gix::bstr::ByteSlice;
 use gix::objs::tree::EntryKind;
 
 use super::error::{Error, NoCommit};
+use super::objects::tree_id;
 use super::repo::{CommitId, GitRepo, check_references};
 use crate::model::path::RepoPath;
 
@@ -185,13 +186,9 @@ impl GitRepo {
     /// Fails with `TooLarge` beyond `limit` bytes.
     pub fn read_at(&self, commit: CommitId, path: &RepoPath, limit: u64) -> Result<Option<Vec<u8>>, Error> {
         let repo = self.local();
-        let tree = tree_of(&repo, commit)?;
-        let full = self.full(path);
-        let entry = tree.lookup_entry(full.as_str().split('/')).map_err(Error::object(&commit.0))?;
-        match entry {
-            Some(entry) if is_file(entry.mode().kind()) => {
-                read_blob(&repo, entry.object_id(), path.as_str(), limit).map(Some)
-            }
+        let root = tree_id(&repo, commit)?;
+        match self.lookup(&repo, root, &self.full(path))? {
+            Some((kind, id)) if is_file(kind) => self.blob(&repo, id, path.as_str(), limit).map(Some),
             _ => Ok(None),
         }
     }
@@ -252,26 +249,38 @@ impl Snapshots<'_> {
         Ok(files)
     }
 
+    /// Has git bring what a partial clone lacks of the wanted files of `commits`, all at once: first their
+    /// folders, then the files.
+    pub fn foresee(&mut self, commits: &[CommitId]) -> Result<(), Error> {
+        if !self.git.is_partial(&self.repo) {
+            return Ok(());
+        }
+        let roots: Result<Vec<_>, Error> =
+            commits.iter().map(|commit| tree_id(&self.repo, *commit)).collect();
+        self.git.bring(&self.repo, roots?)?;
+        let mut blobs = BTreeSet::new();
+        for commit in commits {
+            blobs.extend(self.files(*commit)?.into_iter().map(|file| file.blob.0));
+        }
+        self.git.bring(&self.repo, blobs)
+    }
+
     /// The tree of the folder that the repository was discovered from, if the commit has it.
     fn root_of(&self, commit: CommitId) -> Result<Option<gix::ObjectId>, Error> {
-        let tree = tree_of(&self.repo, commit)?;
-        if self.git.prefix.is_root() {
-            return Ok(Some(tree.id));
-        }
-        let entry = tree.lookup_entry(self.git.prefix.components()).map_err(Error::object(&commit.0))?;
-        Ok(entry.filter(|entry| entry.mode().is_tree()).map(|entry| entry.object_id()))
+        let found = self.git.lookup(&self.repo, tree_id(&self.repo, commit)?, &self.git.prefix)?;
+        Ok(found.filter(|(kind, _)| *kind == EntryKind::Tree).map(|(_, id)| id))
     }
 
     /// The bytes of a file that [`Snapshots::files`] found; `TooLarge` beyond `limit` bytes.
     pub fn read(&self, file: &FileAt, limit: u64) -> Result<Vec<u8>, Error> {
-        read_blob(&self.repo, file.blob.0, file.path.as_str(), limit)
+        self.git.blob(&self.repo, file.blob.0, file.path.as_str(), limit)
     }
 
     fn folder(&mut self, id: gix::ObjectId, depth: usize) -> Result<Arc<Folder>, Error> {
         if let Some(folder) = self.seen.get(&id) {
             return Ok(folder.clone());
         }
-        let tree = self.repo.find_tree(id).map_err(Error::object(&id))?;
+        let tree = self.git.find_tree(&self.repo, id)?;
         let mut files = Vec::new();
         let mut below = BTreeMap::new();
         let mut is_closed = false;
@@ -335,30 +344,6 @@ fn why_unknown(repo: &gix::Repository, revision: &str) -> NoCommit {
 
 fn is_file(kind: EntryKind) -> bool {
     matches!(kind, EntryKind::Blob | EntryKind::BlobExecutable)
-}
-
-pub(super) fn tree_of(repo: &gix::Repository, commit: CommitId) -> Result<gix::Tree<'_>, Error> {
-    repo.find_commit(commit.0).and_then(|commit| commit.tree()).map_err(Error::object(&commit.0))
-}
-
-/// Reads a blob after a look at its size, so that a huge one is not inflated.
-pub(super) fn read_blob(
-    repo: &gix::Repository,
-    id: gix::ObjectId,
-    path: &str,
-    limit: u64,
-) -> Result<Vec<u8>, Error> {
-    let header = repo.find_header(id).map_err(Error::object(&id))?;
-    if header.size() > limit {
-        return Err(Error::TooLarge {
-            path: path.to_owned(),
-            id: id.to_string(),
-            size: header.size(),
-            limit,
-        });
-    }
-    let mut object = repo.find_object(id).map_err(Error::object(&id))?;
-    Ok(std::mem::take(&mut object.data))
 }
 
 /// Adds the commits that references lead to, through tags.

@@ -101,6 +101,7 @@ fn wanted(repo: &Repo, options: &GcOptions, reporter: &dyn Reporter) -> Result<B
         return Ok(roots);
     }
     let mut history = History::without_ignoring(repo)?;
+    history.foresee(&commits)?;
     for commit in commits {
         let mut tracked = history.at(commit)?;
         if let Some(problem) = tracked.take_problems().into_iter().next() {

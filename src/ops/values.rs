@@ -115,7 +115,9 @@ pub fn show(
     };
     if !options.scope.is_empty() {
         let mut history = History::new(repo)?;
-        for (names, commit) in repo.require_git()?.named_commits(options.scope)? {
+        let commits = repo.require_git()?.named_commits(options.scope)?;
+        history.foresee(&commits.iter().map(|(_, commit)| *commit).collect::<Vec<_>>())?;
+        for (names, commit) in commits {
             let mut tracked = history.at(commit)?;
             for problem in tracked.take_problems() {
                 warn(&problem.file, &problem.error);

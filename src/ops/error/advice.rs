@@ -36,6 +36,8 @@ impl Advice for OpError {
             OpError::NotTracked { target } => {
                 vec![Hint::new(format!("to track it: mlv add {}", shell::path(target)))]
             }
+            // What may come the next time is nothing to give up.
+            OpError::UnreadableCommit { source, .. } if source.kind() == ErrorKind::Network => source.hints(),
             OpError::UnreadableCommit { .. } => vec![
                 Hint::new("add `--skip-failed` to keep nothing for that file of that commit"),
                 Hint::new("or name the commits that count: `-a`, `-T`, `--rev`"),

@@ -82,7 +82,13 @@ pub fn gather(repo: &Repo, selection: &Selection, reporter: &dyn Reporter) -> Re
     }
     if !selection.scope.is_empty() {
         let mut history = History::new(repo)?;
-        for commit in repo.require_git()?.commits(selection.scope)? {
+        let mut commits = repo.require_git()?.commits(selection.scope)?;
+        if let Err(error) = history.foresee(&commits) {
+            // What the work tree names goes all the same.
+            gathered.failed.push((RepoPath::root(), error));
+            commits.clear();
+        }
+        for commit in commits {
             let mut tracked = history.at(commit)?;
             is_anywhere |= match gathered.add(repo, &tracked, &selection.targets) {
                 Ok(()) => true,

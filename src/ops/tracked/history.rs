@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use super::read::{self, Role};
 use super::{Collector, POINTER_SUFFIX, Tracked, TrackedOut};
+use crate::error::{Advice, ErrorKind};
 use crate::fs::dir::OWN_FOLDER;
 use crate::fs::ignore::IgnoreFiles;
+use crate::git;
 use crate::git::repo::CommitId;
 use crate::git::revision::{BlobId, FileAt, Snapshots};
 use crate::model::lockfile::Lockfile;
@@ -49,9 +51,17 @@ impl<'r> History<'r> {
         Ok(History { ignore: None, ..History::new(repo)? })
     }
 
+    /// Has git bring what a partial clone lacks of `commits`, at once: [`History::at`] does so one by one.
+    pub fn foresee(&mut self, commits: &[CommitId]) -> Result<(), OpError> {
+        Ok(self.snapshots.foresee(commits)?)
+    }
+
     /// All that mlv owned at `commit`.
+    ///
+    /// Fails where git cannot bring what a partial clone lacks of it: silence is not absence (R9).
     pub fn at(&mut self, commit: CommitId) -> Result<Tracked, OpError> {
         let mut found = Collector::default();
+        self.foresee(&[commit])?;
         for file in self.snapshots.files(commit)? {
             let folder = file.path.parent().unwrap_or_else(RepoPath::root);
             let is_ignored = |rules: &mut IgnoreFiles<'_>| rules.is_below_ignored(&folder, true);
@@ -70,7 +80,12 @@ impl<'r> History<'r> {
         let read = match self.read.get(&key) {
             Some(known) => Ok(known.clone()),
             None => {
-                let values = CommitValues { repo: self.repo, commit, is_asked: Cell::new(false) };
+                let values = CommitValues {
+                    repo: self.repo,
+                    commit,
+                    is_asked: Cell::new(false),
+                    failed: Cell::new(None),
+                };
                 let read = self.parse(file, role, &values);
                 // With templates the meaning depends on other files too, which may be others elsewhere.
                 if let (Ok(read), false) = (&read, values.is_asked.get()) {
@@ -104,7 +119,10 @@ impl<'r> History<'r> {
                 let pointer = Pointer::parse(&file.path, &bytes)?;
                 File::Pointer(Arc::new(read::out_of(&file.path, pointer)))
             }
-            Role::Pipeline => File::Pipeline(Arc::new(parse::parse(&file.path, &bytes, values)?)),
+            Role::Pipeline => match (parse::parse(&file.path, &bytes, values), values.failed.take()) {
+                (_, Some(error)) => return Err(error.into()),
+                (parsed, None) => File::Pipeline(Arc::new(parsed?)),
+            },
             Role::Lock => File::Lock(Arc::new(Lockfile::parse(&file.path, &bytes)?)),
         })
     }
@@ -115,6 +133,8 @@ struct CommitValues<'r> {
     repo: &'r Repo,
     commit: CommitId,
     is_asked: Cell<bool>,
+    /// Why git did not bring one of them: that is nothing of the pipeline's.
+    failed: Cell<Option<git::Error>>,
 }
 
 impl ValueFiles for CommitValues<'_> {
@@ -122,7 +142,13 @@ impl ValueFiles for CommitValues<'_> {
         self.is_asked.set(true);
         let git = self.repo.require_git().map_err(|error| error.to_string())?;
         let at = |path: &RepoPath| {
-            git.read_at(self.commit, path, Role::Pipeline.limit()).map_err(|error| error.to_string())
+            git.read_at(self.commit, path, Role::Pipeline.limit()).map_err(|error| {
+                let said = error.to_string();
+                if error.kind() == ErrorKind::Network {
+                    self.failed.set(Some(error));
+                }
+                said
+            })
         };
         if let Some(bytes) = at(file)? {
             return Ok(Some(bytes));

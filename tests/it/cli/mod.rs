@@ -45,6 +45,7 @@ mod merge_driver;
 mod metrics;
 mod other_file_system;
 mod own_links;
+mod partial_clone;
 mod partial_inputs;
 mod pipelines;
 mod places;
