@@ -178,6 +178,10 @@ impl Problem for PointerProblem {
     fn hint_for(&self, file: &str) -> Option<String> {
         match self {
             PointerProblem::Yaml(YamlProblem::ConflictMarker) => Some(format!("mlv resolve {file}")),
+            PointerProblem::NotAMap { .. }
+            | PointerProblem::Yaml(YamlProblem::NotUtf8 | YamlProblem::TooLarge { .. }) => Some(format!(
+                "bring it back with git; if it is no pointer of mlv's, list `{file}` in `.mlvignore`"
+            )),
             _ => self.hint(),
         }
     }

@@ -10,10 +10,13 @@ use std::sync::Arc;
 use super::Collector;
 use super::reach::{Reach, is_repository};
 use super::read::{self, Role};
+use crate::fs;
 use crate::fs::stamp::FileKind;
 use crate::model::lockfile::Lockfile;
 use crate::model::path::RepoPath;
-use crate::model::pointer::Pointer;
+use crate::model::place::Place;
+use crate::model::pointer::{Pointer, PointerProblem};
+use crate::model::yaml::{Limits, YamlProblem};
 use crate::ops::OpError;
 use crate::pipeline::parse;
 use crate::repo::Repo;
@@ -86,6 +89,11 @@ impl Walk<'_> {
         let bytes = match self.repo.dir().read_file(file, role.limit()) {
             Ok(bytes) => bytes,
             Err(error) if error.is_not_found() => return,
+            Err(fs::Error::TooLarge { .. }) if role == Role::Pointer => {
+                let problem = YamlProblem::TooLarge { limit: Limits::POINTER.bytes };
+                let error = Place::of_file(file.as_str()).with(PointerProblem::from(problem));
+                return self.bad(file, role, error.into());
+            }
             Err(error) => return self.bad(file, role, error.into()),
         };
         match role {
@@ -121,6 +129,7 @@ impl Walk<'_> {
     fn bad(&mut self, file: &RepoPath, role: Role, error: OpError) {
         match role {
             Role::Pipeline => self.found.broken.push(file.parent().unwrap_or_else(RepoPath::root)),
+            Role::Pointer if self.is_foreign(file) => return,
             // The output of a pointer that cannot be read lies beside it all the same.
             Role::Pointer => {
                 let output = file.as_str().strip_suffix(super::POINTER_SUFFIX);
@@ -129,6 +138,13 @@ impl Walk<'_> {
             Role::Lock => {}
         }
         self.found.problem(file, error);
+    }
+
+    /// Whether a user says that a file which is called like a pointer is none: other programs have files of
+    /// that name, too. What git tracks is told (R9).
+    fn is_foreign(&self, file: &RepoPath) -> bool {
+        let is_tracked = || self.repo.git().is_some_and(|git| git.is_tracked(file).unwrap_or(true));
+        self.repo.ignore().is_ignored(file.as_str(), false) && !is_tracked()
     }
 
     /// Takes out files that lie in an output which became known only after they were read, as

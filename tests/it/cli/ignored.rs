@@ -163,4 +163,24 @@ fn what_is_left_out_is_counted() {
     assert_eq!(env.json(&["add", "d/sub"])["outputs"][0]["ignored"], 1);
     env.write("e/a", "a");
     assert_eq!(env.json(&["add", "e"])["outputs"][0].get("ignored"), None);
+
+// Other programs have files of that name, too: a video of Magic Lantern is one.
+#[test]
+fn foreign_files_that_are_called_like_pointers_are_left_alone() {
+    let env = TestEnv::tracked();
+    let files =
+        [("v/clip.mlv", vec![7; 3 << 20]), ("short.mlv", vec![0xff; 9]), ("note.mlv", b"none\n".to_vec())];
+    for (name, bytes) in files {
+        env.write(name, bytes);
+        let said = env.mlv(&["status"]).code(4).stderr();
+        assert!(said.contains(&format!("error: {name}")), "{said}");
+        assert!(said.contains(&format!("list `{name}` in `.mlvignore`")), "{said}");
+        env.write(".mlvignore", format!("{name}\n"));
+        env.mlv(&["status", "--exit-code"]).success();
+        env.remove(name);
+    }
+    env.write("note.mlv", "none\n");
+    // What git tracks is not hidden.
+    env.git(&["add", "--force", "note.mlv"]);
+    env.mlv(&["status"]).code(4);
 }
