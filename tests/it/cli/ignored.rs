@@ -163,6 +163,7 @@ fn what_is_left_out_is_counted() {
     assert_eq!(env.json(&["add", "d/sub"])["outputs"][0]["ignored"], 1);
     env.write("e/a", "a");
     assert_eq!(env.json(&["add", "e"])["outputs"][0].get("ignored"), None);
+}
 
 // Other programs have files of that name, too: a video of Magic Lantern is one.
 #[test]
