@@ -89,8 +89,8 @@ impl RemoteCheck {
 ///
 /// Fails where the remote cannot be asked; what is wrong with it is in the report.
 pub fn check(remote: &mut Remote, share: u8, reporter: &dyn Reporter) -> Result<RemoteCheck, Error> {
-    let mut found = RemoteCheck::default();
-    found.unreadable_marks = remote.refresh_readable_collection()?;
+    let unreadable_marks = remote.refresh_readable_collection()?;
+    let mut found = RemoteCheck { unreadable_marks, ..RemoteCheck::default() };
     remote.refresh(reporter)?;
     let unreadable = remote.unreadable.iter().map(|name| (segment_key(name), "it is no index".to_owned()));
     found.damaged.extend(unreadable);

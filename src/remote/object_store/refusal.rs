@@ -35,11 +35,13 @@ impl Refusal {
         let detail = element(&body, "AuthenticationErrorDetail");
         let message =
             detail.or_else(|| element(&body, "Message")).or_else(|| json(&body, "error_description"));
+        let is_page = is_web_page(&body);
+        let message = if is_page { Some("a web page".to_owned()) } else { message };
         Refusal {
             status,
             code: code.unwrap_or_default(),
             message: message.unwrap_or_default(),
-            is_page: is_web_page(&body),
+            is_page,
             region: header("x-amz-bucket-region").or_else(|| element(&body, "Region")),
         }
     }
@@ -223,6 +225,7 @@ mod tests {
             let refusal = refusal(404, page);
             assert!(refusal.situation() == Situation::Refused && !refusal.is_plain(), "{refusal}");
             assert_eq!(refusal.remedy("st").as_deref(), Some(ELSEWHERE));
+            assert_eq!(refusal.to_string(), "the store answered 404: a web page");
         }
         for body in ["", "<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code></Error>"] {
             assert!(refusal(404, body).is_plain(), "{body}");

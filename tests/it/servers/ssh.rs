@@ -45,6 +45,17 @@ fn refused_login_says_what_ssh_says() {
     assert_eq!(json.error_kind(), "access_denied");
 }
 
+// It is no data that is missing.
+#[test]
+fn folder_that_cannot_be_made_is_told_as_that() {
+    let Some(server) = Sshd::start() else { return };
+    let env = on(&server);
+    std::fs::write(server.path("file"), "no folder").expect("it can be written");
+    env.mlv(&["remote", "modify", "server", "url", &server.url("file/below")]).success();
+    let refused = env.mlv(&["push"]).code(7);
+    assert!(refused.stderr().contains("hint: the folder cannot be made there"), "{refused}");
+}
+
 #[test]
 fn server_that_nobody_vouches_for_is_refused() {
     let Some(server) = Sshd::start() else { return };
