@@ -192,6 +192,16 @@ impl Problem for LockProblem {
             _ => None,
         }
     }
+
+    fn hint_for(&self, file: &str) -> Option<String> {
+        // A lock is written by mlv alone: nobody has to mend one.
+        self.hint().or_else(|| {
+            Some(format!(
+                "git checkout -- {file}, or delete it: `mlv repro` makes it again, from the run cache as far as \
+                 that goes"
+            ))
+        })
+    }
 }
 
 /// A problem of a lock file at its place.

@@ -1,14 +1,14 @@
 //! The files of git's that a command wrote: handed to `git add` where `core.autostage` asks for it,
 //! told to the user otherwise.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::model::lockfile::StageLock;
 use crate::model::path::RepoPath;
 use crate::ops::pointers::MAX_POINTER;
 use crate::ops::{OpError, surroundings};
 use crate::repo::Repo;
-use crate::report::Reporter;
+use crate::report::{Event, Reporter};
 
 /// What became of the files that git tracks and a command changed.
 #[derive(Debug, Default, serde::Serialize)]
@@ -71,21 +71,24 @@ pub fn kept_by_git(
 /// Sorts what was changed, and hands it to git if the user wants that.
 ///
 /// Called last: a failure here leaves everything recorded, and is in the result. What is neither
-/// here nor known to git is left out: `git add` would fail for it.
+/// here nor known to git is left out: `git add` would fail for it. So is what git ignores, with a warning.
 pub fn of_changes(
     repo: &Repo,
     changed: impl IntoIterator<Item = RepoPath>,
     reporter: &dyn Reporter,
 ) -> Result<GitFiles, OpError> {
     let Some(git) = repo.git() else { return Ok(GitFiles::default()) };
+    let changed: BTreeSet<RepoPath> = changed.into_iter().collect();
     let mut paths = Vec::new();
     for path in changed {
-        if repo.dir().stat(&path)?.is_some() || git.is_tracked(&path)? {
+        let is_tracked = git.is_tracked(&path)?;
+        if !is_tracked && git.is_ignored(&path, false)? {
+            let message = format!("git ignores `{path}`: what stands there is recorded for nobody else");
+            reporter.event(&Event::Warning { message });
+        } else if is_tracked || repo.dir().stat(&path)?.is_some() {
             paths.push(path);
         }
     }
-    paths.sort();
-    paths.dedup();
     let names = paths.iter().map(ToString::to_string).collect();
     if paths.is_empty() || !repo.config().autostage()? {
         return Ok(GitFiles { git_add: names, ..GitFiles::default() });

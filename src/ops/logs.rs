@@ -47,8 +47,14 @@ pub struct LogsReport {
 pub fn run(repo: &Repo, options: &LogsOptions) -> Result<LogsReport, OpError> {
     let tracked = Tracked::load(repo)?;
     let mut report = LogsReport::default();
-    for address in targets::stages(repo, &tracked, &options.targets)? {
-        let stage = address.to_string();
+    let named = &options.targets.targets;
+    let stages: Vec<String> = match targets::stages(repo, &tracked, &options.targets) {
+        Ok(stages) => stages.iter().map(ToString::to_string).collect(),
+        // What ran once is readable, also where the pipeline is not any more.
+        Err(_) if !named.is_empty() && named.iter().all(|stage| has_log(repo, stage)) => named.clone(),
+        Err(error) => return Err(error),
+    };
+    for stage in stages {
         let file = file_of(&stage);
         match repo.mlv().read_file(&file, MAX_LOG) {
             Ok(bytes) => {
@@ -63,6 +69,10 @@ pub fn run(repo: &Repo, options: &LogsOptions) -> Result<LogsReport, OpError> {
         }
     }
     Ok(report)
+}
+
+fn has_log(repo: &Repo, stage: &str) -> bool {
+    matches!(repo.mlv().stat(&file_of(stage)), Ok(Some(_)))
 }
 
 /// The file with what the last run of a stage printed, below mlv's own folder.

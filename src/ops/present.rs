@@ -341,11 +341,8 @@ impl<'a> WorkTreeState<'a> {
 
     /// How what is recorded at `path` comes here, if anything is.
     pub fn bring(&self, path: &RepoPath) -> Option<Bring> {
-        let mut outs = match self.tracked.containing(path) {
-            Some((out, _)) => vec![out],
-            None => self.tracked.below(path).collect(),
-        };
-        outs.retain(|out| out.content.is_some());
+        let at = self.tracked.at(path).into_iter().map(|(out, _)| out);
+        let outs: Vec<&TrackedOut> = at.filter(|out| out.content.is_some()).collect();
         if outs.is_empty() {
             return None;
         }

@@ -403,7 +403,12 @@ impl<'t> Resolver<'_, 't> {
         }
         let outs = self.tracked.outs().iter().map(|out| self.repo.shown(&out.path));
         let stages = self.tracked.pipelines().iter().flat_map(|pipeline| {
-            pipeline.pipeline.stages.iter().map(move |stage| self.shown_stage(pipeline, stage))
+            pipeline.pipeline.stages.iter().flat_map(move |stage| {
+                let shown = self.shown_stage(pipeline, stage);
+                // `train` stands for all of `train@…`.
+                let group = shown.rsplit_once('@').map(|(group, _)| group.to_owned());
+                std::iter::once(shown).chain(group)
+            })
         });
         no_such(target, outs.chain(stages))
     }

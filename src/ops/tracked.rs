@@ -201,6 +201,17 @@ impl Tracked {
         &self.problems
     }
 
+    /// Whether a problem is of a pointer, or of entries of a lock the rest of which is used.
+    pub fn is_spared_by(&self, problem: &Problem) -> bool {
+        let is_of = |one: &&TrackedPipeline| one.lock_file == problem.file;
+        let has_rest = |one: &TrackedPipeline| !one.lock.refused.is_empty() || one.lock.conflict.is_some();
+        match problem.error {
+            OpError::Pointer(_) => true,
+            OpError::Lock(_) => self.pipelines.iter().find(is_of).is_some_and(has_rest),
+            _ => false,
+        }
+    }
+
     /// Takes the problems out, to be reported once.
     pub fn take_problems(&mut self) -> Vec<Problem> {
         std::mem::take(&mut self.problems)

@@ -41,9 +41,33 @@ pub fn parse(file: &RepoPath, bytes: &[u8], files: &dyn ValueFiles) -> Result<Pi
         budget: Budget::new(),
     };
     parser.pipeline(&root).map_err(|failure| match failure {
-        Failure::Here(mark, problem) => Located::new(name, text, mark, problem),
+        Failure::Here(mark, problem) => {
+            Located::new(name, text, template_mark(text, mark, &problem), problem)
+        }
         Failure::There(error) => *error,
     })
+}
+
+/// The place of the template that a problem is about, in the value at `mark`.
+fn template_mark(text: &str, mark: Mark, problem: &PipelineProblem) -> Mark {
+    let written = match problem {
+        PipelineProblem::Undefined { key, .. } | PipelineProblem::NotText { key, .. } => {
+            format!("${{{key}}}")
+        }
+        PipelineProblem::TemplateSyntax { written } => written.to_string(),
+        _ => return mark,
+    };
+    let value = text.get(mark.start as usize..mark.end as usize).unwrap_or_default();
+    // A value in quotes may be written otherwise than it is read.
+    let Some(at) = value.find(&written) else { return mark };
+    let before = &value[..at];
+    let line = mark.line + before.matches('\n').count() as u32;
+    let column = match before.rsplit_once('\n') {
+        Some((_, last)) => 1 + last.chars().count() as u32,
+        None => mark.column + before.chars().count() as u32,
+    };
+    let start = mark.start + at as u32;
+    Mark { line, column, start, end: start + written.len() as u32 }
 }
 
 /// All that the parts of one file have in common.

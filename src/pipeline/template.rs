@@ -18,6 +18,7 @@ mod text;
 mod unpack;
 mod vars;
 
+pub(in crate::pipeline) use crate::pipeline::template::near::closest;
 pub use crate::pipeline::template::vars::{NoValues, ValueFiles};
 pub(super) use crate::pipeline::template::vars::{Values, VarsReader};
 

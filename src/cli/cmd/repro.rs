@@ -104,6 +104,8 @@ pub(crate) struct ReproReport {
     #[serde(skip)]
     ignores_errors: bool,
     #[serde(skip)]
+    is_single: bool,
+    #[serde(skip)]
     view: Viewpoint,
 }
 
@@ -131,7 +133,7 @@ pub(crate) fn run(cx: &Context, args: ReproArgs) -> Result<ReproReport, CliError
     } else {
         repro::run(repo, &options, cx.reporter())?
     };
-    Ok(ReproReport { report, ignores_errors, view: Viewpoint::of(repo) })
+    Ok(ReproReport { report, ignores_errors, is_single: options.single, view: Viewpoint::of(repo) })
 }
 
 /// Runs one stage, if it is not up to date, and not what it builds on.
@@ -140,7 +142,7 @@ pub(crate) fn single(cx: &Context, stage: &str) -> Result<ReproReport, CliError>
     let targets = TargetOptions { targets: vec![stage.to_owned()], ..TargetOptions::default() };
     let options = ReproOptions { targets, single: true, ..ReproOptions::default() };
     let report = repro::run(repo, &options, cx.reporter())?;
-    Ok(ReproReport { report, ignores_errors: false, view: Viewpoint::of(repo) })
+    Ok(ReproReport { report, ignores_errors: false, is_single: true, view: Viewpoint::of(repo) })
 }
 
 impl Report for ReproReport {
@@ -200,11 +202,13 @@ impl Report for ReproReport {
         let (ran, restored) = (report.count(Action::Run), report.count(Action::Restored));
         match (ran + restored, report.failed.is_empty()) {
             (0, true) if report.stages.is_empty() => out.put("There are no stages.").end(),
+            (0, true) if self.is_single => out.put("Up to date; what it builds on was not looked at.").end(),
             (0, true) => out.put("Everything up to date.").end(),
             _ => {
                 let skipped = report.count(Action::Skipped);
                 out.put(format!("Ran {}", count(ran, "stage")));
-                for (verb, number) in [("restored", restored), ("failed", report.count(Action::Failed))] {
+                let (failed, stopped) = (report.count(Action::Failed), report.count(Action::Interrupted));
+                for (verb, number) in [("restored", restored), ("failed", failed), ("interrupted", stopped)] {
                     if number > 0 {
                         out.put(format!(", {verb} {number}"));
                     }

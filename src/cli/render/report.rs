@@ -55,7 +55,7 @@ impl Page {
     }
 
     fn sections(&self) -> Vec<Section> {
-        let [old, new] = self.sides.clone();
+        let [old, new] = &self.sides.each_ref().map(|side| commit(side).to_owned());
         let ProjectReport { metrics, params, data, stages, .. } = &self.report;
         let mut outputs = vec![["Output", "Files", "Size"].map(str::to_owned).to_vec()];
         outputs.extend(data.iter().map(|output| self.output(output)));
@@ -66,8 +66,8 @@ impl Page {
         lines.extend(told.into_iter().map(stage_row));
         let section = |title, command, rows| Section { title, note: None, rows, command };
         vec![
-            section("Metrics", "mlv metrics diff", self.values("Metric", metrics, [&old, &new], true)),
-            section("Parameters", "mlv params diff", self.values("Param", params, [&old, &new], false)),
+            section("Metrics", "mlv metrics diff", self.values("Metric", metrics, [old, new], true)),
+            section("Parameters", "mlv params diff", self.values("Param", params, [old, new], false)),
             section("Data", "mlv diff --stat", outputs),
             Section { note: counts(stages), ..section("Stages", "mlv status --only pipeline", lines) },
         ]
@@ -139,7 +139,7 @@ impl Page {
     /// In Markdown, at most [`MAX_PAGE`] bytes.
     pub(crate) fn markdown(&self, out: &mut Text) {
         let [old, new] = &self.sides;
-        out.put(format!("## {} → {}", cell(&short(old)), cell(&short(new)))).end();
+        out.put(format!("## {} → {}", cell(&short(commit(old))), cell(&short(commit(new))))).end();
         if self.is_empty() {
             out.end().put("No differences.").end();
         }
@@ -245,6 +245,12 @@ fn counts(stages: &[StageLine]) -> Option<String> {
     ];
     let told = words.map(|(state, word)| format!("{} {word}", thousands(number(state))));
     (!stages.is_empty()).then(|| told.join(", "))
+}
+
+/// A revision as it is shown: of a commit's whole name the start.
+fn commit(revision: &str) -> &str {
+    let is_name = revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_name { &revision[..7] } else { revision }
 }
 
 /// The text, cut where it is too long for a cell.

@@ -38,6 +38,8 @@ pub(super) enum Taken {
 pub(super) struct Pending {
     stage: StageIndex,
     wanted: Vec<Wanted>,
+    /// Where they come from, for people.
+    from: &'static str,
     /// What its lock entry is then, unless it stays as it is.
     entry: Option<StageLock>,
     _lease: StageLease,
@@ -256,14 +258,14 @@ impl Session<'_> {
             self.prepare(index)?;
         }
         self.update_flags(index);
-        let from = if wanted.is_empty() { "work tree" } else { "cache" };
-        let event = Event::StageRestored { stage: self.target(index), from: from.to_owned() };
-        self.reporter.event(&event);
         let line = self.line(index);
         line.action = Action::Restored;
         line.reasons = form(&repairs.iter().map(reason_of).collect::<Vec<_>>());
-        if !wanted.is_empty() {
-            self.pending.push(Pending { stage: index, wanted, entry: None, _lease: lease });
+        if wanted.is_empty() {
+            self.tell_restored(index, "work tree");
+        } else {
+            let pending = Pending { stage: index, wanted, from: "cache", entry: None, _lease: lease };
+            self.pending.push(pending);
         }
         Ok(Taken::Done)
     }
@@ -281,11 +283,15 @@ impl Session<'_> {
             Wanted { output: repair.path.clone(), info: Some(repair.content), inside: Vec::new() }
         };
         let wanted = repairs.iter().map(wanted).collect();
-        let event = Event::StageRestored { stage: self.target(index), from: "run cache".to_owned() };
-        self.reporter.event(&event);
         self.line(index).action = Action::Restored;
-        self.pending.push(Pending { stage: index, wanted, entry: Some(entry), _lease: lease });
+        let entry = Some(entry);
+        self.pending.push(Pending { stage: index, wanted, from: "run cache", entry, _lease: lease });
         Ok(Taken::Done)
+    }
+
+    fn tell_restored(&self, index: StageIndex, from: &str) {
+        let event = Event::StageRestored { stage: self.target(index), from: from.to_owned() };
+        self.reporter.event(&event);
     }
 
     /// An output that is what the lock says, and that the cache has lost.
@@ -340,10 +346,11 @@ impl Session<'_> {
             }
         }
         // Only now: an entry tells what is in place.
-        for Pending { stage, entry, .. } in &pending {
+        for Pending { stage, from, entry, .. } in &pending {
             if self.has_failed(*stage) || undone.contains(stage) {
                 continue;
             }
+            self.tell_restored(*stage, from);
             if let Some(entry) = entry {
                 self.note_finished(*stage, entry)?;
                 self.put_entry(*stage, entry.clone());

@@ -50,10 +50,10 @@ pub enum StageError {
     #[error("{place}: stage `{stage}` cannot run without {}", listed(missing))]
     MissingInputs {
         /// Where the first of them is named.
-        place: Place,
+        place: Box<Place>,
         /// The line.
         #[source]
-        excerpt: Option<Excerpt>,
+        excerpt: Option<Box<Excerpt>>,
         /// The stage.
         stage: Box<str>,
         /// What is missing, at least one.
@@ -112,7 +112,7 @@ pub enum StageError {
         path: RepoPath,
     },
     /// There is not enough of a thing that is counted.
-    #[error("stage `{stage}` needs {wanted} of `{name}`, and there is {provided}")]
+    #[error("stage `{stage}` needs {wanted} of `{name}`, and there {}", counted(*provided))]
     NoResource {
         /// The stage.
         stage: Box<str>,
@@ -160,6 +160,15 @@ fn linked(path: &RepoPath, link: &RepoPath) -> String {
     format!("has a symbolic link that leads out of it: `{link}`")
 }
 
+/// "is 1", "are 2".
+fn counted(number: usize) -> String {
+    match number {
+        0 => "is none".to_owned(),
+        1 => "is 1".to_owned(),
+        _ => format!("are {number}"),
+    }
+}
+
 fn listed(missing: &[MissingInput]) -> String {
     words::listed(missing.iter().map(name))
 }
@@ -190,7 +199,7 @@ impl StageError {
                 MissingInput::Param { file, key } => stage.places.of_param(file, key),
             },
         );
-        let excerpt = place.excerpt.take();
+        let (excerpt, place) = (place.excerpt.take().map(Box::new), Box::new(place));
         StageError::MissingInputs { place, excerpt, stage: target.into(), missing, remedy }
     }
 

@@ -30,7 +30,7 @@ use crate::ops::git_files::GitFiles;
 use crate::ops::present::{Absent, WorkTreeState};
 use crate::ops::scan::Scanner;
 use crate::ops::targets::{self, TargetOptions};
-use crate::ops::tracked::{Problem, Source, Tracked, TrackedPipeline};
+use crate::ops::tracked::{Problem, Source, Tracked};
 use crate::par;
 use crate::pipeline::critical_path::critical_path;
 use crate::pipeline::graph::{Graph, Selection, StageIndex};
@@ -108,6 +108,8 @@ pub enum Action {
     Restored,
     /// It ran and failed, or could not be run.
     Failed,
+    /// It ran until the user asked to stop.
+    Interrupted,
     /// It was not looked at, because of a failure before it.
     NotRun,
     /// It would run.
@@ -263,14 +265,8 @@ fn load_usable(repo: &Repo, reporter: &dyn Reporter) -> Result<(Tracked, Vec<Pro
     let mut tracked = Tracked::load(repo)?;
     let (mut told, mut unusable) = (Vec::new(), Vec::new());
     for problem in tracked.take_problems() {
-        let of_pipeline = |one: &TrackedPipeline| {
-            one.lock_file == problem.file && (!one.lock.refused.is_empty() || one.lock.conflict.is_some())
-        };
-        match problem.error {
-            OpError::Pointer(_) => told.push(problem),
-            OpError::Lock(_) if tracked.pipelines().iter().any(of_pipeline) => told.push(problem),
-            _ => unusable.push(problem),
-        }
+        let kind = if tracked.is_spared_by(&problem) { &mut told } else { &mut unusable };
+        kind.push(problem);
     }
     told.iter().for_each(|problem| tell(problem, reporter));
     Ok((tracked, unusable))

@@ -47,9 +47,7 @@ impl Session<'_> {
             if !self.state.found(path).is_err_and(|error| error.is_not_downloaded()) {
                 continue;
             }
-            // The output that it lies in, and those that lie in it.
-            let around = self.tracked.containing(path).map(|(out, _)| out);
-            for out in around.into_iter().chain(self.tracked.below(path)) {
+            for (out, _) in self.tracked.at(path) {
                 if let Some(ContentInfo { id: ContentId::Tree(id), .. }) = out.content {
                     bring::bring_tree(self.repo, id, &out.path, self.reporter)?;
                 }

@@ -264,16 +264,17 @@ impl<'a> Session<'a> {
 
     pub(super) fn fail(&mut self, index: StageIndex, error: OpError) {
         let error = self.for_want_of_remote(index, error);
+        let is_interrupted = error.kind() == ErrorKind::Interrupted;
         let line = self.line(index);
-        line.action = Action::Failed;
+        line.action = if is_interrupted { Action::Interrupted } else { Action::Failed };
         if let OpError::Stage(error) = &error {
             line.exit_code = error.exit_code();
             line.log = error.log().map(str::to_owned);
         }
         let (stage, code) = (line.stage.clone(), line.exit_code);
-        self.reporter.event(&match error.kind() {
-            ErrorKind::Interrupted => Event::StageInterrupted { stage },
-            _ => Event::StageFailed { stage, code },
+        self.reporter.event(&match is_interrupted {
+            true => Event::StageInterrupted { stage },
+            false => Event::StageFailed { stage, code },
         });
         self.failed.insert(index, error);
         let dropped = self.schedule.failed(index);

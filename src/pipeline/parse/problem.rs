@@ -139,6 +139,8 @@ pub enum PipelineProblem {
     NoSuchStage {
         /// As written.
         name: Box<str>,
+        /// One that is spelled nearly so.
+        near: Option<Box<str>>,
     },
     /// A stage that waits for itself.
     #[error("the stage `{name}` would wait for itself")]
@@ -251,6 +253,7 @@ impl Problem for PipelineProblem {
             PipelineProblem::Yaml(problem) => problem.hint(),
             PipelineProblem::Values(problem) => problem.hint(),
             PipelineProblem::UnknownKey { near: Some(near), .. } => Some(format!("did you mean `{near}`")),
+            PipelineProblem::NoSuchStage { near: Some(near), .. } => Some(format!("did you mean `{near}`")),
             PipelineProblem::Undefined { near: Some(near), .. } => {
                 Some(format!("did you mean `${{{near}}}`; for the shell's own variable write `\\${{`"))
             }

@@ -9,6 +9,7 @@ use crate::model::units::Span;
 use crate::model::yaml::{Map, Node};
 use crate::pipeline::parse::problem::{PipelineProblem, Refusal};
 use crate::pipeline::parse::{list, map_of, text_at, value};
+use crate::pipeline::template::closest;
 
 /// Most times that a command is tried again.
 const MAX_RETRIES: u64 = 100;
@@ -121,7 +122,13 @@ pub(super) fn resolve(stages: &mut [Stage], references: &[Reference]) -> Result<
     let mut links = MAX_LINKS;
     for reference in references {
         let named = reference.named.strip_suffix("@*").unwrap_or(&reference.named);
-        let problem = || (reference.mark, PipelineProblem::NoSuchStage { name: short(&reference.named) });
+        let problem = || {
+            let near = closest(places.keys().copied(), named).map(|near| {
+                let all = if named.len() < reference.named.len() { "@*" } else { "" };
+                format!("{near}{all}").into()
+            });
+            (reference.mark, PipelineProblem::NoSuchStage { name: short(&reference.named), near })
+        };
         let found = places.get(named).ok_or_else(problem)?;
         links = links.checked_sub(found.len()).ok_or((
             reference.mark,

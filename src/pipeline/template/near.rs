@@ -39,7 +39,11 @@ fn index(rest: &str) -> Option<(usize, &str)> {
     Some((number.parse().ok()?, behind.strip_prefix('.').unwrap_or(behind)))
 }
 
-fn closest<'k>(keys: impl Iterator<Item = &'k str>, written: &str) -> Option<&'k str> {
+/// The one of `keys` that `written` may be a slip of; of several equally near the first by name.
+pub(in crate::pipeline) fn closest<'k>(
+    keys: impl Iterator<Item = &'k str>,
+    written: &str,
+) -> Option<&'k str> {
     if written.len() > MAX_LEN {
         return None;
     }

@@ -67,11 +67,11 @@ fn values_of_the_parameter_file_are_filled_in() {
         Ok("x 32 x true None".into())
     );
     assert_eq!(command(r"x \${HOME} $HOME ${name}"), Ok("x ${HOME} $HOME a b".into()));
-    insta::assert_snapshot!(command("x ${train.rate}").unwrap_err(), @"p/mlv.yaml:3:10: `${train.rate}` has no value");
-    insta::assert_snapshot!(command("x ${train.layers}").unwrap_err(), @"p/mlv.yaml:3:10: `${train.layers}` is a list, which is no text");
-    insta::assert_snapshot!(command("x ${HOME:-y}").unwrap_err(), @"p/mlv.yaml:3:10: `${HOME:-y}` has no value");
-    insta::assert_snapshot!(command("x ${a").unwrap_err(), @"p/mlv.yaml:3:10: `${a` is no template: one is `${key}` or `${key.sub[0]}`");
-    insta::assert_snapshot!(command("x ${a[}").unwrap_err(), @"p/mlv.yaml:3:10: `${a[}` is no template: one is `${key}` or `${key.sub[0]}`");
+    insta::assert_snapshot!(command("x ${train.rate}").unwrap_err(), @"p/mlv.yaml:3:13: `${train.rate}` has no value");
+    insta::assert_snapshot!(command("x ${train.layers}").unwrap_err(), @"p/mlv.yaml:3:13: `${train.layers}` is a list, which is no text");
+    insta::assert_snapshot!(command("x ${HOME:-y}").unwrap_err(), @"p/mlv.yaml:3:13: `${HOME:-y}` has no value");
+    insta::assert_snapshot!(command("x ${a").unwrap_err(), @"p/mlv.yaml:3:13: `${a` is no template: one is `${key}` or `${key.sub[0]}`");
+    insta::assert_snapshot!(command("x ${a[}").unwrap_err(), @"p/mlv.yaml:3:13: `${a[}` is no template: one is `${key}` or `${key.sub[0]}`");
     let error =
         read_with("stages:\n  s: {cmd: '${nane}'}\n", &files([("p/params.yaml", PARAMS)])).unwrap_err();
     insta::assert_snapshot!(crate::model::place::Problem::hint(&error.problem).unwrap(), @r"did you mean `${name}`; for the shell's own variable write `\${`");
@@ -84,7 +84,7 @@ fn maps_become_options_of_a_command_and_of_nothing_else() {
     let text = "vars: [o: {yes: true, no: false, n: , t: \"it's\", 'k;l': 1, e: []}]\nstages:\n  s: {cmd: 'x ${o}'}\n";
     assert_eq!(made(text), "s: x --yes --n None --t 'it'\\''s' '--k;l' 1\n".replace("'--k;l'", "--'k;l'"));
     insta::assert_snapshot!(error("vars: [o: {a: [[1]]}]\nstages:\n  s: {cmd: 'x ${o}'}\n"), @"p/mlv.yaml:3:12: `a` of the map is a list, which is no option of a command");
-    insta::assert_snapshot!(error("vars: [o: {a: 1}]\nstages:\n  s: {cmd: x, deps: ['${o}']}\n"), @"p/mlv.yaml:3:22: `${o}` is a map, which is no text");
+    insta::assert_snapshot!(error("vars: [o: {a: 1}]\nstages:\n  s: {cmd: x, deps: ['${o}']}\n"), @"p/mlv.yaml:3:23: `${o}` is a map, which is no text");
 }
 
 #[test]
@@ -136,7 +136,7 @@ stages:
     assert_eq!(stages(&pipeline), "one: 1 2 v 4\ntwo: 5 6 v\n");
     assert_eq!(pipeline.values, [at("p/more.json"), at("p/params.yaml"), at("p/w/own.yaml")]);
     let error = |text: &str| read_with(text, &all).unwrap_err().to_string();
-    insta::assert_snapshot!(error("vars: [more.json]\nstages:\n  s: {cmd: '${own}'}\n"), @"p/mlv.yaml:3:12: `${own}` has no value");
+    insta::assert_snapshot!(error("vars: [more.json]\nstages:\n  s: {cmd: '${own}'}\n"), @"p/mlv.yaml:3:13: `${own}` has no value");
     insta::assert_snapshot!(error("vars: [nosuch.yaml]\n"), @"p/mlv.yaml:1:8: the file `p/nosuch.yaml` is not there");
     insta::assert_snapshot!(error("vars: ['more.json:q']\n"), @"p/mlv.yaml:1:8: `p/more.json` has no `q`");
     insta::assert_snapshot!(error("vars: [../../x.yaml]\n"), @"p/mlv.yaml:1:8: the path `../../x.yaml` is refused: it lies outside the repository");
@@ -213,8 +213,8 @@ fn groups_that_make_no_sense_are_refused() {
     insta::assert_snapshot!(group("    foreach: [a, a]\n    do: {cmd: x}\n"), @"p/mlv.yaml:3:14: the stage `b@a` is generated twice");
     insta::assert_snapshot!(group("    matrix: {a: [x-y, x], b: [z, y-z]}\n    cmd: x\n"), @"p/mlv.yaml:3:13: the stage `b@x-y-z` is generated twice");
     insta::assert_snapshot!(group("    foreach: [\"a\\nb\"]\n    do: {cmd: x}\n"), @"p/mlv.yaml:3:14: the stage name `b@a\nb` is refused: a name has letters, digits, `_`, `-` and single spaces");
-    insta::assert_snapshot!(group("    foreach: [a]\n    do: {cmd: '${item.b}'}\n"), @"p/mlv.yaml:4:15: `${item.b}` has no value");
-    insta::assert_snapshot!(group("    foreach: [a]\n    do: {cmd: '${key}'}\n"), @"p/mlv.yaml:4:15: `${key}` has no value");
+    insta::assert_snapshot!(group("    foreach: [a]\n    do: {cmd: '${item.b}'}\n"), @"p/mlv.yaml:4:16: `${item.b}` has no value");
+    insta::assert_snapshot!(group("    foreach: [a]\n    do: {cmd: '${key}'}\n"), @"p/mlv.yaml:4:16: `${key}` has no value");
 }
 
 /// What is small as text and would be large as stages, in any direction.
@@ -267,4 +267,10 @@ proptest::proptest! {
         let text = format!("vars: [a: {{b: [1, {{c: x}}]}}]\nstages:\n  s: {{cmd: \"x {}\"}}\n", text.replace('\\', "\\\\"));
         let _ = read_with(&text, &files([]));
     }
+}
+
+#[test]
+fn a_template_is_named_where_it_stands_also_in_further_lines() {
+    let text = "stages:\n  s:\n    cmd: |\n      first\n      é ${no} ${no}\n";
+    insta::assert_snapshot!(error(text), @"p/mlv.yaml:5:9: `${no}` has no value");
 }

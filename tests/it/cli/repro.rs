@@ -1,12 +1,9 @@
-//! `mlv repro`: what runs, what does not, and what a failure leaves behind.
-
-use std::thread;
-use std::time::Duration;
+//! `mlv repro`: what runs, and what does not.
 
 use crate::support::TestEnv;
 
 /// `one` makes mid of in, `two` makes out of mid and a parameter; each notes its run in `log`.
-const PIPELINE: &str = "\
+pub(super) const PIPELINE: &str = "\
 stages:
   one:
     cmd: cat in > mid; echo one >> log
@@ -19,7 +16,7 @@ stages:
     outs: [out]
 ";
 
-fn project() -> TestEnv {
+pub(super) fn project() -> TestEnv {
     let env = TestEnv::ready();
     env.write("in", "1\n");
     env.write("params.yaml", "scale: 1\nother: x\n");
@@ -27,7 +24,7 @@ fn project() -> TestEnv {
     env
 }
 
-fn ran() -> TestEnv {
+pub(super) fn ran() -> TestEnv {
     let env = project();
     env.mlv(&["repro"]).success();
     env.commit("run");
@@ -37,7 +34,7 @@ fn ran() -> TestEnv {
 
 impl TestEnv {
     /// The stages that ran since the log was emptied.
-    fn runs(&self) -> Vec<String> {
+    pub(super) fn runs(&self) -> Vec<String> {
         self.read_text("log").lines().map(str::to_owned).collect()
     }
 }
@@ -77,65 +74,9 @@ fn only_what_depends_on_a_change_runs() {
 }
 
 // DVC 64 F, R21
-#[test]
-fn missing_dependency_costs_no_output() {
-    let env = ran();
-    let before = (env.read("mid"), env.read("out"), env.read("mlv.lock"));
-    env.remove("in");
-    let (kind, document) = env.json_error(&["repro"], 8);
-    assert_eq!(kind, "stage_invalid");
-    assert!(document.to_string().contains("\"in\"") || document.to_string().contains("`in`"), "{document}");
-    assert_eq!((env.read("mid"), env.read("out"), env.read("mlv.lock")), before);
-    assert_eq!(env.runs(), Vec::<String>::new());
-}
-
 // DVC 64 F, R21: outputs are swapped in only on success.
-#[test]
-fn failed_stage_leaves_the_outputs_of_the_run_before() {
-    let env = ran();
-    let before = (env.read("mid"), env.read("mlv.lock"));
-    env.write("in", "2\n");
-    env.write("mlv.yaml", PIPELINE.replace("cat in > mid;", "echo torn > mid; exit 3;"));
-    env.mlv(&["repro"]).code(8);
-    assert_eq!((env.read("mid"), env.read("mlv.lock")), before);
-    env.assert_sound();
-    env.write("mlv.yaml", PIPELINE);
-    env.mlv(&["repro"]).success();
-    assert_eq!(env.read_text("out"), "2\nscale: 1\n");
-}
-
 // DVC 65 K, 66 F
-#[test]
-fn what_succeeded_before_a_failure_is_kept_with_its_ignore_lines() {
-    let env = project();
-    env.write("mlv.yaml", PIPELINE.replace("cat mid > out;", "false;"));
-    env.mlv(&["repro"]).code(8);
-    assert_eq!(env.runs(), ["one"]);
-    let lock = env.read_text("mlv.lock");
-    assert!(lock.contains("  one:\n") && !lock.contains("  two:\n"), "{lock}");
-    assert!(env.git_ignores("mid"));
-    env.git(&["add", "--all"]);
-    assert!(!env.git(&["ls-files"]).lines().any(|path| path == "mid"));
-    env.write("mlv.yaml", PIPELINE);
-    env.mlv(&["repro"]).success();
-    assert_eq!(env.runs(), ["one", "two"]);
-}
-
 // DVC 82 F
-#[test]
-fn exit_code_of_a_command_is_printed_and_in_the_document() {
-    let env = project();
-    env.write("mlv.yaml", PIPELINE.replace("cat in > mid;", "exit 37;"));
-    let output = env.mlv(&["repro"]).code(8);
-    assert!(output.stderr().contains("37"), "{output}");
-    let (kind, document) = env.json_error(&["repro"], 8);
-    assert_eq!(kind, "stage_failed");
-    assert!(document.to_string().contains("37"), "{document}");
-    env.write("mlv.yaml", PIPELINE.replace("cat in > mid;", "kill -9 $$;"));
-    let output = env.mlv(&["repro"]).code(8);
-    assert!(output.stderr().contains('9') && output.stderr().contains("signal"), "{output}");
-}
-
 // DVC 69 K
 #[test]
 fn missing_output_is_restored_from_the_cache_without_running() {
@@ -248,44 +189,8 @@ fn mode_or_empty_folder_inside_a_directory_is_a_change_that_stops_where_it_chang
     assert_eq!(env.runs(), Vec::<String>::new(), "times are none");
 }
 
-#[test]
-fn report_says_why_a_stage_that_failed_was_run() {
-    let env = ran();
-    env.write("in", "2\n");
-    env.write("mlv.yaml", PIPELINE.replace("cat in > mid;", "cat in > mid; exit 3;"));
-    let (_, document) = env.json_error(&["repro"], 8);
-    let line = &document["stages"][0];
-    assert_eq!((line["action"].as_str(), line["exit_code"].as_i64()), (Some("failed"), Some(3)));
-    let reasons = line["reasons"].to_string();
-    assert!(reasons.contains(r#""in":"modified""#) && reasons.contains("changed command"), "{document}");
-}
-
 // DVC 77 K, R21
-#[test]
-fn declared_output_that_was_not_made_is_an_error_after_the_command() {
-    let env = ran();
-    env.write("mlv.yaml", PIPELINE.replace("cat in > mid;", "true;"));
-    let before = (env.read("mid"), env.read("mlv.lock"));
-    let (kind, document) = env.json_error(&["repro"], 8);
-    assert_eq!(kind, "stage_invalid");
-    assert!(document.to_string().contains("mid"), "{document}");
-    assert_eq!(env.runs(), ["one"]);
-    assert_eq!((env.read("mid"), env.read("mlv.lock")), before);
-}
-
 // DVC 78 F
-#[test]
-fn missing_parameter_is_told_before_anything_is_touched() {
-    let env = ran();
-    let before = env.snapshot();
-    env.write("params.yaml", "other: x\n");
-    let output = env.mlv(&["repro"]);
-    assert_ne!(output.exit_code(), 0);
-    assert!(output.stderr().contains("scale"), "{output}");
-    env.write("params.yaml", "scale: 1\nother: x\n");
-    assert_eq!(env.snapshot(), before);
-}
-
 // DVC 78 K
 #[test]
 fn number_is_equal_however_it_is_written() {
@@ -336,31 +241,6 @@ fn output_that_a_pointer_has_already_is_refused() {
     let output = env.mlv(&["repro"]);
     assert!([2, 4].contains(&output.exit_code()), "{output}");
     assert_eq!(env.read_text("mid"), "data");
-}
-
-#[test]
-fn scripts_of_several_lines_and_lists_stop_at_the_first_failure() {
-    let env = TestEnv::ready();
-    env.write(
-        "mlv.yaml",
-        "stages:\n  script:\n    cmd: |\n      word=hello\n      echo $word > out\n    outs: [out]\n",
-    );
-    env.mlv(&["repro"]).success();
-    assert_eq!(env.read_text("out"), "hello\n");
-    env.write(
-        "mlv.yaml",
-        "stages:\n  script:\n    cmd: |\n      false\n      echo on > out\n    outs: [out]\n",
-    );
-    env.mlv(&["repro"]).code(8);
-    env.write(
-        "mlv.yaml",
-        "stages:\n  list:\n    cmd:\n    - echo a > out\n    - echo b >> out\n    outs: [out]\n",
-    );
-    env.mlv(&["repro"]).success();
-    assert_eq!(env.read_text("out"), "a\nb\n");
-    env.write("mlv.yaml", "stages:\n  list:\n    cmd: [false, echo c > out]\n    outs: [out]\n");
-    env.mlv(&["repro"]).code(8);
-    assert_eq!(env.read_text("out"), "a\nb\n");
 }
 
 #[test]
@@ -432,56 +312,5 @@ fn dry_run_names_the_stages_and_runs_none() {
 }
 
 // K2, DVC 68 F
-#[test]
-fn interrupt_ends_the_command_and_leaves_the_outputs_before() {
-    let env = ran();
-    let before = (env.read("mid"), env.read("mlv.lock"));
-    env.write("in", "2\n");
-    env.write(
-        "mlv.yaml",
-        PIPELINE.replace(
-            "cat in > mid;",
-            "echo torn > mid; touch started; while :; do sleep 0.1; done; touch late;",
-        ),
-    );
-    let mut running = env.mlv_command().arg("repro").spawn().expect("it starts");
-    while !env.exists("started") {
-        thread::sleep(Duration::from_millis(20));
-    }
-    let pid = running.id().to_string();
-    assert!(env.command("kill").args(["-INT", &pid]).status().expect("kill runs").success());
-    assert_eq!(running.wait().expect("it ends").code(), Some(130));
-    assert_eq!((env.read("mid"), env.read("mlv.lock")), before);
-    assert!(!env.exists("late"));
-    env.assert_sound();
-}
-
 // R21: an input that changes while the stage runs is not what made the output.
-#[test]
-fn input_that_changed_during_the_run_is_not_recorded_as_used() {
-    let run = |mutation: &str| {
-        let env = project();
-        env.write("mlv.yaml", PIPELINE.replace("cat in > mid;", "cat in > mid; echo late >> in;"));
-        let output = env.run(env.mlv_command().arg("repro").env("MLV_MUTATE", mutation));
-        let is_recorded = env.exists("mlv.lock") && env.read_text("mlv.lock").contains("  one:\n");
-        (output.exit_code(), is_recorded)
-    };
-    assert_eq!(run(""), (8, false));
-    // The mutation that this is there to notice.
-    assert!(run("input-recheck").1);
-}
-
 // DVC 66 F: a failure takes no ignore line of what succeeded.
-#[test]
-fn ignore_lines_of_stages_that_succeeded_stay_after_a_failure() {
-    let env = project();
-    env.write(
-        "mlv.yaml",
-        "stages:\n  good:\n    cmd: echo 1 > kept\n    outs: [kept]\n  \
-         bad:\n    cmd: cat kept; exit 3\n    deps: [kept]\n    outs: [never]\n",
-    );
-    env.mlv(&["repro"]).code(8);
-    assert!(env.git_ignores("kept") && env.read_text("mlv.lock").contains("  good:\n"));
-    env.mlv(&["repro"]).code(8);
-    assert!(env.git_ignores("kept"));
-}
