@@ -82,9 +82,13 @@ impl ConfigFile {
     fn write(&self, text: &str) -> Result<(), Error> {
         let (folder, path) = self.real()?;
         let dir = Dir::open(&folder)?;
-        // What only this user reads may hold credentials.
-        let is_new = dir.stat(&path)?.is_none();
-        let mode = (is_new && self.level != Level::Project).then_some(0o600);
+        let mode = match self.level {
+            _ if dir.stat(&path)?.is_some() => None,
+            Level::Project => None,
+            Level::System => Some(0o644),
+            // What only this user reads may hold credentials.
+            _ => Some(0o600),
+        };
         Ok(atomic::write(&dir, &path, text.as_bytes(), mode)?)
     }
 

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::string::FromUtf8Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ::ignore::gitignore::{Gitignore, GitignoreBuilder};
@@ -167,8 +168,16 @@ fn read_rules(dir: &Dir, folder: &str) -> Result<Option<Rules>, Error> {
         Err(error) => return Err(error),
     };
     let full = dir.full(&path);
-    let text = String::from_utf8(bytes).map_err(|_| Error::NotUtf8 { path: full.clone() })?;
+    let text = String::from_utf8(bytes).map_err(|error| not_utf8(&full, &error))?;
     parse(text.strip_prefix('\u{feff}').unwrap_or(&text), &full)
+}
+
+fn not_utf8(file: &Path, error: &FromUtf8Error) -> Error {
+    let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+    let line = before.iter().filter(|byte| **byte == b'\n').count();
+    let pattern = String::from_utf8_lossy(error.as_bytes()).lines().nth(line).unwrap_or_default().to_owned();
+    let source = ::ignore::Error::Glob { glob: None, err: "it is not UTF-8 text".to_owned() };
+    Error::IgnorePattern { path: file.to_path_buf(), line: line + 1, pattern, source }
 }
 
 fn parse(text: &str, file: &Path) -> Result<Option<Rules>, Error> {

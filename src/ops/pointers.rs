@@ -11,13 +11,14 @@ use crate::model::object::ContentInfo;
 use crate::model::path::{RepoPath, RepoPathBuf};
 use crate::model::pointer::{Pointer, pointer_path};
 use crate::model::stage::Out;
+use crate::model::yaml::Limits;
 use crate::ops::tracked::Tracked;
 use crate::ops::{OpError, OutputError, held};
 use crate::repo::Repo;
 use crate::store::here::Here;
 
 /// Largest pointer that is read, in bytes.
-pub(super) const MAX_POINTER: u64 = 1 << 20;
+pub(super) const MAX_POINTER: u64 = Limits::POINTER.bytes as u64;
 
 /// Processes that write one pointer at once come to an end long before.
 const TRIES: u32 = 100;

@@ -118,7 +118,8 @@ impl Report for CheckoutReport {
         let extra: Vec<_> = report.outputs.iter().flat_map(|output| &output.extra).collect();
         if let Some(first) = extra.first() {
             let files = count(extra.len() as u64, "file");
-            out.put(format!("{files} not recorded, left as it is: first `{}`", view.path(first))).end();
+            let are = if extra.len() == 1 { "it is" } else { "they are" };
+            out.put(format!("{files} not recorded, left as {are}: first `{}`", view.path(first))).end();
         }
         rescued(&report.rescued, view, out);
         by_hand(&report.by_hand, view, out);

@@ -10,6 +10,7 @@ use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
 use crate::model::pointer::Pointer;
 use crate::ops::clash::{Clash, OutputClash};
+use crate::ops::pointers::MAX_POINTER;
 use crate::ops::remote_status::{Unequal, Whereabouts};
 use crate::ops::scan::Scanner;
 use crate::ops::state::{self, OutputState, Verdict};
@@ -23,9 +24,6 @@ use crate::store::here::{Held, Here};
 use crate::store::statindex::StatIndexUpdate;
 
 pub use data::{DataStatus, Differences, Makers, Renamed};
-
-/// Largest file that is taken for a pointer inside a directory, in bytes.
-const MAX_POINTER: u64 = 64 << 10;
 
 /// A part of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

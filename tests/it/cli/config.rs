@@ -2,6 +2,8 @@
 
 use serde_json::json;
 
+use std::os::unix::fs::PermissionsExt;
+
 use crate::support::TestEnv;
 
 #[test]
@@ -215,4 +217,18 @@ fn config_in_conflict_is_called_that() {
         text.contains("take what you want of both sides into `config.toml`, then `git add` it"),
         "{text}"
     );
+}
+
+// What is set for all users of a machine, all of them must be able to read.
+#[test]
+fn config_of_the_machine_is_for_all_and_a_users_own_is_not() {
+    let env = TestEnv::ready();
+    let mode = |path: &std::path::Path| std::fs::metadata(path).expect("a file").permissions().mode() & 0o777;
+    let system = env.root().join("system");
+    let mut set = env.mlv_command();
+    env.run(set.env("MLV_SYSTEM_CONFIG_DIR", &system).args(["config", "--system", "core.jobs", "2"]))
+        .success();
+    assert_eq!(mode(&system.join("config.toml")), 0o644);
+    env.mlv(&["config", "--local", "core.jobs", "2"]).success();
+    assert_eq!(mode(&env.path().join(".mlv/config.local.toml")), 0o600);
 }

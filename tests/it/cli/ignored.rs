@@ -185,3 +185,12 @@ fn foreign_files_that_are_called_like_pointers_are_left_alone() {
     env.git(&["add", "--force", "note.mlv"]);
     env.mlv(&["status"]).code(4);
 }
+
+#[test]
+fn ignore_file_of_other_bytes_is_named_with_its_line() {
+    let env = TestEnv::tracked();
+    env.write(".mlvignore", b"*.log\n\xff\xfe\n");
+    let said = env.mlv(&["status"]).code(4).stderr();
+    assert!(said.contains(".mlvignore:2: not a pattern: \u{fffd}\u{fffd}"), "{said}");
+    assert!(said.contains("it is not UTF-8 text"), "{said}");
+}
