@@ -115,7 +115,7 @@ fn nested_key_that_is_spelled_nearly_so_is_named() {
         );
         let (_, document) = env.json_error(&["repro", "--dry-run"], 4);
         let text = document.to_string();
-        assert!(text.contains(&format!("mlv.yaml:4:10: `${{{written}}}` has no value")), "{document}");
+        assert!(text.contains(&format!("mlv.yaml:4:14: `${{{written}}}` has no value")), "{document}");
         assert!(text.contains(&format!("did you mean `${{{meant}}}`")), "{document}");
     }
 }
