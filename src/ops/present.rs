@@ -36,7 +36,7 @@ const MAX_PARAMS: u64 = 8 << 20;
 /// What stands for data that a clone never downloaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Absent {
-    /// What is recorded of it: `status` needs no data.
+    /// What is recorded of it, as far as mlv keeps it: `status` needs no data.
     AsRecorded,
     /// Data under pointers as recorded, outputs of stages as missing: `repro` brings those back.
     OutputsMissing,
@@ -319,8 +319,10 @@ impl<'a> WorkTreeState<'a> {
             || self.tracked.below(path).any(of_stage)
     }
 
+    /// Whether the output is what stands there, and no more. What git keeps is here wherever the lock is, or
+    /// nobody has it: nothing brings it but a run.
     fn counts_as_missing(&self, out: &TrackedOut) -> bool {
-        self.absent == Absent::OutputsMissing && matches!(out.source, Source::Stage { .. })
+        matches!(out.source, Source::Stage { .. }) && (self.absent == Absent::OutputsMissing || !out.cache)
     }
 
     /// Whether the file, which is not there, is recorded and was never here.

@@ -84,6 +84,25 @@ fn what_the_users_own_rules_ignore_is_kept_by_nobody() {
     assert!(said.contains("(git add PATH):\n  not in git: m.json\n"), "{said}");
 }
 
+// `status` in a clone says what `repro` does there.
+#[test]
+fn output_that_nobody_committed_is_missed_in_a_clone() {
+    let env = TestEnv::ready();
+    env.write("in", "1");
+    env.write("mlv.yaml", LEFT);
+    env.mlv(&["repro"]).success();
+    env.git(&["add", "in", "mlv.yaml", "mlv.lock"]);
+    env.git(&["commit", "--quiet", "--message", "without o and m.json"]);
+    let clone = env.clone_to("colleague");
+    let said = clone.mlv(&["status", "--only", "pipeline", "--exit-code"]).code(1).stdout();
+    assert!(said.contains("a: m.json deleted, o deleted"), "{said}");
+    let said = clone.mlv(&["explain", "a"]).success().stdout();
+    assert!(said.contains("a: would run: changed outs: m.json, o"), "{said}");
+    assert!(clone.mlv(&["report", "HEAD"]).success().stdout().contains("1 stale"));
+    clone.mlv(&["repro"]).success();
+    assert_eq!(clone.status()["stages"], serde_json::Value::Null);
+}
+
 #[test]
 fn output_comes_back_from_git_to_mlv() {
     let env = TestEnv::ready();

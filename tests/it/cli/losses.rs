@@ -93,7 +93,7 @@ fn directory_that_git_brought_in_another_version_is_to_be_pulled() {
     env.mlv(&["push"]).success();
     clone.git(&["pull", "--quiet"]);
     let output = clone.mlv(&["status"]).success();
-    assert!(output.stdout().contains("(mlv pull):\n  unknown: d/"), "{output}");
+    assert!(output.stdout().contains("(mlv pull):\n  not downloaded: d/"), "{output}");
     assert!(!output.stdout().contains("mlv add"), "{output}");
     clone.mlv(&["pull"]).success();
     clone.assert_clean();
