@@ -46,6 +46,8 @@ pub enum Absent {
 pub struct WorkTreeState<'a> {
     repo: &'a Repo,
     tracked: &'a Tracked,
+    /// In whose outputs empty folders count.
+    with_folders: &'a Tracked,
     scanner: Scanner<'a>,
     here: Here,
     absent: Absent,
@@ -79,6 +81,7 @@ impl<'a> WorkTreeState<'a> {
         WorkTreeState {
             repo,
             tracked,
+            with_folders: tracked,
             scanner,
             here: Here::load(repo.mlv()),
             absent,
@@ -97,6 +100,11 @@ impl<'a> WorkTreeState<'a> {
     /// outputs inside a folder that is read count as recorded.
     pub fn allowing_missing(self, allows_missing: bool) -> WorkTreeState<'a> {
         WorkTreeState { allows_missing: self.allows_missing || allows_missing, ..self }
+    }
+
+    /// The same of a work tree in which nothing is tracked, and that was made of one with these outputs.
+    pub fn made_from(self, tracked: &'a Tracked) -> WorkTreeState<'a> {
+        WorkTreeState { with_folders: tracked, ..self }
     }
 
     /// Records what is at `path` now: a stage has made it, or it is about to be brought back.
@@ -166,7 +174,7 @@ impl<'a> WorkTreeState<'a> {
                 self.with(path, &present, not_here)
             };
         }
-        let present = self.read(path)?;
+        let present = self.read(path)?.without_empty_folders(|entry| self.is_kept_folder(path, entry));
         let entries = present.tree_entries();
         let mut not_here = Vec::new();
         for out in self.tracked.below(path) {
@@ -183,6 +191,12 @@ impl<'a> WorkTreeState<'a> {
             not_here.extend(missing.into_iter().map(|entry| trees::placed_in(inside, entry)));
         }
         self.with(path, &present, not_here)
+    }
+
+    /// Whether the empty folder `entry` of `path` is one that mlv keeps. git keeps none: in a clone it is not
+    /// there, and to the author it may be what git left of a folder, or one with what nobody tracks.
+    fn is_kept_folder(&self, path: &RepoPath, entry: &str) -> bool {
+        self.with_folders.containing(&path.join_entry(entry)).is_some_and(|(out, _)| out.cache)
     }
 
     /// What stands at `path`, every hash known.

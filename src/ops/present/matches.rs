@@ -12,7 +12,7 @@ use crate::model::stage::Stage;
 use crate::ops::present::WorkTreeState;
 use crate::ops::repro::StageError;
 use crate::ops::tracked::{Source, TrackedOut};
-use crate::ops::{OpError, held, targets};
+use crate::ops::{OpError, held, targets, trees};
 
 /// Most paths that one pattern may match: each has a line in the lock.
 const MAX_MATCHES: usize = 100_000;
@@ -75,13 +75,25 @@ impl WorkTreeState<'_> {
                     continue;
                 }
                 if pattern.matches(&path) {
-                    found.insert(path);
+                    if kind != FileKind::Dir || !self.is_empty_folder(&path)? {
+                        found.insert(path);
+                    }
                 } else if kind == FileKind::Dir && pattern.leads_into(&path) {
                     open.push(path);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether git has nothing of the folder, and mlv neither.
+    fn is_empty_folder(&self, path: &RepoPath) -> Result<bool, OpError> {
+        if !self.tracked.at(path).is_empty() {
+            return Ok(false);
+        }
+        let nothing = trees::content_info(&trees::build(path, &[], None)?).id;
+        // What cannot be looked at is told when it is read.
+        Ok(matches!(self.found(path), Ok(Some(found)) if found.info.id == nothing))
     }
 
     /// Whether `path` is no output of a stage, or of one on which the pattern makes its own stage build.

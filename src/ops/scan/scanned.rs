@@ -157,6 +157,16 @@ impl Present {
         self.forget(&gone);
     }
 
+    /// The same without empty folders, but for those whose path `is_kept` takes.
+    pub fn without_empty_folders(mut self, is_kept: impl Fn(&str) -> bool) -> Present {
+        if let Present::Directory(entries) = &mut self {
+            entries.retain(|entry| {
+                entry.kind != EntryKind::EmptyDir || is_kept(entry.path.trim_end_matches('/'))
+            });
+        }
+        self
+    }
+
     /// A number that changes when a file is written or renamed, or takes the place of another one, whatever
     /// bytes it has then; with its attributes, too.
     pub fn trace(&self) -> u64 {

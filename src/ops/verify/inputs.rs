@@ -159,6 +159,7 @@ impl Sources<'_> {
         let scanner = Scanner::new(&tree.repo, &index, self.reporter);
         let nothing = Tracked::default();
         let state = WorkTreeState::new(&tree.repo, &nothing, scanner, Absent::OutputsMissing);
+        let state = state.made_from(self.tracked);
         let after = match Inputs::read(stage, target, &state) {
             Err(OpError::Stage(error)) => return Err(self.not_here(target, *error)),
             after => after?,

@@ -20,6 +20,7 @@ mod demo;
 mod dependencies;
 mod dependency_patterns;
 mod diff;
+mod empty_folders;
 mod explain;
 mod failures;
 mod filters;
