@@ -14,8 +14,10 @@ use crate::model::values::ValuesError;
 use crate::model::yaml::YamlProblem;
 use crate::ops::clash::OutputClash;
 use crate::ops::edit_error::EditError;
+use crate::ops::fsck_error::FsckError;
 use crate::ops::merge_error::MergeError;
 use crate::ops::output_error::OutputError;
+use crate::ops::remove_error::RemoveError;
 use crate::ops::repro::StageError;
 use crate::ops::verify::VerifyError;
 use crate::pipeline::graph::GraphError;
@@ -180,6 +182,12 @@ pub enum OpError {
     /// A file with two versions.
     #[error(transparent)]
     Merge(#[from] Box<MergeError>),
+    /// What `remove` does not take.
+    #[error(transparent)]
+    Remove(#[from] Box<RemoveError>),
+    /// What `fsck` found.
+    #[error(transparent)]
+    Fsck(#[from] Box<FsckError>),
     /// Stages that contradict each other.
     #[error(transparent)]
     Graph(#[from] Box<GraphError>),
@@ -269,6 +277,18 @@ impl From<MergeError> for OpError {
     }
 }
 
+impl From<RemoveError> for OpError {
+    fn from(error: RemoveError) -> OpError {
+        OpError::Remove(Box::new(error))
+    }
+}
+
+impl From<FsckError> for OpError {
+    fn from(error: FsckError) -> OpError {
+        OpError::Fsck(Box::new(error))
+    }
+}
+
 impl From<store::Error> for OpError {
     fn from(error: store::Error) -> OpError {
         OpError::Store(Box::new(error))
@@ -329,6 +349,8 @@ impl OpError {
             OpError::Verify(error) => Some(&**error),
             OpError::Edit(error) => Some(&**error),
             OpError::Merge(error) => Some(&**error),
+            OpError::Remove(error) => Some(&**error),
+            OpError::Fsck(error) => Some(&**error),
             OpError::Graph(error) => Some(&**error),
             OpError::Clash(error) => Some(&**error),
             OpError::Repo(error) => Some(error),

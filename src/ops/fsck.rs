@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use crate::model::digest::Digest;
 use crate::model::object::{ContentId, ContentInfo};
 use crate::model::path::RepoPath;
+use crate::ops::fsck_error::FsckError;
 use crate::ops::tracked::Tracked;
 use crate::ops::{OpError, OutputError, fsck_work_tree, trees};
 use crate::par;
@@ -74,11 +75,11 @@ pub fn run(repo: &Repo, reporter: &dyn Reporter) -> Result<FsckReport, OpError> 
     check_outputs(repo, &tracked, &damaged, &mut report)?;
     // Damage that no output of this work tree needs is damage all the same.
     if report.affected.is_empty() && !report.damaged.is_empty() {
-        let error = OutputError::DamagedRecords { count: report.damaged.len() };
+        let error = FsckError::DamagedRecords { count: report.damaged.len() };
         report.failed.push((RepoPath::root(), error.into()));
     }
     for file in &report.broken {
-        let error = OutputError::BrokenInCache { file: file.clone() };
+        let error = FsckError::BrokenInCache { file: file.clone() };
         report.failed.push((RepoPath::root(), error.into()));
     }
     let work_tree = fsck_work_tree::check(repo, &tracked, reporter)?;

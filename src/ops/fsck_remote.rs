@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::fs::rescue::time;
 use crate::model::object::{ContentId, RecordKind};
 use crate::model::path::RepoPath;
+use crate::ops::fsck_error::FsckError;
 use crate::ops::push::{self, PushOptions};
 use crate::ops::share::gather::{Item, Selection, gather};
 use crate::ops::share::{self, Access, FromCache};
@@ -205,21 +206,21 @@ fn report(
             let path = if one.path.is_empty() { output.clone() } else { output.join_entry(&one.path) };
             let error = loss_of(&found, one, (&path, remote));
             report.lost.push(path.to_string());
-            report.failed.push((path, error.into()));
+            report.failed.push((path, error));
         }
     }
     if found.unknown_needs > 0 || found.is_without_needs() {
         // They may have needed anything. Other damage has a good copy.
-        let error = OutputError::UnknownNeeds { count: found.unknown_needs, remote: remote.to_owned() };
+        let error = FsckError::UnknownNeeds { count: found.unknown_needs, remote: remote.to_owned() };
         report.failed.push((RepoPath::root(), error.into()));
     }
     // One that an interrupted push left serves nobody and harms nobody.
     if found.needs_index || !found.unindexed.is_empty() && !found.lost.is_empty() {
-        let error = OutputError::NotIndexed { count: found.unindexed.len(), remote: remote.to_owned() };
+        let error = FsckError::NotIndexed { count: found.unindexed.len(), remote: remote.to_owned() };
         report.failed.push((RepoPath::root(), error.into()));
     }
     if elsewhere > 0 {
-        let error = OutputError::LostThere { count: elsewhere, remote: remote.to_owned() };
+        let error = FsckError::LostThere { count: elsewhere, remote: remote.to_owned() };
         report.failed.push((RepoPath::root(), error.into()));
     }
     let marks = found.unreadable_marks.into_iter().map(|error| (RepoPath::root(), error.into()));
@@ -243,13 +244,13 @@ fn report(
 }
 
 /// Damaged, or gone: then no part of it was found to be bad, and no pack.
-fn loss_of(found: &RemoteCheck, lost: &Lost, (path, remote): (&RepoPath, &str)) -> OutputError {
+fn loss_of(found: &RemoteCheck, lost: &Lost, (path, remote): (&RepoPath, &str)) -> OpError {
     let (path, remote) = (path.clone(), remote.to_owned());
     let is_bad = lost.parts.iter().any(|part| found.bad.iter().any(|(key, _)| key.hash == part.hash));
     let is_pack_bad = found.damaged.iter().any(|(key, _)| key.as_str().starts_with(PACKS));
     match is_bad || is_pack_bad {
-        true => OutputError::DamagedThere { path, remote },
-        false => OutputError::LostFrom { path, remote },
+        true => OutputError::DamagedThere { path, remote }.into(),
+        false => FsckError::LostFrom { path, remote }.into(),
     }
 }
 

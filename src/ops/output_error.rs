@@ -99,52 +99,6 @@ pub enum OutputError {
         /// As given.
         path: String,
     },
-    /// A stage that cannot be taken out of its file without changing what the file says else.
-    #[error("the stage `{stage}` cannot be taken out of `{path}` line by line")]
-    EntangledStage {
-        /// The pipeline file.
-        path: RepoPath,
-        /// The stage.
-        stage: Box<str>,
-    },
-    /// A stage that another one of its file waits for.
-    #[error("{path}:{line}: the stage `{by}` needs `{stage}`")]
-    NeededStage {
-        /// The pipeline file.
-        path: RepoPath,
-        /// The stage.
-        stage: Box<str>,
-        /// The first stage that needs it.
-        by: Box<str>,
-        /// Where that one stands.
-        line: u32,
-    },
-    /// A stage of a group that cannot go without the others.
-    #[error("`{stage}` is one of the stages that `foreach` or `matrix` of `{group}` makes")]
-    GeneratedStage {
-        /// The pipeline file.
-        path: RepoPath,
-        /// The stage.
-        stage: Box<str>,
-        /// Its group.
-        group: Box<str>,
-    },
-    /// A pipeline file, where one of its stages may be meant.
-    #[error("`{path}` is a pipeline with {} stages, not something to stop tracking", stages.len())]
-    PipelineFile {
-        /// The pipeline file.
-        path: RepoPath,
-        /// The names of its stages.
-        stages: Vec<Box<str>>,
-    },
-    /// An output of a stage, which goes with the stage alone.
-    #[error("`{path}` is an output of the stage `{stage}`")]
-    MadeByStage {
-        /// The output.
-        path: RepoPath,
-        /// The stage.
-        stage: Box<str>,
-    },
     /// An output of a stage, which only the stage or `commit` records.
     #[error("`{path}` is an output of the stage `{stage}`")]
     StageOutput {
@@ -327,14 +281,6 @@ pub enum OutputError {
         /// The remote.
         remote: String,
     },
-    /// Data that a clone said it needs, and that the remote has not.
-    #[error("the remote `{remote}` has lost the data of `{path}`")]
-    LostFrom {
-        /// The path.
-        path: RepoPath,
-        /// The remote.
-        remote: String,
-    },
     /// Data that the remote has only damaged.
     #[error("the data of `{path}` is damaged on the remote `{remote}`")]
     DamagedThere {
@@ -354,42 +300,6 @@ pub enum OutputError {
     DamagedInWorkTree {
         /// The file.
         path: RepoPath,
-    },
-    /// A pack in the cache without its table, or a file of the cache that cannot be read.
-    #[error("cannot read `{file}` in the cache as what it is")]
-    BrokenInCache {
-        /// The file, from the cache's root.
-        file: String,
-    },
-    /// Damaged records that no output of the work tree needs.
-    #[error("{count} damaged {} in the cache, needed by no output here", if *count == 1 { "record" } else { "records" })]
-    DamagedRecords {
-        /// How many.
-        count: usize,
-    },
-    /// What other commits or clones need and a remote cannot give.
-    #[error("`{remote}` cannot give {count} of what other commits or clones need")]
-    LostThere {
-        /// How much.
-        count: usize,
-        /// The remote.
-        remote: String,
-    },
-    /// Records of what clones need that are damaged, or none at all.
-    #[error("what {} need of `{remote}` is not known", if *count == 1 { "a clone may" } else { "clones may" })]
-    UnknownNeeds {
-        /// How many records are damaged; 0 where there is none.
-        count: u64,
-        /// The remote.
-        remote: String,
-    },
-    /// Packs that no index names.
-    #[error("`{remote}` has {count} {} without an index", if *count == 1 { "pack" } else { "packs" })]
-    NotIndexed {
-        /// How many.
-        count: usize,
-        /// The remote.
-        remote: String,
     },
     /// A tree that is not the one that its entries give, or sums that are not theirs.
     #[error("the list of files of `{path}` is not what its name or its pointer say")]

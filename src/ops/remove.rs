@@ -10,6 +10,7 @@ use crate::model::path::RepoPath;
 use crate::ops::git_files::{self, GitFiles};
 use crate::ops::leases::Idle;
 use crate::ops::place::{Manner, Planner, Wanted};
+use crate::ops::remove_error::RemoveError;
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{Source, Tracked};
 use crate::ops::{OpError, OutputError, pointers, surroundings};
@@ -77,7 +78,7 @@ fn once(repo: &Repo, options: &RemoveOptions, reporter: &dyn Reporter) -> Result
             }
             (Source::Stage { stage, .. }, _) => {
                 let (path, stage) = (one.out.path.clone(), stage.clone());
-                return Err(OutputError::MadeByStage { path, stage }.into());
+                return Err(RemoveError::MadeByStage { path, stage }.into());
             }
         }
     }

@@ -5,17 +5,11 @@ use crate::error::{Advice, ErrorKind, Hint, hint_path};
 use crate::model::path::RepoPath;
 use crate::model::shell;
 use crate::model::tree::{BuildError, TreeError};
-use crate::pipeline::edit::definition_of;
 
 impl OutputError {
     fn path(&self) -> Option<&RepoPath> {
         match self {
             OutputError::WholeRepository
-            | OutputError::DamagedRecords { .. }
-            | OutputError::LostThere { .. }
-            | OutputError::UnknownNeeds { .. }
-            | OutputError::NotIndexed { .. }
-            | OutputError::BrokenInCache { .. }
             | OutputError::BadPlace { .. }
             | OutputError::PlaceTaken { .. }
             | OutputError::External { .. } => None,
@@ -35,13 +29,8 @@ impl OutputError {
             | OutputError::BadOutput { path, .. }
             | OutputError::TrackedByGit { path, .. }
             | OutputError::StageOutput { path, .. }
-            | OutputError::MadeByStage { path, .. }
             | OutputError::StageRuns { path, .. }
             | OutputError::MadeMeanwhile { path }
-            | OutputError::EntangledStage { path, .. }
-            | OutputError::NeededStage { path, .. }
-            | OutputError::GeneratedStage { path, .. }
-            | OutputError::PipelineFile { path, .. }
             | OutputError::HoldsOutput { path, .. }
             | OutputError::Twin { path, .. }
             | OutputError::InTheWay { path, .. }
@@ -58,7 +47,6 @@ impl OutputError {
             | OutputError::NotShared { path }
             | OutputError::OtherRemote { path, .. }
             | OutputError::GoneThere { path, .. }
-            | OutputError::LostFrom { path, .. }
             | OutputError::DamagedThere { path, .. }
             | OutputError::DamagedHere { path }
             | OutputError::DamagedInWorkTree { path }
@@ -76,20 +64,6 @@ impl OutputError {
     fn remedy_of_target(&self) -> Option<String> {
         Some(match self {
             OutputError::External { path } => format!("mlv add -o NAME {}", shell::path(path)),
-            OutputError::GeneratedStage { path, group, .. } => {
-                format!(
-                    "take its item out of the list in `{}`, or run `mlv remove {}` for the whole group",
-                    hint_path(path),
-                    shell::path(group)
-                )
-            }
-            OutputError::PipelineFile { path, stages } => match stages.first() {
-                Some(first) => {
-                    let path = hint_path(path);
-                    format!("name a stage, as in `mlv remove {path}:{first}`, or use `git rm {path}`")
-                }
-                None => format!("git rm {}", hint_path(path)),
-            },
             OutputError::InnerRepository { repository, .. } => {
                 let repository = hint_path(repository);
                 format!("track it from there: `cd {repository}`, and `mlv init` if that is no project yet")
@@ -126,21 +100,6 @@ impl OutputError {
         Some(match self {
             OutputError::TrackedByGit { output, .. } => {
                 format!("git rm -r --cached {} && git commit -m 'leave data to mlv'", hint_path(output))
-            }
-            OutputError::EntangledStage { path, .. } => {
-                format!(
-                    "take it out of `{}` in an editor: braces or an anchor tie it to the rest",
-                    hint_path(path)
-                )
-            }
-            OutputError::NeededStage { path, stage, by, .. } => {
-                let (group, path) = (definition_of(by), hint_path(path));
-                format!("take `{stage}` out of the `needs` of `{group}` in `{path}`, or remove both together")
-            }
-            OutputError::MadeByStage { path, stage } => {
-                // Where both have one name, the path comes first.
-                let colon = if path.as_str() == &**stage { ":" } else { "" };
-                format!("`mlv remove {colon}{stage}` removes the stage, with `--outs` what it made too")
             }
             OutputError::StageRuns { .. } => "the same again when that has ended".to_owned(),
             OutputError::MadeMeanwhile { .. } => "the same again".to_owned(),
@@ -210,14 +169,6 @@ impl OutputError {
                  `mlv push` where the data still is, or fetch it from another remote"
                     .to_owned()
             }
-            OutputError::UnknownNeeds { count: 0, .. } => "run `mlv push` in every clone".to_owned(),
-            OutputError::UnknownNeeds { .. } => {
-                "run `mlv fsck --remote --repair` in each clone, until it is the one that wrote the record".to_owned()
-            }
-            OutputError::NotIndexed { .. } => "run `mlv fsck --remote --repair`".to_owned(),
-            OutputError::LostThere { .. } | OutputError::LostFrom { .. } => {
-                "run `mlv fsck --remote --repair` in a clone that has the data".to_owned()
-            }
             OutputError::WouldTakeBack { keep, checkout, force, .. } => {
                 let first = keep.as_ref().map(|keep| format!("`{keep}`, then ")).unwrap_or_default();
                 format!("run {first}`{checkout}`; or `{force}` to record it as it stands")
@@ -246,12 +197,7 @@ impl Advice for OutputError {
             | OutputError::InnerRepository { .. }
             | OutputError::IgnoredFolder { .. }
             | OutputError::WholeRepository
-            | OutputError::EntangledStage { .. }
-            | OutputError::NeededStage { .. }
-            | OutputError::GeneratedStage { .. }
-            | OutputError::MadeByStage { .. }
-            | OutputError::PipelineFile { .. } => ErrorKind::Usage,
-            OutputError::KeptByGit { .. }
+            | OutputError::KeptByGit { .. }
             | OutputError::IsFolder { .. }
             | OutputError::BehindTheEnd { .. } => ErrorKind::Usage,
             OutputError::BrokenLink { .. }
@@ -271,12 +217,6 @@ impl Advice for OutputError {
             | OutputError::DamagedThere { .. }
             | OutputError::DamagedHere { .. }
             | OutputError::DamagedInWorkTree { .. }
-            | OutputError::DamagedRecords { .. }
-            | OutputError::UnknownNeeds { .. }
-            | OutputError::NotIndexed { .. }
-            | OutputError::LostFrom { .. }
-            | OutputError::LostThere { .. }
-            | OutputError::BrokenInCache { .. }
             | OutputError::OtherTree { .. }
             | OutputError::OtherSize { .. } => ErrorKind::Damaged,
             OutputError::BadTree { source, .. } => match &**source {

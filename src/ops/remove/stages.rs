@@ -7,9 +7,10 @@ use crate::model::path::RepoPath;
 use crate::model::stage::{Pipeline, Stage};
 use crate::model::yaml::Limits;
 use crate::ops::lock_entries::Updates;
+use crate::ops::remove_error::RemoveError;
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{Tracked, TrackedPipeline, WorkTreeValues};
-use crate::ops::{OpError, OutputError, pointers, surroundings};
+use crate::ops::{OpError, pointers, surroundings};
 use crate::pipeline::edit;
 use crate::pipeline::graph::StageAddress;
 use crate::repo::Repo;
@@ -29,7 +30,7 @@ pub(super) fn refuse_pipelines(
         let Ok(path) = targets::path(repo, target) else { continue };
         if let Some(known) = tracked.pipelines().iter().find(|known| known.pipeline.file == path) {
             let stages = known.pipeline.stages.iter().map(|stage| stage.name.clone()).collect();
-            return Err(OutputError::PipelineFile { path, stages }.into());
+            return Err(RemoveError::PipelineFile { path, stages }.into());
         }
     }
     Ok(())
@@ -57,7 +58,7 @@ fn refuse_parts(pipeline: &Pipeline, names: &[Box<str>]) -> Result<(), OpError> 
             |stage: &Stage| edit::definition_of(&stage.name) == group && !names.contains(&stage.name);
         if pipeline.stages.iter().any(is_left) {
             let (path, stage, group) = (pipeline.file.clone(), name.clone(), group.into());
-            return Err(OutputError::GeneratedStage { path, stage, group }.into());
+            return Err(RemoveError::GeneratedStage { path, stage, group }.into());
         }
     }
     Ok(())
@@ -69,7 +70,7 @@ fn refuse_needed(pipeline: &Pipeline, names: &[Box<str>]) -> Result<(), OpError>
         if let Some(stage) = by.needs.iter().find(|needed| names.contains(needed)) {
             let line = by.places.of_need(stage).mark.line;
             let (path, stage) = (pipeline.file.clone(), stage.clone());
-            return Err(OutputError::NeededStage { path, stage, by: by.name.clone(), line }.into());
+            return Err(RemoveError::NeededStage { path, stage, by: by.name.clone(), line }.into());
         }
     }
     Ok(())
@@ -128,7 +129,7 @@ fn without(repo: &Repo, file: &RepoPath, edits: &Edits) -> Result<Vec<u8>, OpErr
     let bytes = repo.dir().read_file(file, Limits::PIPELINE.bytes as u64)?;
     let entangled = || {
         let stage = names.first().map_or("", |name| edit::definition_of(name)).into();
-        OutputError::EntangledStage { path: file.clone(), stage }
+        RemoveError::EntangledStage { path: file.clone(), stage }
     };
     Ok(edit::without_stages(file, &bytes, &names, &WorkTreeValues(repo))?.ok_or_else(entangled)?)
 }
