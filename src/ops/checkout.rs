@@ -128,7 +128,7 @@ pub fn plan<'a>(
     if options.targets.targets.is_empty() && options.filter.is_empty() && failed.is_empty() {
         wanted.extend(untracked_again(&planner, &tracked)?);
     }
-    let (force, clean, relink) = (options.force, options.clean, options.relink);
+    let CheckoutOptions { force, clean, relink, .. } = *options;
     let manner = Manner { force, clean, relink, spare_gits: true };
     let (mut outputs, mut by_hand, mut idle) = (Vec::new(), Vec::new(), Idle::default());
     for wanted in wanted {
@@ -155,19 +155,23 @@ pub fn plan<'a>(
         }
     }
     if !idle.is_empty() {
-        // In this order: what a run has made stands in its journal until it stands in the lock file.
-        let unwritten = lock_entries::unwritten_outputs(repo);
-        let now = Tracked::load(repo)?;
-        let content = |path: &RepoPath| match unwritten.get(path) {
-            Some(made) => Some(*made),
-            None => now.out(path).and_then(|out| out.content),
-        };
-        failed.extend(take_made_meanwhile(&mut outputs, content));
+        failed.extend(take_out_made(repo, &mut outputs)?);
     }
-    if !options.force {
+    if !force {
         planner.check(&outputs, &tracked, options.command())?;
     }
     Ok(CheckoutPlan { planner, outputs, by_hand, failed, _idle: idle })
+}
+
+/// Takes out the plans of outputs whose stage has run since they were made, as runs tell now.
+fn take_out_made(repo: &Repo, plans: &mut Vec<OutputPlan>) -> Result<Vec<(RepoPath, OpError)>, OpError> {
+    // In this order: what a run has made stands in its journal until it stands in the lock file.
+    let unwritten = lock_entries::unwritten_outputs(repo);
+    let now = Tracked::load(repo)?;
+    Ok(take_made_meanwhile(plans, |path| match unwritten.get(path) {
+        Some(made) => Some(*made),
+        None => now.out(path).and_then(|out| out.content),
+    }))
 }
 
 /// Takes out the plans of outputs whose stage has run since they were made; `content` is what was made.

@@ -102,29 +102,7 @@ fn once(
     report.failed = targets::problems(repo, &mut tracked, targets);
     let mut recording =
         if dry_run { Recording::rehearse(repo, reporter)? } else { Recording::begin(repo, reporter)? };
-    let mut written = Vec::new();
-    for item in &items {
-        let request = Request {
-            output: &item.output,
-            known: Some(&item.known),
-            inside: &item.inside,
-            store: true,
-            take_back: options.force,
-        };
-        let outcome = add::check_not_in_git(repo, &item.output).and_then(|()| recording.output(request));
-        let recorded = match outcome {
-            Ok(recorded) => recorded,
-            Err(error) => {
-                report.failed.push((item.output.clone(), error));
-                continue;
-            }
-        };
-        if recorded.info != item.known {
-            report.outputs.push(AddedOutput::updated(&item.output, &item.pointer, &recorded));
-            let (output, pointer) = (item.output.clone(), item.pointer.clone());
-            written.push(Update { output, pointer, base: Some(item.known), info: recorded.info });
-        }
-    }
+    let written = record(repo, &items, options, &mut recording, &mut report);
     let index = repo.stat_index();
     let mut accepted = Accepted::new(repo, &tracked, &index, options, reporter);
     for chosen in stages::chosen(repo, &tracked, targets)? {
@@ -145,4 +123,34 @@ fn once(
     let pointers = items.iter().map(|item| (&item.output, &item.pointer));
     report.git = git_files::of_pointers(repo, changed, pointers, reporter)?;
     Ok(report)
+}
+
+/// Records the items, and says which pointers are to change. One failure stops no other.
+fn record(
+    repo: &Repo,
+    items: &[Item],
+    options: CommitOptions,
+    recording: &mut Recording<'_>,
+    report: &mut CommitReport,
+) -> Vec<Update> {
+    let mut written = Vec::new();
+    for item in items {
+        let request = Request {
+            output: &item.output,
+            known: Some(&item.known),
+            inside: &item.inside,
+            store: true,
+            take_back: options.force,
+        };
+        match add::check_not_in_git(repo, &item.output).and_then(|()| recording.output(request)) {
+            Ok(recorded) if recorded.info != item.known => {
+                report.outputs.push(AddedOutput::updated(&item.output, &item.pointer, &recorded));
+                let (output, pointer) = (item.output.clone(), item.pointer.clone());
+                written.push(Update { output, pointer, base: Some(item.known), info: recorded.info });
+            }
+            Ok(_) => {}
+            Err(error) => report.failed.push((item.output.clone(), error)),
+        }
+    }
+    written
 }
