@@ -58,6 +58,10 @@ pub fn run(around: &Surroundings<'_>, options: &CacheDirOptions) -> Result<Cache
     let path = Some(file.path().display().to_string());
     if !options.dry_run {
         around.patiently(|patience| config::apply(&[(file, vec![edit])], patience))?;
+        // Who names the folder means it as it is.
+        if let CacheDirAction::Set(folder) = &options.action {
+            repo.forget_cache(&repo.place(stored_place(&repo, folder)))?;
+        }
     }
     let dir = match &options.action {
         CacheDirAction::Set(folder) if options.dry_run => shown(repo.place(stored_place(&repo, folder))),

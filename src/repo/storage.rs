@@ -1,8 +1,12 @@
 //! The cache and the stat index of a project.
 
+use std::path::Path;
+
 use super::{Error, Repo};
+use crate::config::Level;
 use crate::fs::dir::Dir;
 use crate::fs::link::LinkMode;
+use crate::model::digest::Digest;
 use crate::model::path::RepoPath;
 use crate::store::statindex::{StatIndex, StatIndexUpdate};
 use crate::store::{Cache, CacheOptions, Trust};
@@ -11,6 +15,12 @@ use crate::store::{Cache, CacheOptions, Trust};
 const INDEX_FILE: &str = "index";
 /// Files under construction, below mlv's own folder.
 const TEMPORARY_FOLDER: &str = "tmp";
+
+/// The file, below mlv's own folder, that says that a cache was in the folder `place`.
+fn seen_name(place: &Path) -> String {
+    let digest = Digest::of(place.as_os_str().as_encoded_bytes()).to_string();
+    format!("cache-seen-{}", &digest[..16])
+}
 
 impl Repo {
     /// The cache, opened when it is first asked for; made by the first write into it.
@@ -36,7 +46,21 @@ impl Repo {
         if self.config.is_cache_shared()? {
             options.trust = Trust::Group;
         }
+        // A variable is for one run, a tracked folder lies in the work tree.
+        let own = [Level::System, Level::User, Level::Local];
+        if self.config.cache_dir()?.is_some_and(|(_, origin)| own.contains(&origin.level())) {
+            options.seen = Some(self.mlv.path().join(seen_name(&self.cache_dir()?)));
+        }
         Ok(options)
+    }
+
+    /// Lets a cache begin anew in the folder `place`, also if there was one before.
+    pub fn forget_cache(&self, place: &Path) -> Result<(), Error> {
+        let name = RepoPath::own(&seen_name(place));
+        if self.mlv.stat(&name)?.is_some() {
+            self.mlv.remove_file(&name)?;
+        }
+        Ok(())
     }
 
     /// The folder for files under construction, on the file system of the work tree.

@@ -40,6 +40,9 @@ pub struct CacheOptions {
     pub links: Vec<LinkMode>,
     /// Whom a new cache is made for; an existing one says so itself.
     pub trust: Trust,
+    /// The file that says that this folder held a cache before, so that none is made again where a disk is
+    /// not mounted; nothing where a cache may go and be made again at any time.
+    pub seen: Option<PathBuf>,
 }
 
 impl Default for CacheOptions {
@@ -49,6 +52,7 @@ impl Default for CacheOptions {
             pack_from: 64,
             links: vec![LinkMode::Reflink, LinkMode::Copy],
             trust: Trust::Own,
+            seen: None,
         }
     }
 }
@@ -58,6 +62,7 @@ pub struct Cache {
     root: PathBuf,
     options: CacheOptions,
     opened: OnceLock<Opened>,
+    noted: OnceLock<()>,
     packed: RwLock<Option<Arc<Packed>>>,
     pub(super) own_packs: Arc<OwnPacks>,
 }
@@ -76,6 +81,7 @@ impl Cache {
             root: root.to_path_buf(),
             options,
             opened: OnceLock::new(),
+            noted: OnceLock::new(),
             packed: RwLock::new(None),
             own_packs: Arc::default(),
         };
@@ -114,10 +120,15 @@ impl Cache {
         self.opened.get().map(|opened| &opened.dir)
     }
 
-    /// The cache's folder, made if it is missing.
+    /// The cache's folder, made if it is missing. Fails with `Vanished` if it was here before.
     pub(super) fn created(&self) -> Result<&Opened, Error> {
         if let Some(opened) = self.opened.get() {
+            self.noted.get_or_init(|| self.note_seen());
             return Ok(opened);
+        }
+        if self.options.seen.as_ref().is_some_and(|seen| seen.is_file()) {
+            self.look()?;
+            return self.opened.get().ok_or_else(|| Error::Vanished { path: self.root.clone() });
         }
         let trust = self.options.trust;
         let dir = Dir::create(&self.root, Some(trust.dir_mode()))?;
@@ -128,7 +139,23 @@ impl Cache {
                 trust
             }
         };
+        self.noted.get_or_init(|| self.note_seen());
         Ok(self.opened.get_or_init(|| Opened { dir: Arc::new(dir), trust }))
+    }
+
+    /// Remembers that the cache is here.
+    fn note_seen(&self) {
+        let Some(seen) = self.options.seen.as_ref().filter(|seen| !seen.is_file()) else { return };
+        let (Some(folder), Some(name)) = (seen.parent(), seen.file_name().and_then(|name| name.to_str()))
+        else {
+            return;
+        };
+        let noted =
+            Dir::open(folder).and_then(|dir| atomic::write_hint(&dir, &RepoPath::own(name), &[b"\n"]));
+        // Without it a cache that vanishes is made anew instead of being missed.
+        if let Err(error) = noted {
+            tracing::debug!(%error, "cannot remember the cache");
+        }
     }
 
     /// The packed records, read at the first question.

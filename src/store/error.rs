@@ -48,6 +48,12 @@ pub enum Error {
         /// The marker file.
         path: PathBuf,
     },
+    /// There was a cache in the folder, and there is none now.
+    #[error("`{}` held the cache before and holds none now", path.display())]
+    Vanished {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The file that says which format the cache has is damaged.
     #[error("`{}`, which says what the cache's format is, is damaged", path.display())]
     DamagedMarker {
@@ -107,6 +113,7 @@ impl Advice for Error {
         match self {
             Error::Fs(error) => error.kind(),
             Error::Missing { .. } => ErrorKind::NotDownloaded,
+            Error::Vanished { .. } => ErrorKind::NotFound,
             Error::Damaged { .. } | Error::WrongBytes { .. } | Error::DamagedMarker { .. } => {
                 ErrorKind::Damaged
             }
@@ -123,6 +130,13 @@ impl Advice for Error {
             Error::Fs(error) => error.hints(),
             Error::Missing { .. } | Error::Damaged { .. } => {
                 vec![Hint::new("`mlv fetch` gets it from the remote, if it was pushed")]
+            }
+            Error::Vanished { path } => {
+                let path = shell::path(&path.display().to_string());
+                vec![
+                    Hint::new("mount its disk, or bring the folder back"),
+                    Hint::new(format!("to begin an empty cache there: mlv cache dir --local {path}")),
+                ]
             }
             // Without the file no reader would look into the cache, so that removing it is no remedy.
             Error::DamagedMarker { path } => vec![Hint::new(new_marker(path))],
@@ -146,6 +160,7 @@ impl Advice for Error {
             Error::WrongBytes { expected, .. } => Some(expected.to_string()),
             Error::UnsafeLink { path }
             | Error::UnknownCache { path }
+            | Error::Vanished { path }
             | Error::DamagedMarker { path }
             | Error::Pack { path, .. } => Some(path.display().to_string()),
             Error::Broken | Error::Interrupted => None,

@@ -1,9 +1,11 @@
 //! `config` and `cache dir`.
 
-use serde_json::json;
-
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use serde_json::json;
+
+use super::remedies::paste;
 use crate::support::TestEnv;
 
 #[test]
@@ -231,4 +233,43 @@ fn config_of_the_machine_is_for_all_and_a_users_own_is_not() {
     assert_eq!(mode(&system.join("config.toml")), 0o644);
     env.mlv(&["config", "--local", "core.jobs", "2"]).success();
     assert_eq!(mode(&env.path().join(".mlv/config.local.toml")), 0o600);
+}
+
+// A disk that is not mounted: what is stored at its mount point would be out of sight once it is.
+#[test]
+fn no_new_cache_is_made_where_one_was_before() {
+    let env = TestEnv::ready();
+    let place = env.root().join("disk");
+    let cache = place.display().to_string();
+    env.mlv(&["cache", "dir", "--local", &cache]).success();
+    env.write("a", "one");
+    env.mlv(&["add", "a"]).success();
+    env.commit("a");
+    let away = env.root().join("away");
+    let unmount = |is_left: bool| {
+        fs::rename(&place, &away).expect("it can be moved");
+        is_left.then(|| fs::create_dir(&place).expect("a new folder"));
+    };
+    env.write("b", "two");
+    for is_left in [true, false] {
+        unmount(is_left);
+        let (kind, document) = env.json_error(&["add", "b"], 5);
+        let text = document["error"]["message"].as_str().expect("a message");
+        assert_eq!(kind, "not_found");
+        assert_eq!(text, format!("`{cache}` held the cache before and holds none now"));
+        assert!(!env.exists("b.mlv"));
+        assert_eq!(fs::read_dir(&place).map_or(0, Iterator::count), 0, "nothing is made there");
+        env.mlv(&["status"]).success();
+        let _ = fs::remove_dir(&place);
+        fs::rename(&away, &place).expect("it can be moved");
+    }
+    env.mlv(&["add", "b"]).success();
+    // Who knows that it is gone begins anew.
+    fs::rename(&place, &away).expect("it can be moved");
+    env.write("c", "three");
+    let (_, document) = env.json_error(&["add", "c"], 5);
+    let hint = document["error"]["hints"][1].as_str().expect("a second hint");
+    paste(&env, hint, "to begin an empty cache there: ");
+    env.mlv(&["add", "c"]).success();
+    assert!(place.is_dir());
 }
