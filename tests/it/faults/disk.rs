@@ -145,9 +145,11 @@ struct SmallDisk {
 
 impl SmallDisk {
     /// Mounts a tmpfs at `env`'s folder, which is empty; `None`, with the reason on stdout, where that is not allowed.
-    fn mount(env: TestEnv, size: &str) -> Option<SmallDisk> {
+    ///
+    /// `limits` are its options: `size=8m`, `nr_inodes=500`.
+    fn mount(env: TestEnv, limits: &str) -> Option<SmallDisk> {
         let mut command = env.command("mount");
-        command.args(["-t", "tmpfs", "-o", &format!("size={size},mode=0755"), "mlv-test"]).arg(env.path());
+        command.args(["-t", "tmpfs", "-o", &format!("{limits},mode=0755"), "mlv-test"]).arg(env.path());
         match command.output() {
             Ok(output) if output.status.success() => Some(SmallDisk { env }),
             _ => {
@@ -158,8 +160,8 @@ impl SmallDisk {
     }
 
     /// A project on a small disk of its own, as [`SmallDisk::mount`].
-    fn with_project(size: &str) -> Option<SmallDisk> {
-        let disk = SmallDisk::mount(TestEnv::new(), size)?;
+    fn with_project(limits: &str) -> Option<SmallDisk> {
+        let disk = SmallDisk::mount(TestEnv::new(), limits)?;
         disk.env.git(&["init", "--quiet", "--initial-branch=main"]);
         disk.env.mlv(&["init"]).success();
         Some(disk)
@@ -197,7 +199,7 @@ fn assert_full(env: &TestEnv, args: &[&str], place: &str) -> bool {
 // S1, R8, R23
 #[test]
 fn add_on_a_full_disk_leaves_nothing_half_and_works_once_there_is_space() {
-    let Some(disk) = SmallDisk::with_project("8m") else { return };
+    let Some(disk) = SmallDisk::with_project("size=8m") else { return };
     let env = disk.env.clone();
     let mut failures = 0;
     for free in FREE {
@@ -225,7 +227,7 @@ fn add_on_a_full_disk_leaves_nothing_half_and_works_once_there_is_space() {
 // S1, R2, R23
 #[test]
 fn checkout_onto_a_full_disk_leaves_no_half_file_and_works_once_there_is_space() {
-    let Some(disk) = SmallDisk::with_project("8m") else { return };
+    let Some(disk) = SmallDisk::with_project("size=8m") else { return };
     let env = disk.env.clone();
     let cache = env.beside("cache").path().display().to_string();
     env.mlv(&["cache", "dir", "--local", &cache]).success();
@@ -258,7 +260,7 @@ fn checkout_onto_a_full_disk_leaves_no_half_file_and_works_once_there_is_space()
 // R2, R23: the space is looked at before the first file goes.
 #[test]
 fn checkout_that_does_not_fit_removes_nothing() {
-    let Some(disk) = SmallDisk::with_project("8m") else { return };
+    let Some(disk) = SmallDisk::with_project("size=8m") else { return };
     let env = disk.env.clone();
     let cache = env.beside("cache").path().display().to_string();
     env.mlv(&["cache", "dir", "--local", &cache]).success();
@@ -287,7 +289,7 @@ fn checkout_that_does_not_fit_removes_nothing() {
 #[test]
 fn push_to_a_full_disk_fails_whole_and_is_finished_by_push() {
     let env = TestEnv::shared();
-    let Some(disk) = SmallDisk::mount(env.beside("remote"), "4m") else { return };
+    let Some(disk) = SmallDisk::mount(env.beside("remote"), "size=4m") else { return };
     for at in 0..8 {
         env.write(format!("d/{at}"), random_bytes(at, 150_000));
     }
@@ -317,7 +319,7 @@ fn pull_onto_a_full_disk_leaves_no_half_file_and_is_finished_by_pull() {
     env.mlv(&["add", "d"]).success();
     env.commit("data");
     env.mlv(&["push"]).success();
-    let Some(disk) = SmallDisk::mount(env.beside("clone"), "8m") else { return };
+    let Some(disk) = SmallDisk::mount(env.beside("clone"), "size=8m") else { return };
     let clone = disk.env.clone();
     let from = env.path().display().to_string();
     clone.git(&["clone", "--quiet", &from, "."]);
@@ -331,4 +333,79 @@ fn pull_onto_a_full_disk_leaves_no_half_file_and_is_finished_by_pull() {
     assert!(failures >= 3, "only {failures} failures");
     clone.mlv(&["pull"]).success();
     assert_eq!(clone.snapshot(), env.snapshot());
+}
+
+// S1, R21, R23: the command has no room, or the cache has none for what it made.
+#[test]
+fn stage_on_a_full_disk_leaves_the_outputs_of_before_and_runs_once_there_is_space() {
+    let Some(disk) = SmallDisk::with_project("size=8m") else { return };
+    let env = disk.env.clone();
+    env.write("mlv.yaml", "stages:\n  s: {cmd: cat in > out, deps: [in], outs: [out]}\n");
+    env.write("in", random_bytes(0, 600_000));
+    env.mlv(&["repro"]).success();
+    env.commit("one");
+    let before = env.read("out");
+    let mut codes = Vec::new();
+    for free in FREE {
+        env.write("in", random_bytes(free + 1, 600_000));
+        disk.fill_up_to(free);
+        let output = env.run(env.mlv_command().args(["repro", "--json"]));
+        codes.push(output.exit_code());
+        env.remove("filler");
+        if output.exit_code() == 0 {
+            assert_eq!(env.read("out"), env.read("in"), "{free} bytes free");
+        } else {
+            let kind = if output.exit_code() == 8 { "stage_failed" } else { "no_space" };
+            assert_eq!(output.error_kind(), kind, "{free} bytes free: {output}");
+            assert_eq!(env.read("out"), before, "{free} bytes free: {output}");
+        }
+        assert_eq!(env.mlv(&["fsck"]).exit_code(), 0, "{free} bytes free");
+        env.mlv(&["repro"]).success();
+        assert_eq!(env.read("out"), env.read("in"), "{free} bytes free");
+        // As it was before.
+        env.git(&["checkout", "--quiet", "--", "mlv.lock"]);
+        env.mlv(&["checkout", "--force"]).success();
+        env.mlv(&["rescue", "drop", "--all"]).success();
+        assert_eq!(env.read("out"), before);
+    }
+    assert!(codes.contains(&8) && codes.contains(&9), "the command has no room, then the cache: {codes:?}");
+}
+
+// S1, R2, R23: a disk that has bytes, but no room for another file.
+#[test]
+fn checkout_without_free_inodes_leaves_no_half_file_and_works_once_there_are_some() {
+    let Some(disk) = SmallDisk::with_project("size=16m,nr_inodes=600") else { return };
+    let env = disk.env.clone();
+    let cache = env.beside("cache").path().display().to_string();
+    env.mlv(&["cache", "dir", "--local", &cache]).success();
+    for at in 0..150 {
+        env.write(format!("d/{}/{at}", at % 7), format!("file number {at}"));
+    }
+    env.mlv(&["add", "d"]).success();
+    env.commit("data");
+    let whole = env.snapshot();
+    let mut failures = 0;
+    for free in [0, 1, 5, 20, 100, 155, 170] {
+        env.remove("d");
+        let folder = env.path().join("fillers");
+        std::fs::create_dir(&folder).expect("a new folder");
+        let made = (0..).take_while(|at| std::fs::write(folder.join(at.to_string()), "").is_ok()).count();
+        for at in 0..free.min(made) {
+            env.remove(format!("fillers/{at}"));
+        }
+        let place = format!("{free} inodes free");
+        failures += usize::from(assert_full(&env, &["checkout"], &place));
+        env.remove("fillers");
+        let mut found = Vec::new();
+        files_below(&env.path().join("d"), &mut found);
+        for path in &found {
+            let name = path.file_name().and_then(|name| name.to_str()).expect("a plain name");
+            let text = std::fs::read_to_string(path).expect("it is there");
+            assert_eq!(text, format!("file number {name}"), "{place}");
+        }
+        env.mlv(&["checkout"]).success();
+        assert_eq!(env.snapshot(), whole, "{place}");
+        env.assert_clean();
+    }
+    assert!(failures >= 4, "only {failures} failures");
 }

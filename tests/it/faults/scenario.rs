@@ -23,6 +23,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "checkout of many", args: &["checkout", "many"], prepare: many_gone },
     Scenario { name: "checkout over kinds", args: &["checkout"], prepare: at_other_kinds },
     Scenario { name: "rescue restore", args: &["rescue", "restore"], prepare: displaced },
+    Scenario {
+        name: "rescue restore by force",
+        args: &["rescue", "restore", "--force", FIRST],
+        prepare: displaced_and_edited,
+    },
+    Scenario { name: "resolve", args: &["resolve", "--ours"], prepare: in_conflict },
     Scenario { name: "push", args: &["push"], prepare: unpushed },
     Scenario { name: "gc", args: &["gc", "-c", "-w", "--now", "--keep", "0d"], prepare: pushed_again },
     Scenario { name: "fetch", args: &["fetch"], prepare: behind },
@@ -34,6 +40,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "remove", args: &["remove", "d"], prepare: edited },
     Scenario { name: "remove with data", args: &["remove", "--outs", "d"], prepare: edited },
 ];
+
+/// Stands for the name of the first operation in rescue: the last one may be the command's own.
+const FIRST: &str = "FIRST";
 
 /// The scenario of this name.
 pub(super) fn scenario(name: &str) -> &'static Scenario {
@@ -160,6 +169,39 @@ fn displaced() -> TestEnv {
     env
 }
 
+/// The same, edited once more, so that this has to make room.
+fn displaced_and_edited() -> TestEnv {
+    let env = displaced();
+    let name = env.json(&["rescue", "list"])["operations"][0]["name"].clone();
+    env.beside("notes").write(FIRST, name.as_str().expect("a name"));
+    env.write("a", "alpha, edited once more");
+    env.write("d/2", "second, edited at the place of a folder");
+    env.remove("d/sub/run");
+    env.write("d/sub/run/deeper", "a file at the place of one that comes back");
+    env
+}
+
+/// Two branches changed `d` and what a stage made of it, in a merge by git.
+fn in_conflict() -> TestEnv {
+    let env = base();
+    env.write("mlv.yaml", "stages:\n  s: {cmd: cat d/1 > out, deps: [d], outs: [out]}\n");
+    let version = |text: &str| {
+        env.write("d/1", format!("first, {text}"));
+        env.mlv(&["add", "d"]).success();
+        env.mlv(&["repro"]).success();
+        env.commit(text);
+    };
+    version("before both");
+    env.git(&["checkout", "--quiet", "-b", "side"]);
+    version("of theirs");
+    env.git(&["checkout", "--quiet", "main"]);
+    env.mlv(&["checkout"]).success();
+    version("of ours");
+    let merge = env.git_and_mlv(&["merge", "--no-edit", "side"]);
+    assert_eq!(merge.exit_code(), 1, "{merge}");
+    env
+}
+
 fn behind() -> TestEnv {
     let env = unpushed();
     env.git(&["checkout", "--quiet", "-b", "old", "HEAD~1"]);
@@ -238,8 +280,13 @@ impl Scenario {
     /// Runs the command with these variables set.
     pub(super) fn run(&self, env: &TestEnv, variables: &[(&str, &str)]) -> Output {
         let mut command = env.mlv_command();
-        command.args(self.args).envs(variables.iter().copied());
-        env.run(&mut command)
+        for arg in self.args {
+            match *arg {
+                FIRST => command.arg(env.beside("notes").read_text(FIRST)),
+                arg => command.arg(arg),
+            };
+        }
+        env.run(command.envs(variables.iter().copied()))
     }
 }
 
@@ -326,8 +373,10 @@ fn user_contents(env: &TestEnv) -> Vec<Vec<u8>> {
         .filter(is_data)
         .filter(|path| !path.is_symlink())
         .map(|path| fs::read(path).expect("it is there"));
-    read.filter(|bytes| bytes.len() > 4 && !bytes.starts_with(b"# >>>") && !bytes.starts_with(b"version: "))
-        .collect()
+    let is_mlvs = |bytes: &[u8]| {
+        [&b"# >>>"[..], b"version: ", b"<<<<<<< ours\nversion: "].iter().any(|begin| bytes.starts_with(begin))
+    };
+    read.filter(|bytes| bytes.len() > 4 && !is_mlvs(bytes)).collect()
 }
 
 pub(super) fn contains(bytes: &[u8], part: &[u8]) -> bool {
