@@ -28,6 +28,7 @@ use crate::store::Presence;
 use crate::store::here::Here;
 use crate::store::statindex::StatIndexUpdate;
 
+pub use absent::Lag;
 pub use found::Found;
 
 /// Largest parameter file that is read, in bytes.

@@ -1,11 +1,46 @@
 //! Outputs that are not in the work tree: deleted, or never downloaded.
 
+use std::collections::HashSet;
+
+use crate::model::object::ContentInfo;
 use crate::model::path::RepoPath;
-use crate::ops::OpError;
 use crate::ops::present::WorkTreeState;
 use crate::ops::state::{self, Verdict};
+use crate::ops::{OpError, held};
+
+/// How an output is other than what is recorded of it, without anybody having edited it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lag {
+    /// It was here and is gone.
+    Deleted,
+    /// Some of it was never here, or is still that of another commit.
+    Behind,
+}
 
 impl WorkTreeState<'_> {
+    /// How the output lags behind `info`; nothing where it does not, or was edited here.
+    pub fn lag(&self, output: &RepoPath, info: &ContentInfo) -> Result<Option<Lag>, OpError> {
+        let found = state::examine(self.repo, &self.scanner, &self.here, (output, info))?;
+        let put = held::put_there(self.repo, &self.here, output, Some(info.id)).entries;
+        let put: HashSet<_> = put.iter().map(held::identity).collect();
+        let entries = found.present.tree_entries();
+        let is_untouched =
+            !put.is_empty() && entries.iter().all(|entry| put.contains(&held::identity(entry)));
+        let lag = match &found.verdict {
+            Verdict::Same => None,
+            Verdict::Deleted => Some(Lag::Deleted),
+            Verdict::NotHere | Verdict::Unknown => Some(Lag::Behind),
+            Verdict::Directory(directory) if directory.changes.is_empty() && directory.renames.is_empty() => {
+                (!directory.not_here.is_empty()).then_some(Lag::Behind)
+            }
+            Verdict::Modified | Verdict::Directory(_) => {
+                let is_other = is_untouched && !held::is_current(&self.here, output, info.id);
+                is_other.then_some(Lag::Behind)
+            }
+        };
+        Ok(lag)
+    }
+
     /// Whether mlv keeps the output and what is recorded of it was never here.
     pub fn is_not_downloaded(&self, output: &RepoPath) -> Result<bool, OpError> {
         // What git keeps is here wherever the lock is, unless somebody deleted it.

@@ -12,6 +12,7 @@ mod error;
 mod lacking;
 mod last;
 mod locks;
+mod persistent;
 mod pull;
 mod resources;
 mod run;

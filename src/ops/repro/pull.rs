@@ -117,10 +117,20 @@ impl Session<'_> {
             return Ok(());
         }
         self.bring(wishes)?;
-        let planner = Planner::new(self.repo, self.reporter)?;
         // An input that the user edited stays: with what is missing beside it, it is what the stage reads.
-        let plan = |wanted| planner.plan(wanted, Manner::default()).map(OutputPlan::only_add);
-        let plans: Result<_, _> = wanted.into_iter().map(plan).collect();
+        self.place(index, wanted, OutputPlan::only_add)
+    }
+
+    /// Makes the work tree what is wanted, as far as `limit` says.
+    pub(super) fn place(
+        &mut self,
+        index: StageIndex,
+        wanted: Vec<Wanted>,
+        limit: fn(OutputPlan) -> OutputPlan,
+    ) -> Result<(), OpError> {
+        let planner = Planner::new(self.repo, self.reporter)?;
+        let plans = wanted.into_iter().map(|wanted| planner.plan(wanted, Manner::default()).map(limit));
+        let plans: Result<_, _> = plans.collect();
         for placed in planner.apply(plans?, "mlv repro")? {
             if let Some((_, error)) = placed.failed.into_iter().next() {
                 return Err(error);
@@ -140,7 +150,7 @@ impl Session<'_> {
     }
 
     /// What does not come is told: the stage then runs, or says what it lacks.
-    fn bring(&mut self, wishes: Vec<(Option<Box<str>>, Wish)>) -> Result<(), OpError> {
+    pub(super) fn bring(&mut self, wishes: Vec<(Option<Box<str>>, Wish)>) -> Result<(), OpError> {
         for (name, wishes) in by_remote(wishes, None) {
             if wishes.is_empty() {
                 continue;

@@ -92,6 +92,7 @@ impl Session<'_> {
         if self.options.pull {
             self.pull_inputs(index)?;
         }
+        self.place_persistent(index)?;
         let before = Inputs::read(stage, &target, &self.state)?;
         if is_reusable(stage) && !self.options.no_commit {
             // Before a command changes what git has: metrics, say.

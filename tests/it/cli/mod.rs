@@ -48,6 +48,7 @@ mod other_file_system;
 mod own_links;
 mod partial_clone;
 mod partial_inputs;
+mod persistent;
 mod pipelines;
 mod places;
 mod plots;
