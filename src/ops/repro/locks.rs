@@ -21,6 +21,8 @@ pub(super) struct Locks<'a> {
     known: BTreeMap<RepoPath, Known>,
     /// Entries of this run that the files do not have yet.
     own: BTreeMap<StageAddress, StageLock>,
+    /// What stages made whose entries went because they are defined no more.
+    left: Vec<(StageAddress, RepoPath)>,
 }
 
 struct Known {
@@ -37,7 +39,7 @@ impl<'a> Locks<'a> {
             let (file, lock) = (one.lock_file.clone(), (*one.lock).clone());
             known.insert(one.pipeline.file.clone(), Known { file, lock, stamp });
         }
-        Ok(Locks { repo, known, own: BTreeMap::new() })
+        Ok(Locks { repo, known, own: BTreeMap::new(), left: Vec::new() })
     }
 
     /// The entry of a stage.
@@ -69,6 +71,11 @@ impl<'a> Locks<'a> {
             known.lock.stages.insert(address.name.clone(), entry.clone());
             self.own.insert(address.clone(), entry);
         }
+    }
+
+    /// What stages made whose entries [`Locks::write`] took away.
+    pub(super) fn left(&self) -> &[(StageAddress, RepoPath)] {
+        &self.left
     }
 
     /// Whether there is something to write.
@@ -123,8 +130,21 @@ impl<'a> Locks<'a> {
                 .get(file)
                 .is_some_and(|pipeline| graph.find(pipeline, name).is_some() || has_come(pipeline, name))
         };
+        let mut gone = Vec::new();
+        for (pipeline, known) in
+            self.known.iter().filter(|(file, _)| self.own.keys().any(|own| own.file == **file))
+        {
+            let names = known.lock.stages.keys().filter(|name| !exists(&known.file, name));
+            gone.extend(names.map(|name| StageAddress { file: pipeline.clone(), name: name.clone() }));
+        }
         let changed = updates.write(self.repo, exists, held)?;
         self.own.clear();
+        for address in gone {
+            let entry =
+                self.known.get_mut(&address.file).and_then(|known| known.lock.stages.remove(&address.name));
+            let outs = entry.into_iter().flat_map(|entry| entry.outs).filter(|out| out.cache);
+            self.left.extend(outs.map(|out| (address.clone(), out.path)));
+        }
         for known in self.known.values_mut() {
             known.stamp = self.repo.dir().stat(&known.file)?;
         }

@@ -157,6 +157,7 @@ impl<'a> Session<'a> {
         }
         self.tend_ignore_lines()?;
         self.warn_of_unrecorded();
+        self.warn_of_left()?;
         self.into_report()
     }
 
@@ -374,6 +375,19 @@ impl<'a> Session<'a> {
             let message = format!("mlv add {}", self.repo.shown_all(&paths));
             self.reporter.event(&Event::Hint { message });
         }
+    }
+
+    /// Tells of what stages made that are defined no more: neither git, which ignores it, nor mlv names it again.
+    fn warn_of_left(&self) -> Result<(), OpError> {
+        for (address, path) in self.locks.left() {
+            if self.tracked.at(path).is_empty() && self.repo.dir().stat(path)?.is_some() {
+                let message = format!(
+                    "stage `{address}` is defined no more; `{path}`, which it made, stays here and is not tracked"
+                );
+                self.reporter.event(&Event::Warning { message });
+            }
+        }
+        Ok(())
     }
 
     fn into_report(mut self) -> Result<ReproReport, OpError> {

@@ -77,3 +77,20 @@ fn single_stage_is_not_called_everything() {
     let said = env.mlv(&["repro", "--single", "b"]).success().stderr();
     assert!(said.ends_with("Up to date; what it builds on was not looked at.\n"), "{said}");
 }
+
+#[test]
+fn what_a_stage_made_that_is_defined_no_more_is_told_once() {
+    let env = TestEnv::ready();
+    env.write("mlv.yaml", MATRIX);
+    env.mlv(&["repro"]).success();
+    let told =
+        "warning: stage `train@b` is defined no more; `b`, which it made, stays here and is not tracked\n";
+    env.write("mlv.yaml", MATRIX.replace("[a, b]", "[a, c]"));
+    let said = env.mlv(&["repro"]).success().stderr();
+    assert!(said.contains(told) && said.matches("warning").count() == 1, "{said}");
+    assert!(env.exists("b"));
+    // A stage of another name that makes it has taken it over.
+    env.write("mlv.yaml", MATRIX.replace("[a, b]", "[a, c]").replace("train", "learn"));
+    let said = env.mlv(&["repro", "--force"]).success().stderr();
+    assert!(!said.contains("warning"), "{said}");
+}
