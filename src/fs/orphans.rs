@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process_group};
 
 /// The variable that names the run.
 pub const VARIABLE: &str = "MLV_RUN";
@@ -45,6 +45,25 @@ fn processes_of(run: &str) -> Vec<Pid> {
         .collect()
 }
 
+/// Whether a process of the group goes on: one that ended, and that nobody reaps, does not. So it is in a container
+/// whose first process is no init.
+pub fn has_living(group: u32) -> bool {
+    let id = Pid::from_raw(group.cast_signed());
+    // The usual answer, without a look at every process.
+    if id.is_none_or(|id| test_kill_process_group(id) == Err(Errno::SRCH)) {
+        return false;
+    }
+    let Ok(entries) = std::fs::read_dir("/proc") else { return true };
+    let mut stats = entries.filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("stat")).ok());
+    let group = group.to_string();
+    stats.any(|stat| {
+        // `pid (name) state parent group …`; the name may hold anything.
+        let mut fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
+        let (state, _parent, found) = (fields.next(), fields.next(), fields.next());
+        found == Some(&*group) && !matches!(state, Some("Z" | "X"))
+    })
+}
+
 /// Whether the process was started with this `NAME=value`. Those of other users cannot be looked at.
 fn has_variable(pid: i32, wanted: &[u8]) -> bool {
     use std::io::Read;
@@ -61,6 +80,22 @@ fn has_variable(pid: i32, wanted: &[u8]) -> bool {
 mod tests {
     use super::*;
     use std::process::Command;
+
+    #[test]
+    fn a_group_of_which_nobody_reaps_the_dead_has_no_living() {
+        use std::os::unix::process::CommandExt;
+        let mut child = Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
+        assert!(has_living(child.id()));
+        child.kill().unwrap();
+        let start = Instant::now();
+        while has_living(child.id()) {
+            assert!(start.elapsed() < Duration::from_secs(60), "it was killed");
+            std::thread::yield_now();
+        }
+        // It is there until it is waited for.
+        assert!(Path::new(&format!("/proc/{}", child.id())).exists());
+        child.wait().unwrap();
+    }
 
     #[test]
     fn processes_of_a_run_end_and_others_stay() {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use process_wrap::std::{ChildWrapper, CommandWrap};
 
 use crate::error::{Advice, ErrorKind, Hint};
-use crate::fs::orphans::VARIABLE;
+use crate::fs::orphans::{self, VARIABLE};
 use crate::model::stage::{Command, Shell};
 use crate::pipeline::exec::output::{Output, Received};
 use crate::report::{Reporter, Urgency, urgency};
@@ -290,15 +290,16 @@ impl Running {
 
     /// Ends what is left of the group behind its leader; returns whether there was anything.
     fn end_group(&mut self, options: ExecOptions<'_>) -> bool {
-        if !signal(&*self.child, Signal::Term) {
+        if !orphans::has_living(self.child.id()) {
             return false;
         }
         let start = Instant::now();
         let mut pause = Duration::from_millis(1);
         while start.elapsed() < options.grace && (options.urgency)() != Urgency::Kill {
+            // Signals that arrive again do no harm.
+            signal(&*self.child, Signal::Term);
             std::thread::sleep(pause);
-            // Signals that arrive again do no harm; none arrives once the group is gone.
-            if !signal(&*self.child, Signal::Term) {
+            if !orphans::has_living(self.child.id()) {
                 return true;
             }
             pause = (pause * 2).min(TICK);
@@ -334,16 +335,15 @@ enum Signal {
     Kill = 9,
 }
 
-/// Sends a signal to the whole group; returns whether there was anybody to get it.
+/// Sends a signal to the whole group, if there is anybody to get it.
 #[cfg(unix)]
-fn signal(child: &dyn ChildWrapper, signal: Signal) -> bool {
-    child.signal(signal as i32).is_ok()
+fn signal(child: &dyn ChildWrapper, signal: Signal) {
+    // Nobody is left to get it.
+    let _ = child.signal(signal as i32);
 }
 
 #[cfg(not(unix))]
-fn signal(_child: &dyn ChildWrapper, _signal: Signal) -> bool {
-    false
-}
+fn signal(_child: &dyn ChildWrapper, _signal: Signal) {}
 
 #[cfg(unix)]
 fn signal_of(status: ExitStatus) -> i32 {
