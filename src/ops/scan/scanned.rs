@@ -147,6 +147,10 @@ impl Present {
     /// Leaves out symlinks of mlv's own through which nothing can be read, unless they stand for contents
     /// that nothing is `recorded` of: what is left out is there to be brought back.
     pub fn forget_unreadable(&mut self, recorded: &[TreeEntry]) {
+        // The usual case, without a set of all entries.
+        if !self.entries().iter().any(Scanned::is_unreadable) {
+            return;
+        }
         let recorded: HashSet<(&str, Digest)> =
             recorded.iter().map(|entry| (&*entry.path, entry.hash)).collect();
         let is_known = |entry: &Scanned| {
