@@ -41,6 +41,16 @@ pub fn try_share(repo: &Repo, target: &str) -> Result<StageLease, fs::Error> {
     StageLease::share(repo.mlv(), &path(target), &Patience::NONE)
 }
 
+/// Who changes what belongs to the stage right now, if anybody does. Writes nothing.
+pub fn holder(repo: &Repo, target: &str) -> Option<String> {
+    // Without the file nobody ever had it.
+    repo.mlv().stat(&path(target)).ok()??;
+    match try_share(repo, target) {
+        Err(fs::Error::Busy { holder, .. }) => Some(holder),
+        _ => None,
+    }
+}
+
 /// Waits until nobody changes what belongs to the stage, unless the user does not want to wait; tells
 /// whether anybody did.
 pub fn await_idle(repo: &Repo, target: &str, reporter: &dyn Reporter) -> Result<bool, fs::Error> {

@@ -76,6 +76,12 @@ pub(crate) fn data(report: &StatusReport, view: &Viewpoint, out: &mut Text) {
     };
     let remedy = "mlv checkout brings it back, mlv remove PATH lets it go";
     section("Deleted here", remedy, "deleted", &gone);
+    section(
+        "Being made by a stage that runs now",
+        "mlv repro waits for it",
+        "in the making",
+        &data.being_made,
+    );
     section("Not what is recorded now, which is not downloaded", "mlv pull", "unknown", &newer);
     let title = "Still of another commit, in whole or in part";
     let (to_pull, to_place) =

@@ -9,9 +9,9 @@ use super::times::Times;
 use super::{
     Action, Estimate, Prepared, ReproOptions, ReproReport, StageReport, add_reason, lacking, prepared,
 };
-use crate::ops::OpError;
 use crate::ops::present::WorkTreeState;
 use crate::ops::stage_status::{NOT_DOWNLOADED, form_here};
+use crate::ops::{OpError, leases};
 use crate::pipeline::graph::{Graph, StageIndex};
 use crate::pipeline::plan::{self, PlanOptions, SkipReason, StageAction, Verdict};
 use crate::repo::Repo;
@@ -42,7 +42,9 @@ fn planned(repo: &Repo, options: &ReproOptions, all: &Prepared<'_>) -> Result<Re
         let mut line = line(graph, action, state)?;
         as_recorded(&mut line, graph.upstream(index).filter_map(|above| done.get(&above).copied()));
         let unwritable = || locks.check_writable(address).err().filter(|_| gets_entry);
-        if let Some(error) = lacks.remove(&index) {
+        let is_making = |above: StageIndex| leases::holder(repo, &graph.address(above).to_string()).is_some();
+        // What another process is making has been set aside by it.
+        if let Some(error) = lacks.remove(&index).filter(|_| !graph.upstream(index).any(is_making)) {
             line.action = Action::Failed;
             add_reason(&error, &mut line.reasons);
             report.failed.push((line.stage.clone(), error.into()));

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::error::{Advice, ErrorKind};
+use crate::fs;
 use crate::fs::journal::Journal;
 use crate::fs::rescue::{Kept, Rescue};
 use crate::model::path::RepoPath;
@@ -27,7 +28,7 @@ use crate::ops::repro::{Action, LastRepro, ReproOptions, ReproReport, StageRepor
 use crate::ops::run_cache::Origin;
 use crate::ops::share::NamedRemote;
 use crate::ops::tracked::Tracked;
-use crate::ops::{OpError, git_files, pointers, surroundings};
+use crate::ops::{OpError, git_files, leases, pointers, surroundings};
 use crate::pipeline::exec::{End, ExecError};
 use crate::pipeline::graph::{Graph, StageIndex};
 use crate::pipeline::schedule::Schedule;
@@ -162,9 +163,30 @@ impl<'a> Session<'a> {
     }
 
     /// Fails, before anything runs, the stages that cannot run whatever the others make.
+    ///
+    /// What another process is making has been set aside by it, and is no input that lacks: that is waited for
+    /// when it is the stage's turn.
     fn fail_lacking(&mut self) {
         let entry = |index: StageIndex| self.locks.entry(self.graph.address(index));
-        let lacking = lacking(self.graph, self.order, entry, &self.state, self.options);
+        let find = || lacking(self.graph, self.order, entry, &self.state, self.options);
+        let (mut lacking, mut shares) = (find(), Vec::new());
+        for (index, _) in &lacking {
+            for above in self.graph.upstream(*index).filter(|above| !self.schedule.has(*above)) {
+                match leases::try_share(self.repo, &self.target(above)) {
+                    Ok(share) => shares.push(share),
+                    Err(fs::Error::Busy { .. }) => drop(self.held_back.insert(*index)),
+                    Err(_) => {}
+                }
+            }
+        }
+        if !shares.is_empty() {
+            // It may have been put in place since: now nobody changes it.
+            self.state.forget_work_tree();
+            let known: BTreeSet<StageIndex> = lacking.iter().map(|(index, _)| *index).collect();
+            lacking = find();
+            lacking.retain(|(index, _)| known.contains(index));
+        }
+        lacking.retain(|(index, _)| !self.held_back.contains(index));
         for (index, error) in lacking {
             self.schedule.seize(index);
             self.fail(index, error.into());

@@ -187,6 +187,9 @@ pub struct DataStatus {
     /// Of these, what was changed here: without what stands as another commit has it.
     #[serde(skip)]
     pub edited: Differences,
+    /// Outputs that a stage which runs now is making: what stands there is neither here nor there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub being_made: Vec<String>,
     /// Data that is here and that the cache lacks, so that nothing could bring it back.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_in_cache: Vec<String>,

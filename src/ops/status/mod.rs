@@ -16,7 +16,10 @@ use crate::ops::scan::Scanner;
 use crate::ops::state::{self, OutputState, Verdict};
 use crate::ops::targets::{self, TargetOptions};
 use crate::ops::tracked::{History, POINTER_SUFFIX, Source, Tracked, TrackedOut};
-use crate::ops::{OpError, merge_error::MergeError, pointers, remote_status, stage_status, trees, unmerged};
+use crate::ops::{
+    OpError, leases, merge_error::MergeError, pointers, remote_status, stage_status, trees, unmerged,
+};
+use crate::pipeline::graph::StageAddress;
 use crate::repo::Repo;
 use crate::report::Reporter;
 use crate::store::Presence;
@@ -249,6 +252,10 @@ impl Look<'_> {
         let info = &self.as_kept(out, info)?;
         let state = state::examine(self.repo, &self.scanner, &self.here, (&out.path, info))?;
         state.present.note_fresh_stamps(&out.path, &mut self.update);
+        if state.verdict.is_difference() && is_being_made(self.repo, &out.source) {
+            report.data.being_made.push(data::shown(&out.path, info.id));
+            return Ok(());
+        }
         report.failed.extend(nested_pointers(self.repo, out, &state));
         let data = &mut report.data;
         let granular = self.options.granular;
@@ -320,6 +327,13 @@ impl Look<'_> {
         let here = has_root && lacking.iter().all(|entry| absent.contains(&*entry.path));
         (has_root && lacking.is_empty(), here)
     }
+}
+
+/// Whether another process runs the stage that makes it.
+fn is_being_made(repo: &Repo, source: &Source) -> bool {
+    let Source::Stage { file, stage } = source else { return false };
+    let address = StageAddress { file: file.clone(), name: stage.clone() };
+    leases::holder(repo, &address.to_string()).is_some()
 }
 
 /// Pointers that were put into a tracked directory: what they track lies in two outputs then. Those

@@ -112,6 +112,38 @@ fn stage_that_reads_what_another_run_makes_waits_for_it() {
     assert_eq!(actions(&env.json(&["repro"])), ["skipped", "skipped"]);
 }
 
+// DVC 83 F: what the other run has set aside is no input that is missing.
+#[test]
+fn stage_waits_for_what_another_run_has_set_aside() {
+    let env = project();
+    env.mlv(&["repro"]).success();
+    env.write("in", "2\n");
+    let command = "touch started; while [ ! -e go ]; do sleep 0.05; done; cat in > mid;";
+    env.write("mlv.yaml", PIPELINE.replace("cat in > mid;", command));
+    let mut first = env.mlv_command().args(["repro", "one"]).spawn().expect("it starts");
+    env.wait_for("started");
+    assert!(!env.exists("mid"));
+    for args in [&["--single", "two"][..], &["--downstream", "two"], &["--force", "--single", "two"]] {
+        assert_eq!(env.json_error(&[&["repro", "--no-wait"], args].concat(), 6).0, "busy", "{args:?}");
+        let planned = env.json(&[&["repro", "--dry-run"], args].concat());
+        assert_eq!(actions(&planned), ["would_run"], "{args:?}");
+    }
+    let data = env.json(&["status"])["data"].clone();
+    assert!(data["uncommitted"].is_null(), "{data}");
+    assert_eq!(data["being_made"], serde_json::json!(["mid"]));
+    let said = env.mlv(&["status"]).success().stdout();
+    assert!(said.contains("  in the making: mid\n") && !said.contains("mlv remove"), "{said}");
+    let second = env.mlv_command().args(["repro", "--single", "two"]).spawn();
+    env.write("go", "");
+    assert!(second.expect("it starts").wait().expect("it ends").success());
+    assert!(first.wait().expect("it ends").success());
+    assert_eq!(env.read_text("out"), "2\n");
+    assert_eq!(actions(&env.json(&["repro"])), ["skipped", "skipped"]);
+    // Nobody makes it: it is refused as ever.
+    env.remove("mid");
+    assert_eq!(env.json_error(&["repro", "--force", "--single", "two"], 8).0, "stage_invalid");
+}
+
 // DVC 83: stages that have nothing to do with each other.
 #[test]
 fn two_runs_of_unrelated_stages_do_not_wait() {
