@@ -8,17 +8,26 @@ use crate::ops::present::WorkTreeState;
 use crate::ops::state::{self, Verdict};
 use crate::ops::{OpError, held};
 
-/// How an output is other than what is recorded of it, without anybody having edited it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How an output is other than what is recorded of it, but for what was edited in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lag {
     /// It was here and is gone.
     Deleted,
     /// Some of it was never here, or is still that of another commit.
     Behind,
+    /// These paths in it were never here, and what is here was edited.
+    Partial(Vec<Box<str>>),
+}
+
+/// What an edited directory lacks that was never here.
+fn partial(verdict: &Verdict) -> Option<Lag> {
+    let Verdict::Directory(directory) = verdict else { return None };
+    let absent: Vec<Box<str>> = directory.not_here.iter().map(|entry| entry.bare_path().into()).collect();
+    (!absent.is_empty()).then_some(Lag::Partial(absent))
 }
 
 impl WorkTreeState<'_> {
-    /// How the output lags behind `info`; nothing where it does not, or was edited here.
+    /// How the output lags behind `info`; nothing where all that differs was edited here.
     pub fn lag(&self, output: &RepoPath, info: &ContentInfo) -> Result<Option<Lag>, OpError> {
         let found = state::examine(self.repo, &self.scanner, &self.here, (output, info))?;
         let put = held::put_there(self.repo, &self.here, output, Some(info.id)).entries;
@@ -35,7 +44,7 @@ impl WorkTreeState<'_> {
             }
             Verdict::Modified | Verdict::Directory(_) => {
                 let is_other = is_untouched && !held::is_current(&self.here, output, info.id);
-                is_other.then_some(Lag::Behind)
+                if is_other { Some(Lag::Behind) } else { partial(&found.verdict) }
             }
         };
         Ok(lag)

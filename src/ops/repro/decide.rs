@@ -11,6 +11,7 @@ use crate::model::lockfile::StageLock;
 use crate::model::path::RepoPath;
 use crate::ops::place::{Manner, Planner, Wanted};
 use crate::ops::record::Request;
+use crate::ops::repro::frozen::lost_result;
 use crate::ops::repro::run::Hold;
 use crate::ops::repro::session::Session;
 use crate::ops::repro::workers::Workers;
@@ -91,6 +92,9 @@ impl Session<'_> {
                 self.reuse(index, (*entry, repairs), lease)
             }
             Verdict::Run { reasons } => {
+                if let Some(error) = lost_result((&self.target(index), self.graph.stage(index)), &reasons) {
+                    return Err(error.into());
+                }
                 let Some(grant) = self.grant(index)? else {
                     self.starved.insert(index);
                     return Ok(Taken::PutOff);

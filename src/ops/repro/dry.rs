@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use super::frozen::lost_result;
 use super::lacking::not_here;
 use super::times::Times;
 use super::{
@@ -39,6 +40,10 @@ fn planned(repo: &Repo, options: &ReproOptions, all: &Prepared<'_>) -> Result<Re
     for action in actions {
         let (index, address) = (action.stage, graph.address(action.stage));
         let gets_entry = matches!(action.verdict, Verdict::Run { .. } | Verdict::Reuse { .. });
+        let lost = match &action.verdict {
+            Verdict::Run { reasons } => lost_result((&address.to_string(), graph.stage(index)), reasons),
+            _ => None,
+        };
         let mut line = line(graph, action, state)?;
         as_recorded(&mut line, graph.upstream(index).filter_map(|above| done.get(&above).copied()));
         let unwritable = || locks.check_writable(address).err().filter(|_| gets_entry);
@@ -51,6 +56,9 @@ fn planned(repo: &Repo, options: &ReproOptions, all: &Prepared<'_>) -> Result<Re
         } else if let Some(error) = unwritable() {
             line.action = Action::Failed;
             report.failed.push((line.stage.clone(), error));
+        } else if let Some(error) = lost {
+            line.action = Action::Failed;
+            report.failed.push((line.stage.clone(), error.into()));
         } else if let Some(error) = absent.remove(&index).filter(|_| line.action == Action::WouldRun) {
             line.action = Action::Failed;
             report.failed.push((line.stage.clone(), error.into()));

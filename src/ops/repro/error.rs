@@ -61,7 +61,7 @@ pub enum StageError {
         /// What brings the first one that mlv tracks.
         remedy: Option<Bring>,
     },
-    /// What it reads is only partly downloaded. Nothing was touched.
+    /// What it reads, or goes on from, is not, or only partly, downloaded. Nothing was touched.
     #[error("stage `{stage}` cannot run: `{path}` is not, or only partly, downloaded")]
     PartialInput {
         /// The stage.
@@ -69,13 +69,25 @@ pub enum StageError {
         /// The dependency.
         path: RepoPath,
     },
-    /// What it reads is not here, and the remote that has it cannot be used. Nothing was touched.
-    #[error("stage `{stage}` cannot run: what it reads cannot be pulled: {cause}")]
+    /// What it reads, goes on from or is frozen at is not here, and the remote that has it cannot be used. Nothing was touched.
+    #[error("stage `{stage}` cannot run: what it needs cannot be pulled: {cause}")]
     NotPulled {
         /// The stage.
         stage: Box<str>,
         /// Why, which is so for every stage.
         cause: Arc<OpError>,
+    },
+    /// It is frozen, and what it made is neither here nor in the cache. Nothing was touched.
+    #[error("stage `{stage}` is frozen, and what it made at `{path}` is not here")]
+    FrozenResult {
+        /// The stage.
+        stage: Box<str>,
+        /// The output.
+        path: RepoPath,
+        /// Whether mlv keeps the output; git otherwise.
+        is_kept: bool,
+        /// Whether something else is there.
+        is_edited: bool,
     },
     /// A dependency that is a symlink, or has one that leads out of it.
     #[error("the dependency `{path}` of stage `{stage}` {}", linked(path, link))]
@@ -160,6 +172,17 @@ fn linked(path: &RepoPath, link: &RepoPath) -> String {
     format!("has a symbolic link that leads out of it: `{link}`")
 }
 
+fn frozen_hints(stage: &str, path: &RepoPath, is_kept: bool, is_edited: bool) -> Vec<Hint> {
+    let path = hint_path(path);
+    let back = if is_kept { format!("mlv pull {path}") } else { format!("git checkout -- {path}") };
+    let mut hints = vec![Hint::new(back)];
+    if is_edited {
+        hints.push(Hint::new(format!("`mlv commit {stage}` records what is there instead")));
+    }
+    hints.push(Hint::new(format!("`mlv repro {stage} --force` makes it anew of the inputs as they are now")));
+    hints
+}
+
 /// "is 1", "are 2".
 fn counted(number: usize) -> String {
     match number {
@@ -228,7 +251,7 @@ impl Advice for StageError {
             StageError::Code { .. } | StageError::Signal { .. } | StageError::TimedOut { .. } => {
                 ErrorKind::StageFailed
             }
-            StageError::PartialInput { .. } => ErrorKind::NotDownloaded,
+            StageError::PartialInput { .. } | StageError::FrozenResult { .. } => ErrorKind::NotDownloaded,
             StageError::NoLog { .. } => ErrorKind::NotFound,
             StageError::NoResource { .. } => ErrorKind::Usage,
             StageError::NotPulled { cause, .. } => cause.kind(),
@@ -243,6 +266,9 @@ impl Advice for StageError {
         let hint = match self {
             StageError::PartialInput { path, .. } => {
                 return vec![Hint::new(format!("mlv pull {}", hint_path(path))), pull];
+            }
+            StageError::FrozenResult { stage, path, is_kept, is_edited } => {
+                return frozen_hints(stage, path, *is_kept, *is_edited);
             }
             StageError::MissingInputs { remedy: Some(Bring { path, is_in_cache: false }), .. } => {
                 return vec![Hint::new(format!("mlv pull {}", hint_path(path))), pull];
@@ -308,6 +334,7 @@ impl Advice for StageError {
             }),
             StageError::PartialInput { path, .. }
             | StageError::SymlinkInput { path, .. }
+            | StageError::FrozenResult { path, .. }
             | StageError::MissingOutput { path, .. }
             | StageError::NothingMade { path, .. }
             | StageError::InputChanged { path, .. } => Some(path.to_string()),
@@ -328,6 +355,7 @@ impl Advice for StageError {
             }
             StageError::SymlinkInput { path, link, .. } => vec![path.to_string(), link.to_string()],
             StageError::PartialInput { path, .. }
+            | StageError::FrozenResult { path, .. }
             | StageError::MissingOutput { path, .. }
             | StageError::NothingMade { path, .. }
             | StageError::InputChanged { path, .. }

@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 
 use crate::model::lockfile::StageLock;
 use crate::model::path::RepoPath;
-use crate::ops::present::WorkTreeState;
+use crate::ops::present::{Lag, WorkTreeState};
 use crate::ops::repro::error::StageError;
 use crate::ops::repro::{Prepared, ReproOptions};
 use crate::ops::tracked::Source;
 use crate::pipeline::graph::{Graph, StageIndex};
-use crate::pipeline::plan::{self, MissingInput, PlanOptions};
+use crate::pipeline::plan::{self, MissingInput, PlanOptions, State};
 
 /// The stages of `order` that have to run and cannot, each with why. With `--pull` nothing lacks that is
 /// recorded: it comes, or is told when it does not.
@@ -35,8 +35,8 @@ pub(in crate::ops) fn lacking<'a>(
     found
 }
 
-/// The stages that cannot run because they read data that users track and that is not, or only partly, here: if
-/// they have to run, which a plan tells. None with `--pull`, which brings it.
+/// The stages that cannot run because they read data that users track, or go on from an output, that is not, or
+/// only partly, here: if they have to run, which a plan tells. None with `--pull`, which brings it.
 pub(super) fn not_here(all: &Prepared<'_>, options: &ReproOptions) -> Vec<(StageIndex, StageError)> {
     let is_data = |path: &RepoPath| {
         let outs = all.tracked.at(path);
@@ -50,12 +50,26 @@ pub(super) fn not_here(all: &Prepared<'_>, options: &ReproOptions) -> Vec<(Stage
     for &index in all.order.iter().filter(|_| !options.pull) {
         let stage = all.graph.stage(index);
         let deps = all.state.deps_of(stage).unwrap_or_else(|_| stage.deps.clone());
-        if let Some(path) = deps.into_iter().find(|path| is_data(path) && is_absent(path)) {
+        let absent = deps.into_iter().find(|path| is_data(path) && is_absent(path));
+        if let Some(path) = absent.or_else(|| persistent(all, index)) {
             let target = all.graph.address(index).to_string().into();
             found.push((index, StageError::PartialInput { stage: target, path }));
         }
     }
     found
+}
+
+/// The first output with `persist` that can not be made what the lock records.
+fn persistent(all: &Prepared<'_>, index: StageIndex) -> Option<RepoPath> {
+    let lock = all.locks.entry(all.graph.address(index))?;
+    let is_absent = |path: &RepoPath| {
+        let Some(made) = lock.out(path) else { return false };
+        let lag = all.state.lag(path, &made.content);
+        matches!(lag, Ok(Some(Lag::Behind | Lag::Partial(_))))
+            && all.state.is_cached(&made.content).is_ok_and(|is_cached| !is_cached)
+    };
+    let mut outs = all.graph.stage(index).outs.iter().filter(|out| out.persist && out.cache);
+    outs.find(|out| is_absent(&out.path)).map(|out| out.path.clone())
 }
 
 /// Adds to why a stage would run what keeps it from that.

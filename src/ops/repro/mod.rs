@@ -9,6 +9,7 @@ mod aside;
 mod decide;
 mod dry;
 mod error;
+mod frozen;
 mod lacking;
 mod last;
 mod locks;

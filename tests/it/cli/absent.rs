@@ -111,7 +111,7 @@ fn stage_that_lacks_what_a_remote_has_fails_as_the_remote_does() {
     let (expected, _) = clone.json_error(&["pull"], 7);
     let (kind, document) = clone.json_error(&["repro", "--pull", "-k"], 7);
     assert_eq!(kind, expected, "{document}");
-    assert!(document.to_string().contains("what it reads cannot be pulled"), "{document}");
+    assert!(document.to_string().contains("what it needs cannot be pulled"), "{document}");
     assert!(clone.exists("b"), "the rest ran");
     // Without the flag nobody asked it.
     assert_eq!(clone.json_error(&["repro", "a"], 5).0, "not_downloaded");

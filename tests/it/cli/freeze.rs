@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::support::TestEnv;
+use crate::support::http::{self, Answer};
 
 const PIPELINE: &str = "\
 # ours
@@ -44,6 +45,60 @@ fn frozen_stage_does_not_run_for_its_inputs() {
     assert_eq!(env.read_text("mlv.yaml"), PIPELINE);
     env.mlv(&["repro", "copy"]).success();
     assert_eq!(env.read_text("made"), "two");
+}
+
+/// A clone of a project with a stage that is frozen at other inputs than the committed ones, nothing pulled.
+fn clone_of_frozen() -> TestEnv {
+    let env = TestEnv::ready();
+    env.add_remote();
+    env.write("source", "old");
+    env.write(
+        "mlv.yaml",
+        "stages:\n  copy: {cmd: cp source made, deps: [source], outs: [made], frozen: true}\n  \
+         next: {cmd: cp made last, deps: [made], outs: [last]}\n",
+    );
+    env.mlv(&["repro"]).success();
+    env.write("source", "new");
+    env.mlv(&["repro"]).success();
+    env.commit("frozen at old");
+    env.mlv(&["push"]).success();
+    env.clone_to("clone")
+}
+
+#[test]
+fn frozen_stage_does_not_run_for_outputs_that_are_not_here() {
+    let clone = clone_of_frozen();
+    let lock = clone.read("mlv.lock");
+    for command in [&["repro", "--dry-run"][..], &["repro"]] {
+        let (kind, document) = clone.json_error(command, 5);
+        assert_eq!((kind.as_str(), &document["error"]["path"]), ("not_downloaded", &"made".into()));
+        assert_eq!(document["error"]["hints"][0], "mlv pull made");
+        assert_eq!(document["stages"][1]["action"], "not_run");
+    }
+    assert_eq!((clone.exists("made"), clone.read("mlv.lock")), (false, lock.clone()));
+    clone.mlv(&["repro", "--pull"]).success();
+    assert_eq!((clone.read_text("made"), clone.read("mlv.lock")), ("old".to_owned(), lock.clone()));
+    // Deleted, and gone from the cache: as in a clone.
+    clone.remove("made");
+    clone.remove(".mlv/cache");
+    clone.mlv(&["repro"]).code(5);
+    clone.write("made", "edited");
+    let said = clone.mlv(&["repro"]).code(5).stderr();
+    assert!(said.contains("hint: `mlv commit copy` records what is there instead"), "{said}");
+    assert_eq!((clone.read_text("made"), clone.read("mlv.lock")), ("edited".to_owned(), lock));
+    clone.mlv(&["repro", "copy", "--force"]).success();
+    assert_eq!(clone.read_text("made"), "new");
+}
+
+#[test]
+fn frozen_stage_does_not_run_where_the_remote_cannot_be_used() {
+    let clone = clone_of_frozen();
+    let lock = clone.read("mlv.lock");
+    let url = http::serve(|_| Answer::new("403 Forbidden"));
+    clone.mlv(&["remote", "modify", "storage", "url", &url]).success();
+    let (_, document) = clone.json_error(&["repro", "--pull"], 7);
+    assert!(document.to_string().contains("what it needs cannot be pulled"), "{document}");
+    assert_eq!((clone.exists("made"), clone.read("mlv.lock")), (false, lock));
 }
 
 #[test]
