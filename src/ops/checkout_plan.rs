@@ -1,7 +1,8 @@
 //! Decides what `checkout` does to one directory: a pure function of three sorted lists.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crate::model::digest::Digest;
 use crate::model::tree::{EntryKind, TreeEntry};
 
 /// What is done to one path of the work tree.
@@ -158,6 +159,44 @@ pub fn clean(
         present.iter().filter(is_extra).map(|entry| Action::Remove(entry.clone())).collect();
     removals.append(&mut plan.actions);
     plan.actions = removals;
+}
+
+/// Has the files that are right, and for which `can` is true, put in place again.
+pub fn relink(
+    plan: &mut DirectoryPlan,
+    wanted: &[TreeEntry],
+    present: &[TreeEntry],
+    can: &dyn Fn(&TreeEntry) -> bool,
+) {
+    let right: HashMap<&str, &TreeEntry> = present.iter().map(|entry| (&*entry.path, entry)).collect();
+    let is_right =
+        |entry: &&TreeEntry| entry.kind.is_file() && right.get(&*entry.path) == Some(entry) && can(entry);
+    for entry in wanted.iter().filter(is_right) {
+        plan.unchanged = plan.unchanged.saturating_sub(1);
+        plan.actions.push(Action::Relink(entry.clone()));
+    }
+}
+
+/// Stands for a directory in which nothing is.
+pub fn own_folder() -> TreeEntry {
+    TreeEntry { path: "".into(), kind: EntryKind::EmptyDir, size: 0, hash: Digest::ZERO }
+}
+
+/// Everything present goes, everything wanted comes: a file where a directory was, or the reverse.
+pub fn replace_whole(
+    wanted: &[TreeEntry],
+    present: &[TreeEntry],
+    is_saved: &dyn Fn(&TreeEntry) -> bool,
+) -> DirectoryPlan {
+    let mut plan = DirectoryPlan::default();
+    for entry in present {
+        if !is_saved(entry) {
+            plan.unsaved.push(entry.clone());
+        }
+        plan.actions.push(Action::Remove(entry.clone()));
+    }
+    plan.actions.extend(wanted.iter().cloned().map(Action::Create));
+    plan
 }
 
 /// Those of the sorted `entries` that have this path.

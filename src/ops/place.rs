@@ -13,11 +13,12 @@ use crate::fs::place::Examined;
 use crate::fs::rescue::Rescue;
 use crate::fs::staging::Staging;
 use crate::fs::stamp::FileStamp;
-use crate::model::digest::Digest;
 use crate::model::object::{ContentId, ContentInfo, RecordKey, RecordKind};
 use crate::model::path::RepoPath;
 use crate::model::tree::{EntryKind, TreeEntry};
-use crate::ops::checkout_plan::{self, Action, DirectoryPlan, Question, plan_directory};
+use crate::ops::checkout_plan::{
+    self, Action, DirectoryPlan, Question, own_folder, plan_directory, relink, replace_whole,
+};
 use crate::ops::scan::{Present, Scanned, Scanner};
 use crate::ops::{OpError, held, surroundings, trees};
 use crate::par;
@@ -415,42 +416,4 @@ impl Work {
                 .extend(examined(entry).map(|old| Removal { path: output.join_entry(&entry.path), old })),
         }
     }
-}
-
-/// Has the files that are right, and for which `can` is true, put in place again.
-fn relink(
-    plan: &mut DirectoryPlan,
-    wanted: &[TreeEntry],
-    present: &[TreeEntry],
-    can: &dyn Fn(&TreeEntry) -> bool,
-) {
-    let right: HashMap<&str, &TreeEntry> = present.iter().map(|entry| (&*entry.path, entry)).collect();
-    let is_right =
-        |entry: &&TreeEntry| entry.kind.is_file() && right.get(&*entry.path) == Some(entry) && can(entry);
-    for entry in wanted.iter().filter(is_right) {
-        plan.unchanged = plan.unchanged.saturating_sub(1);
-        plan.actions.push(Action::Relink(entry.clone()));
-    }
-}
-
-/// Stands for a directory in which nothing is.
-fn own_folder() -> TreeEntry {
-    TreeEntry { path: "".into(), kind: EntryKind::EmptyDir, size: 0, hash: Digest::ZERO }
-}
-
-/// Everything present goes, everything wanted comes: a file where a directory was, or the reverse.
-fn replace_whole(
-    wanted: &[TreeEntry],
-    present: &[TreeEntry],
-    is_saved: &dyn Fn(&TreeEntry) -> bool,
-) -> DirectoryPlan {
-    let mut plan = DirectoryPlan::default();
-    for entry in present {
-        if !is_saved(entry) {
-            plan.unsaved.push(entry.clone());
-        }
-        plan.actions.push(Action::Remove(entry.clone()));
-    }
-    plan.actions.extend(wanted.iter().cloned().map(Action::Create));
-    plan
 }

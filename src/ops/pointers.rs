@@ -90,7 +90,7 @@ pub fn write(
 }
 
 /// Does it again until nobody changed a pointer between its being read and being written: each time
-/// that it is done again, somebody else is done. More than [`TRIES`] nobody needs.
+/// that it is done again, somebody else is done. More than `TRIES` nobody needs.
 pub fn undisturbed<T>(mut work: impl FnMut() -> Result<T, OpError>) -> Result<T, OpError> {
     for _ in 1..TRIES {
         match work() {

@@ -9,6 +9,7 @@ mod expand;
 mod filter;
 #[cfg(test)]
 mod tests;
+mod usable;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,18 +17,19 @@ use std::path::Path;
 use globset::GlobMatcher;
 
 use crate::config::keys::near;
-use crate::error::Advice;
 use crate::model::path::RepoPath;
 use crate::model::resolve::{ResolveError, resolve};
 use crate::model::stage::Stage;
 use crate::ops::OpError;
-use crate::ops::tracked::{PIPELINE_FILE, Problem, Source, Tracked, TrackedOut, TrackedPipeline, tracks};
+use crate::ops::tracked::{PIPELINE_FILE, Problem, Source, Tracked, TrackedOut, TrackedPipeline};
 use crate::pipeline::graph::StageAddress;
 use crate::repo::Repo;
 
 use chosen::Chosen;
 pub use expand::{names_in, near_there, paths};
 pub use filter::{Filter, FilterOptions};
+use usable::unusable;
+pub use usable::{check_undisputed, check_usable};
 
 /// The targets as they were given, and how to read them.
 #[derive(Clone, Debug, Default)]
@@ -420,30 +422,6 @@ pub fn no_such(target: &str, names: impl Iterator<Item = String>) -> OpError {
     // Names are shown without.
     let near = near(target.trim_start_matches("./"), names.iter().map(String::as_str));
     OpError::NoSuchTarget { target: target.to_owned(), near }
-}
-
-/// A file that is there and cannot be used is not "unknown", nor is what it tracks.
-pub fn check_usable(tracked: &Tracked, target: &str, path: &RepoPath) -> Result<(), OpError> {
-    let is_its = |known: &&Problem| known.file == *path || tracks(&known.file, path);
-    let problem = tracked.problems().iter().find(is_its);
-    problem.map_or_else(|| check_undisputed(tracked, target, path), |problem| Err(unusable(target, problem)))
-}
-
-/// Fails for what belongs to an output that contradicts another one: which of the two is meant, nobody knows.
-pub fn check_undisputed(tracked: &Tracked, target: &str, path: &RepoPath) -> Result<(), OpError> {
-    let is_its = |out: &&TrackedOut| path.starts_with(&out.path) || out.source.pointer() == Some(path);
-    let Some(out) = tracked.disputed().iter().find(is_its) else { return Ok(()) };
-    let problem = tracked.problems().iter().find(|known| known.outputs.contains(&out.path));
-    problem.map_or(Ok(()), |problem| Err(unusable(target, problem)))
-}
-
-fn unusable(target: &str, problem: &Problem) -> OpError {
-    OpError::UnusableTarget {
-        target: target.to_owned(),
-        reason: problem.error.to_string().into(),
-        kind: problem.error.kind(),
-        hints: problem.error.hints(),
-    }
 }
 
 /// Whether a stage was generated as a part of `group`: `build@us` of `build`.

@@ -183,7 +183,7 @@ impl Present {
     }
 
     /// The entries in the form of a tree, sorted by path. An entry whose hash is not known is left
-    /// out: ask after [`Scanner::hash`].
+    /// out: ask after [`Scanner::hash`](crate::ops::scan::Scanner::hash).
     pub fn tree_entries(&self) -> Vec<TreeEntry> {
         self.entries().iter().filter_map(Scanned::entry).collect()
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::Sources;
-use crate::error::ErrorKind;
+use crate::error::{Advice, ErrorKind};
 use crate::git::testing::TestRepo;
 use crate::repo::{self, Creation};
 
