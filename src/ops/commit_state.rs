@@ -130,6 +130,10 @@ impl State for CommitState<'_> {
         Ok(current)
     }
 
+    fn is_left_out(&self, path: &RepoPath) -> bool {
+        self.tracked.is_left_out(path)
+    }
+
     fn matched(&self, pattern: &PathPattern) -> Result<Matched, OpError> {
         match self.matches(pattern) {
             Ok(paths) => Ok(Matched::Paths(paths.into_iter().collect())),

@@ -61,6 +61,7 @@ pub struct WorkTreeState<'a> {
     presence: RefCell<Option<Arc<Presence>>>,
     learned: RefCell<Learned>,
     left_behind: RefCell<BTreeSet<RepoPath>>,
+    left_out: RefCell<BTreeSet<RepoPath>>,
     warned: RefCell<BTreeSet<RepoPath>>,
 }
 
@@ -93,6 +94,7 @@ impl<'a> WorkTreeState<'a> {
             presence: RefCell::default(),
             learned: RefCell::default(),
             left_behind: RefCell::default(),
+            left_out: RefCell::default(),
             warned: RefCell::default(),
         }
     }
@@ -113,6 +115,11 @@ impl<'a> WorkTreeState<'a> {
         self.contents.borrow_mut().insert(path.clone(), Some(Found::recorded(info)));
         // It may be new there.
         self.matches.borrow_mut().clear();
+    }
+
+    /// Notes that a stage left its optional output `path` out, whatever was recorded of it before.
+    pub fn leave_out(&self, path: &RepoPath) {
+        self.left_out.borrow_mut().insert(path.clone());
     }
 
     /// Forgets what stands in the work tree: look again. Hashes that stamps prove are kept.

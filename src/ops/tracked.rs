@@ -239,6 +239,17 @@ impl Tracked {
         None
     }
 
+    /// Whether `path` is or lies in an optional output of a stage.
+    pub fn is_optional(&self, path: &RepoPath) -> bool {
+        let stages = self.pipelines().iter().flat_map(|one| &one.pipeline.stages);
+        stages.flat_map(|stage| &stage.outs).any(|out| out.optional && path.starts_with(&out.path))
+    }
+
+    /// Whether `path` is or lies in an optional output of a stage, and nothing is recorded there.
+    pub fn is_left_out(&self, path: &RepoPath) -> bool {
+        self.is_optional(path) && self.containing(path).is_none_or(|(out, _)| out.content.is_none())
+    }
+
     /// The output that `path` is or lies in, or those that lie in it; each with the way from it to `path`
     /// (empty: all of it).
     pub fn at<'p>(&self, path: &'p RepoPath) -> Vec<(&TrackedOut, &'p str)> {

@@ -80,6 +80,8 @@ pub trait State {
     fn is_there(&self, path: &RepoPath) -> Result<bool, Self::Error> {
         Ok(self.content(path)? != Current::Missing)
     }
+    /// Whether `path` is an input that need not be there: an optional output that its stage left out.
+    fn is_left_out(&self, path: &RepoPath) -> bool;
     /// What a pattern of dependencies matches.
     fn matched(&self, pattern: &PathPattern) -> Result<Matched, Self::Error>;
     /// What a pointer or a lock records at a path; `Missing` if nothing does.
@@ -199,8 +201,10 @@ fn inputs<S: State>(
                 findings.unknown.push(path.clone());
                 continue;
             }
+            (None, Current::Missing) if state.is_left_out(path) => continue,
             (None, _) => InputChange::Added,
             (Some(_), Current::Unlisted) => InputChange::Unknown,
+            (Some(_), Current::Missing) if state.is_left_out(path) => InputChange::Deleted,
             (Some(dep), Current::Missing) if options.allow_missing => match state.recorded(path)? {
                 Current::Missing => continue,
                 Current::Present(now) if now.id == dep.content.id => continue,

@@ -31,6 +31,11 @@ impl State for WorkTreeState<'_> {
         Ok(self.content(path)? != Current::Missing)
     }
 
+    fn is_left_out(&self, path: &RepoPath) -> bool {
+        let is_below = |out: &RepoPath| path.starts_with(out);
+        self.left_out.borrow().iter().any(is_below) || self.tracked.is_left_out(path)
+    }
+
     fn matched(&self, pattern: &PathPattern) -> Result<Matched, OpError> {
         match self.matches(pattern) {
             Ok(paths) => Ok(Matched::Paths(paths)),

@@ -350,6 +350,8 @@ impl Session<'_> {
         // Only a hint would lack.
         let kept = git_files::kept_by_git(self.repo, (self.locks.entry(address), &entry));
         self.changed.extend(kept.unwrap_or_default());
+        let outs = self.graph.stage(index).outs.iter();
+        outs.filter(|out| entry.out(&out.path).is_none()).for_each(|out| self.state.leave_out(&out.path));
         self.locks.put(address, entry);
     }
 

@@ -45,6 +45,10 @@ impl<S: State> State for Ahead<'_, S> {
         if self.is_open(path) { Ok(true) } else { self.state.is_there(path) }
     }
 
+    fn is_left_out(&self, path: &RepoPath) -> bool {
+        self.state.is_left_out(path)
+    }
+
     fn matched(&self, pattern: &PathPattern) -> Result<Matched, S::Error> {
         let is_open = self.open.iter().any(|(out, ())| pattern.touches(out));
         // What is in a folder that will be brought back is not looked up before.

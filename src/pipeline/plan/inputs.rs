@@ -119,7 +119,7 @@ pub fn missing_inputs<S: State>(stage: &Stage, state: &S) -> Result<Vec<MissingI
     let none = |pattern: &&PathPattern| MissingInput::Match { pattern: pattern.as_path().clone() };
     let mut missing: Vec<MissingInput> = deps.empty.iter().map(none).collect();
     for path in deps.paths {
-        if !state.is_there(&path)? {
+        if !state.is_there(&path)? && !state.is_left_out(&path) {
             missing.push(MissingInput::File { path });
         }
     }

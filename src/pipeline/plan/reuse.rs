@@ -48,8 +48,11 @@ pub fn present_inputs<S: State>(stage: &Stage, state: &S) -> Result<Option<Stage
         return Ok(None);
     }
     for path in present.paths {
-        let Current::Present(content) = state.content(&path)? else { return Ok(None) };
-        deps.push(LockDep { path, content });
+        match state.content(&path)? {
+            Current::Present(content) => deps.push(LockDep { path, content }),
+            Current::Missing if state.is_left_out(&path) => {}
+            _ => return Ok(None),
+        }
     }
     for wanted in &stage.params {
         let CurrentParams::Values(root) = state.params(&wanted.file)? else { return Ok(None) };

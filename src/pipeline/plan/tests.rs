@@ -78,6 +78,10 @@ impl World {
 }
 
 impl State for World {
+    fn is_left_out(&self, _: &RepoPath) -> bool {
+        false
+    }
+
     type Error = Infallible;
 
     fn content(&self, path: &RepoPath) -> Result<Current, Infallible> {

@@ -109,6 +109,47 @@ fn what_others_make_or_have_made_is_not_lacking() {
     assert_eq!(stage_actions(&env.json(&["repro", "b"])), ["b skipped"]);
 }
 
+// What may be left out is no input that lacks: who reads it runs when it comes or goes.
+#[test]
+fn optional_output_that_was_left_out_may_be_read() {
+    let env = TestEnv::ready();
+    env.write(
+        "mlv.yaml",
+        "stages:\n  a:\n    cmd: 'if grep -q 1 in; then cp in x; fi; echo y > y'\n    deps: [in]\n    outs: [y, x: {optional: true}]\n  \
+         b: {cmd: 'ls x > b || echo none > b', deps: [y, x], outs: [b]}\n",
+    );
+    env.write("in", "2\n");
+    env.mlv(&["repro"]).success();
+    assert_eq!(env.read_text("b"), "none\n");
+    assert_eq!(stage_actions(&env.json(&["repro"])), ["a skipped", "b skipped"]);
+    assert!(env.json(&["status"])["stages"].as_object().is_none_or(|stages| stages.is_empty()));
+    assert_eq!(stage_actions(&env.json(&["repro", "--force"])), ["a run", "b run"]);
+    // It comes,
+    env.write("in", "1\n");
+    assert_eq!(stage_actions(&env.json(&["repro"])), ["a run", "b run"]);
+    assert_eq!(env.read_text("b"), "x\n");
+    // and what was made and is gone is missing, with its remedy,
+    env.remove("x");
+    let said = env.mlv(&["repro", "--force", "--single", "b"]).code(8).stderr();
+    assert!(said.contains("hint: mlv checkout x"), "{said}");
+    // and it goes.
+    env.write("in", "22\n");
+    assert_eq!(stage_actions(&env.json(&["repro", "--dry-run"])), ["a would_run", "b may_run"]);
+    // which `b` has seen before.
+    assert_eq!(stage_actions(&env.json(&["repro"])), ["a run", "b restored"]);
+    assert_eq!(env.read_text("b"), "none\n");
+    assert_eq!(stage_actions(&env.json(&["repro"])), ["a skipped", "b skipped"]);
+    // The same from what is known of past runs.
+    for (input, made, action) in [("1\n", "x\n", "restored"), ("2\n", "none\n", "run")] {
+        env.write("in", input);
+        let actions = stage_actions(&env.json(&["repro"]));
+        assert_eq!(env.read_text("b"), made, "{actions:?}");
+        assert!(actions[0] == format!("a {action}"), "{actions:?}");
+        assert_eq!(stage_actions(&env.json(&["repro"])), ["a skipped", "b skipped"]);
+    }
+    env.assert_sound();
+}
+
 #[test]
 fn what_is_recorded_and_not_here_has_its_own_remedy() {
     let env = TestEnv::shared();
