@@ -12,6 +12,7 @@ mod error;
 mod frozen;
 mod lacking;
 mod last;
+mod leftovers;
 mod locks;
 mod persistent;
 mod pull;

@@ -159,6 +159,7 @@ impl<'a> Session<'a> {
         self.tend_ignore_lines()?;
         self.warn_of_unrecorded();
         self.warn_of_left()?;
+        self.warn_of_leftovers()?;
         self.into_report()
     }
 

@@ -94,3 +94,26 @@ fn what_a_stage_made_that_is_defined_no_more_is_told_once() {
     let said = env.mlv(&["repro", "--force"]).success().stderr();
     assert!(!said.contains("warning"), "{said}");
 }
+
+#[test]
+fn what_is_left_of_a_stage_and_read_by_another_is_told() {
+    for dep in ["'x/*.csv'", "x"] {
+        let env = TestEnv::ready();
+        env.write("x/kept.csv", "0");
+        let group = "stages:\n  m: {foreach: [1, 2], do: {cmd: 'echo ${item} > ${item}.csv', outs: ['${item}.csv']}}\n";
+        env.write("x/mlv.yaml", group);
+        env.write(
+            "mlv.yaml",
+            format!("stages:\n  r: {{cmd: 'cat x/*.csv > r', deps: [{dep}], outs: [r]}}\n"),
+        );
+        let before = env.mlv(&["repro", "--all-pipelines"]).success().stderr();
+        assert!(!before.contains("warning"), "{before}");
+        env.write("x/mlv.yaml", group.replace("[1, 2]", "[2]"));
+        let said = env.mlv(&["repro", "--all-pipelines"]).success().stderr();
+        let told = "warning: `x/1.csv`, which stage `r` reads, is tracked by nothing";
+        assert!(said.contains(told) && said.contains("else: mlv add x/1.csv"), "{said}");
+        env.remove("x/1.csv");
+        let said = env.mlv(&["repro", "--all-pipelines"]).success().stderr();
+        assert!(!said.contains("reads, is tracked"), "{said}");
+    }
+}
