@@ -279,14 +279,16 @@ fn stale_side_by_side() -> TestEnv {
 impl Scenario {
     /// Runs the command with these variables set.
     pub(super) fn run(&self, env: &TestEnv, variables: &[(&str, &str)]) -> Output {
-        let mut command = env.mlv_command();
-        for arg in self.args {
-            match *arg {
-                FIRST => command.arg(env.beside("notes").read_text(FIRST)),
-                arg => command.arg(arg),
-            };
-        }
-        env.run(command.envs(variables.iter().copied()))
+        env.run(env.mlv_command().args(self.arguments(env)).envs(variables.iter().copied()))
+    }
+
+    /// The arguments as they are in `env`.
+    pub(super) fn arguments(&self, env: &TestEnv) -> Vec<String> {
+        let text = |arg: &&str| match *arg {
+            FIRST => env.beside("notes").read_text(FIRST),
+            arg => arg.to_owned(),
+        };
+        self.args.iter().map(text).collect()
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn trace(
     let log = env.root().join("strace").display().to_string();
     let mut command = env.command("strace");
     command.args(["-qq", "-f", "-y", "-s", "4096", "-e", "signal=none", "-o", &log, "-e"]);
-    command.arg(format!("trace={names}")).arg(env!("CARGO_BIN_EXE_mlv")).args(scenario.args);
+    command.arg(format!("trace={names}")).arg(env!("CARGO_BIN_EXE_mlv")).args(scenario.arguments(env));
     command.envs(variables.iter().copied());
     let output = env.run(&mut command);
     (output, parse(&fs::read_to_string(log).expect("strace wrote its log")))
