@@ -47,8 +47,9 @@ pub enum Absent {
 pub struct WorkTreeState<'a> {
     repo: &'a Repo,
     tracked: &'a Tracked,
-    /// In whose outputs empty folders count.
-    with_folders: &'a Tracked,
+    /// The outputs that tell which empty folders count, and what a stage left out: those of the work tree that
+    /// this one was made of.
+    origin: &'a Tracked,
     scanner: Scanner<'a>,
     here: Here,
     absent: Absent,
@@ -83,7 +84,7 @@ impl<'a> WorkTreeState<'a> {
         WorkTreeState {
             repo,
             tracked,
-            with_folders: tracked,
+            origin: tracked,
             scanner,
             here: Here::load(repo.mlv()),
             absent,
@@ -107,7 +108,7 @@ impl<'a> WorkTreeState<'a> {
 
     /// The same of a work tree in which nothing is tracked, and that was made of one with these outputs.
     pub fn made_from(self, tracked: &'a Tracked) -> WorkTreeState<'a> {
-        WorkTreeState { with_folders: tracked, ..self }
+        WorkTreeState { origin: tracked, ..self }
     }
 
     /// Records what is at `path` now: a stage has made it, or it is about to be brought back.
@@ -204,7 +205,7 @@ impl<'a> WorkTreeState<'a> {
     /// Whether the empty folder `entry` of `path` is one that mlv keeps. git keeps none: in a clone it is not
     /// there, and to the author it may be what git left of a folder, or one with what nobody tracks.
     fn is_kept_folder(&self, path: &RepoPath, entry: &str) -> bool {
-        self.with_folders.containing(&path.join_entry(entry)).is_some_and(|(out, _)| out.cache)
+        self.origin.containing(&path.join_entry(entry)).is_some_and(|(out, _)| out.cache)
     }
 
     /// What stands at `path`, every hash known.

@@ -33,7 +33,7 @@ impl State for WorkTreeState<'_> {
 
     fn is_left_out(&self, path: &RepoPath) -> bool {
         let is_below = |out: &RepoPath| path.starts_with(out);
-        self.left_out.borrow().iter().any(is_below) || self.tracked.is_left_out(path)
+        self.left_out.borrow().iter().any(is_below) || self.origin.is_left_out(path)
     }
 
     fn matched(&self, pattern: &PathPattern) -> Result<Matched, OpError> {

@@ -123,6 +123,7 @@ fn optional_output_that_was_left_out_may_be_read() {
     assert_eq!(env.read_text("b"), "none\n");
     assert_eq!(stage_actions(&env.json(&["repro"])), ["a skipped", "b skipped"]);
     assert!(env.json(&["status"])["stages"].as_object().is_none_or(|stages| stages.is_empty()));
+    env.mlv(&["verify", "b"]).success();
     assert_eq!(stage_actions(&env.json(&["repro", "--force"])), ["a run", "b run"]);
     // It comes,
     env.write("in", "1\n");
